@@ -1,0 +1,114 @@
+"""merpo: model-based offline meta-reinforcement learning with regularization, from plugins and recipes."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Public name -> the module that defines it. Nothing is imported before it is asked for.
+_PUBLIC = {
+    "AdaptSettings": "merpo.settings",
+    "Adapted": "merpo.context",
+    "AlphaScheduler": "merpo.interfaces",
+    "Batch": "merpo.types",
+    "BehaviorSettings": "merpo.settings",
+    "Component": "merpo.interfaces",
+    "Context": "merpo.context",
+    "Critic": "merpo.interfaces",
+    "DynamicsLearner": "merpo.interfaces",
+    "MerpoError": "merpo.errors",
+    "MetaLearner": "merpo.interfaces",
+    "MetaModelSettings": "merpo.settings",
+    "MetaPolicy": "merpo.meta_policy",
+    "MetaPolicySettings": "merpo.settings",
+    "Method": "merpo.interfaces",
+    "Params": "merpo.types",
+    "PolicyRegularizer": "merpo.interfaces",
+    "Propose": "merpo.types",
+    "RAC": "merpo.rac",
+    "RacSettings": "merpo.settings",
+    "Spec": "merpo.types",
+    "Streams": "merpo.noise",
+    "TanhGaussian": "merpo.policy",
+    "Task": "merpo.types",
+    "TaskData": "merpo.dataset",
+    "TaskDataset": "merpo.dataset",
+    "TaskFamily": "merpo.interfaces",
+    "act": "merpo.policy",
+    "adapt_models": "merpo.meta_model",
+    "adapt_policies": "merpo.adapt",
+    "component_field": "merpo.interfaces",
+    "evaluate": "merpo.evaluate",
+    "expand": "merpo.params",
+    "fit_behavior": "merpo.behavior",
+    "fit_meta_model": "merpo.meta_model",
+    "fit_meta_policy": "merpo.meta_policy",
+    "gradient": "merpo.optim",
+    "hookimpl": "merpo.hookspecs",
+    "init_mlp": "merpo.nets",
+    "mlp": "merpo.nets",
+    "squared_distance": "merpo.params",
+    "stack_tasks": "merpo.dataset",
+    "weights": "merpo.params",
+}
+
+if TYPE_CHECKING:
+    from merpo.adapt import adapt_policies as adapt_policies
+    from merpo.behavior import fit_behavior as fit_behavior
+    from merpo.context import Adapted as Adapted
+    from merpo.context import Context as Context
+    from merpo.dataset import TaskData as TaskData
+    from merpo.dataset import TaskDataset as TaskDataset
+    from merpo.dataset import stack_tasks as stack_tasks
+    from merpo.errors import MerpoError as MerpoError
+    from merpo.evaluate import evaluate as evaluate
+    from merpo.hookspecs import hookimpl as hookimpl
+    from merpo.interfaces import AlphaScheduler as AlphaScheduler
+    from merpo.interfaces import Component as Component
+    from merpo.interfaces import Critic as Critic
+    from merpo.interfaces import DynamicsLearner as DynamicsLearner
+    from merpo.interfaces import MetaLearner as MetaLearner
+    from merpo.interfaces import Method as Method
+    from merpo.interfaces import PolicyRegularizer as PolicyRegularizer
+    from merpo.interfaces import TaskFamily as TaskFamily
+    from merpo.interfaces import component_field as component_field
+    from merpo.meta_model import adapt_models as adapt_models
+    from merpo.meta_model import fit_meta_model as fit_meta_model
+    from merpo.meta_policy import MetaPolicy as MetaPolicy
+    from merpo.meta_policy import fit_meta_policy as fit_meta_policy
+    from merpo.nets import init_mlp as init_mlp
+    from merpo.nets import mlp as mlp
+    from merpo.noise import Streams as Streams
+    from merpo.optim import gradient as gradient
+    from merpo.params import expand as expand
+    from merpo.params import squared_distance as squared_distance
+    from merpo.params import weights as weights
+    from merpo.policy import TanhGaussian as TanhGaussian
+    from merpo.policy import act as act
+    from merpo.rac import RAC as RAC
+    from merpo.settings import AdaptSettings as AdaptSettings
+    from merpo.settings import BehaviorSettings as BehaviorSettings
+    from merpo.settings import MetaModelSettings as MetaModelSettings
+    from merpo.settings import MetaPolicySettings as MetaPolicySettings
+    from merpo.settings import RacSettings as RacSettings
+    from merpo.types import Batch as Batch
+    from merpo.types import Params as Params
+    from merpo.types import Propose as Propose
+    from merpo.types import Spec as Spec
+    from merpo.types import Task as Task
+
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'merpo' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

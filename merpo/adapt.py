@@ -1,0 +1,79 @@
+"""Section 4.3: a policy for an unseen task from its own data, the meta-model and the meta-policy."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from merpo.context import Context
+from merpo.dataset import TaskData
+from merpo.duals import init_duals
+from merpo.interfaces import AlphaScheduler
+from merpo.lazy import torch
+from merpo.meta_policy import MetaPolicy
+from merpo.params import clone, expand
+from merpo.policy import init_policy
+from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
+from merpo.rollout import empty_buffer
+from merpo.settings import AdaptSettings
+from merpo.types import Params
+
+__all__ = ["AdaptedPolicies", "adapt_policies"]
+
+ALPHA_EVERY = 10  # RAC steps per update of α, as in meta-training (Table 2: inner steps)
+
+
+class AdaptedPolicies(NamedTuple):
+    """Policies of T tasks, copies of them on the way, and what happened at every step."""
+
+    state: TaskState
+    snapshots: dict[int, Params]  # after so many steps, [T, ...]
+    curves: dict[str, torch.Tensor]  # [steps, T]
+
+
+def adapt_policies(
+    rac: RAC, alpha: AlphaScheduler, data: TaskData, models: Params | None, behavior: Params, meta: MetaPolicy,
+    settings: AdaptSettings, context: Context,
+) -> AdaptedPolicies:
+    """RAC (Algorithm 1) on every task for `settings.steps` steps, the first `critic_lead` of them for the critic alone."""
+    rates = {"critic_lr": settings.critic_lr, "actor_lr": settings.actor_lr}
+    knobs = rac.settings.model_copy(update={key: value for key, value in rates.items() if value is not None})
+    rac = rac._replace(settings=knobs)
+    state = _start(rac, data, meta, settings, context)
+    noise = context.streams("adapt", data.n_tasks)
+    anchors = Anchors(behavior, meta.policy)
+    saved: dict[int, Params] = {}
+    history: dict[str, list[torch.Tensor]] = {}
+    for step in range(settings.steps):
+        if step in context.snapshots:
+            saved[step] = clone(state.policy)
+        state, _, metrics = rac_step(rac, state, data, models, anchors, noise, improve=step >= settings.critic_lead)
+        if "to_meta" in metrics and (step + 1) % ALPHA_EVERY == 0:
+            new = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
+            state = state._replace(duals=state.duals._replace(alpha=new))
+        metrics.setdefault("lambda_", state.duals.lambda_)
+        metrics.setdefault("alpha", state.duals.alpha)
+        for key in ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta"):
+            if key in metrics:
+                history.setdefault(key, []).append(metrics[key])
+        if (step + 1) % 10 == 0 or step + 1 == settings.steps:
+            context.log("adapt", step + 1, settings.steps, metrics)
+    saved[settings.steps] = clone(state.policy)
+    return AdaptedPolicies(state, saved, {key: torch.stack(rows) for key, rows in history.items()})
+
+
+def _start(rac: RAC, data: TaskData, meta: MetaPolicy, settings: AdaptSettings, context: Context) -> TaskState:
+    """Networks from the meta-policy and meta-Q, or fresh ones; duals from the training tasks' means where they are tuned."""
+    n = data.n_tasks
+    generator = context.generator("adapt-init")
+    policy = init_policy(data.spec, rac.settings.policy_hidden, generator)
+    critic = rac.critic.init(data.spec, generator)
+    policy = meta.policy if settings.init_policy else {k: v.to(context.device) for k, v in policy.items()}
+    critic = meta.critic if settings.init_critic else {k: v.to(context.device) for k, v in critic.items()}
+    duals = init_duals(rac.settings, float(meta.duals["alpha"]), n, context.device)
+    duals = duals._replace(
+        log_beta=meta.duals["log_beta"].expand(n).clone(),
+        lambda_=meta.duals["lambda"].expand(n).clone(),
+        log_temperature=meta.duals["log_temperature"].expand(n).clone(),
+    )
+    buffer = empty_buffer(data.spec, n, rac.settings.model_buffer if rac.dynamics else 1, context.device)
+    return fresh_state(expand(policy, n), expand(critic, n), duals, buffer)

@@ -1,0 +1,30 @@
+"""A clone of each task's behaviour policy, by maximum likelihood on its data."""
+
+from __future__ import annotations
+
+from merpo.context import Context
+from merpo.dataset import TaskData
+from merpo.optim import adam, adam_init, gradient
+from merpo.params import expand
+from merpo.policy import distribution, init_policy
+from merpo.settings import BehaviorSettings
+from merpo.types import Params
+
+__all__ = ["fit_behavior"]
+
+
+def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, stage: str) -> Params:
+    """π̂_β,n [T, ...] maximising E_{D_n}[log π̂_β(a|s)] for every task alone."""
+    params = expand(init_policy(data.spec, settings.hidden, context.generator("behavior")), data.n_tasks)
+    state = adam_init(params, dims=1)
+    noise = context.streams(stage, data.n_tasks)
+    for step in range(settings.steps):
+        batch = data.sample(noise, settings.batch_size)
+        losses, grads = gradient(
+            lambda p: -distribution(p, batch.observations).log_prob(batch.actions).mean(-1),  # noqa: B023
+            params,
+        )
+        params, state = adam(params, grads, state, settings.learning_rate)
+        if (step + 1) % 100 == 0 or step + 1 == settings.steps:
+            context.log(stage, step + 1, settings.steps, {"nll": losses})
+    return params

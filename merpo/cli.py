@@ -1,0 +1,165 @@
+"""The command line. It parses and prints; whatever needs torch is imported when a command gets that far."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import merpo
+from merpo.errors import MerpoError, RecipeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="merpo",
+    help="Model-based offline meta-reinforcement learning: run recipes, collect data, look at components.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value, e.g. method.alpha.initial=0.3.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"merpo {merpo.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of every command; `--debug` is read by `main`."""
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; by default a new one under runs/.")] = None,
+    overrides: Overrides = [],  # noqa: B006 - typer copies it
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="A:B", help="Seeds A, A+1, ..., B-1, one run each.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")] = None,
+    no_collect: Annotated[bool, typer.Option("--no-collect", help="Refuse to collect data that is missing.")] = False,
+) -> None:
+    """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
+    from merpo.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    chosen = _seeds(seed, seeds, loaded.seed)
+    if device not in (None, "auto", "cpu", "cuda"):
+        raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
+    from merpo.run import run_recipe
+
+    run_recipe(loaded, out, chosen, device, not no_collect)
+
+
+@app.command()
+def collect(recipe: RecipePath, overrides: Overrides = []) -> None:  # noqa: B006
+    """Collect the offline data that a recipe needs, where the store lacks it."""
+    from merpo.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides)
+    from merpo.collect import collect_recipe
+
+    collect_recipe(loaded)
+
+
+@app.command()
+def check(
+    recipe: RecipePath,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value as TOML.")] = False,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Validate a recipe without running it."""
+    from merpo.recipe import load_recipe, to_toml
+
+    loaded = load_recipe(recipe, overrides)
+    if resolved:
+        print(to_toml(loaded), end="")
+    else:
+        print(f"{recipe}: valid; {loaded.title} (method {loaded.method.name}, tasks {loaded.tasks.name}, seed {loaded.seed})")
+
+
+@app.command("list-components")
+def list_components(
+    kind: Annotated[str | None, typer.Option(metavar="K", help="Only this kind.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+) -> None:
+    """List the components of all installed plugins; those that cannot be used with the reason."""
+    from merpo.listing import component_table, entry_record
+    from merpo.registry import components
+
+    entries = components(kind)
+    if as_json:
+        print(json.dumps([entry_record(entry) for entry in entries], indent=2, ensure_ascii=False))
+    else:
+        component_table(entries)
+
+
+@app.command()
+def show(
+    component: Annotated[str, typer.Argument(metavar="KIND/NAME", help="Such as alpha/fixed.", show_default=False)],
+) -> None:
+    """Show a component: every field with type, bound, default, meaning and source."""
+    from merpo.listing import component_page
+
+    component_page(component)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors."""
+    from merpo.recipe import recipe_schema
+
+    print(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))
+
+
+def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
+    """The seeds that the options name."""
+    if seeds is None:
+        return [default if seed is None else seed]
+    if seed is not None:
+        raise RecipeError("--seed and --seeds: got both, expected one of them")
+    first, _, last = seeds.partition(":")
+    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit() and len(seeds) < 24):
+        raise RecipeError(f"--seeds: got {seeds[:80]!r}, expected A:B such as 0:4 for seeds 0, 1, 2, 3")
+    if not int(first) < int(last) <= int(first) + 10_000:
+        raise RecipeError(f"--seeds: got {seeds!r}, expected A < B, at most 10000 seeds")
+    return list(range(int(first), int(last)))
+
+
+def main() -> None:
+    """Entry point of `merpo`: exit code 2 and a clean message for whatever a user can mend."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no α still gets its table
+    try:
+        app()
+    except MerpoError as error:
+        if "--debug" in sys.argv[1:]:
+            traceback.print_exc()
+        else:
+            from merpo.describe import printable
+
+            typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            typer.echo("\n".join(printable(line) for line in str(error).split("\n")), err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

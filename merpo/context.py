@@ -1,0 +1,72 @@
+"""What a method is given besides data, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, TypeAlias
+
+from merpo.dataset import TaskData
+from merpo.lazy import torch
+from merpo.noise import Streams, derive_seed
+from merpo.types import Params
+
+__all__ = ["Adapted", "Context", "TaskData"]
+
+Metrics: TypeAlias = "Mapping[str, torch.Tensor | float]"
+
+
+class Log(Protocol):
+    """Report progress of a stage: its step out of `total`, and metrics (tensors, one number or one per task)."""
+
+    def __call__(self, stage: str, step: int, total: int, metrics: Metrics) -> None: ...
+
+
+def _silent(stage: str, step: int, total: int, metrics: Metrics) -> None:
+    return None
+
+
+def _unsaved(name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
+    return compute()
+
+
+def _unseen(step: int, meta: dict[str, Params]) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Context:
+    """Seeds, device and the run's callbacks. `Context(seed=0)` is enough to use a method as a library.
+
+    `log` reports progress; `stage(name, compute)` saves what `compute` gives, or loads it if a run with the same
+    recipe saved it before; `checkpoint(step, meta)` lets the run evaluate a meta-artifact during meta-training.
+    """
+
+    seed: int = 0
+    device: str = "cpu"
+    log: Log = _silent
+    stage: Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]] = _unsaved
+    checkpoint: Callable[[int, dict[str, Params]], None] = _unseen
+    checkpoints: int = 0  # how many evaluations during meta-training the run asks for
+    snapshots: tuple[int, ...] = ()  # adaptation steps after which the run wants a copy of the policies
+    labels: tuple[str, ...] = field(default=())  # who the tasks are, for seeds that do not depend on their order
+
+    def streams(self, stage: str, n: int) -> Streams:
+        """One generator per task for a stage, the same numbers whichever tasks train beside it."""
+        names = self.labels or tuple(str(i) for i in range(n))
+        return Streams.seeded((derive_seed(self.seed, stage, name) for name in names[:n]), self.device)
+
+    def generator(self, stage: str) -> torch.Generator:
+        """The generator of what a stage shares among tasks, such as the choice of a task batch."""
+        return torch.Generator().manual_seed(derive_seed(self.seed, stage))
+
+
+class Adapted(NamedTuple):
+    """What adaptation gives for T tasks."""
+
+    policy: Params  # [T, ...]
+    snapshots: dict[int, Params]  # policies [T, ...] after some numbers of steps, 0 = before the first
+    references: dict[str, Params]  # other policies to evaluate beside it, e.g. "meta-policy", [T, ...]
+    curves: dict[str, torch.Tensor]  # what happened on the way, e.g. "alpha", [steps, T]
+    artifacts: dict[str, Params]  # everything else worth saving
+    scores: dict[str, torch.Tensor]  # one number per task, e.g. "model_nll_before", [T]

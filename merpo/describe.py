@@ -1,0 +1,88 @@
+"""Fields of components and recipes in words: their type, bounds and default, for `merpo show` and for error messages."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+__all__ = ["article", "bounds_text", "holds", "printable", "type_text", "value_text"]
+
+_NAMES = {bool: "true or false", int: "integer", float: "number", str: "text", dict: "table", type(None): "nothing"}
+_SYMBOLS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
+_LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long"}
+
+
+def type_text(annotation: Any) -> str:
+    """The type of a field as a recipe's author thinks of it, such as `list of integer`."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return type_text(arguments[0])
+    if origin is Literal:
+        return " | ".join(value_text(value) for value in arguments)
+    if origin in (Union, types.UnionType):
+        return " | ".join(type_text(part) for part in arguments if part is not type(None))
+    if origin in (tuple, list, typing.Sequence):
+        inner = [type_text(part) for part in arguments if part is not Ellipsis]
+        return f"list of {inner[0]}" if len(set(inner)) == 1 else f"list of ({', '.join(inner)})"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        kind = getattr(annotation, "kind", "")
+        return f"{kind} component" if kind and not getattr(annotation, "name", "") else "section"
+    return _NAMES.get(origin or annotation, getattr(annotation, "__name__", str(annotation)))
+
+
+def bounds_text(field: FieldInfo) -> str:
+    """The bounds of a field such as `>= 0, <= 1`, those of a list's items after `each`; empty where there are none."""
+    own = _bounds(field.metadata)
+    items = [_bounds(get_args(part)[1:]) for part in get_args(field.annotation) if get_origin(part) is Annotated]
+    return ", ".join(own + [f"each {text}" for part in items for text in part])
+
+
+def value_text(value: Any) -> str:
+    """A value as TOML writes it, at most 60 characters."""
+    if isinstance(value, bool):
+        text = "true" if value else "false"
+    elif value is None:
+        text = "nothing"
+    elif isinstance(value, str):
+        text = repr(value[:60])
+    elif isinstance(value, dict):
+        text = "{" + ", ".join(f"{str(key)[:20]} = {value_text(item)}" for key, item in list(value.items())[:8]) + "}"
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(value_text(item) for item in value[:16]) + (", ..." if len(value) > 16 else "") + "]"
+    elif isinstance(value, int) and abs(value) >= 10**50:
+        text = "an integer of more than 50 digits"
+    else:
+        text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def printable(text: str) -> str:
+    """One line without control characters, which a recipe might smuggle to a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def article(noun: str) -> str:
+    """`a number`, `an integer`."""
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
+
+
+def holds(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field's annotation holds, also inside a union or a list, or None."""
+    if isinstance(annotation, type) and get_origin(annotation) is None:
+        return annotation if issubclass(annotation, BaseModel) else None
+    return next((found for part in get_args(annotation) if (found := holds(part)) is not None), None)
+
+
+def _bounds(metadata: Any) -> list[str]:
+    texts = []
+    for item in metadata:
+        texts += [f"{symbol} {getattr(item, key):g}" if isinstance(getattr(item, key), float) else f"{symbol} {getattr(item, key)}"
+                  for key, symbol in _SYMBOLS.items() if getattr(item, key, None) is not None]
+        texts += [text.format(getattr(item, key)) for key, text in _LENGTHS.items() if getattr(item, key, None) is not None]
+        if getattr(item, "pattern", None):
+            texts.append(f"like {item.pattern}")
+    return texts

@@ -1,0 +1,83 @@
+"""Files that are either there whole or not at all, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from merpo.errors import MerpoError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["atomic_write_bytes", "atomic_write_json", "atomic_write_tensors", "atomic_write_text", "sha256_file"]
+
+
+def atomic_write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds the old or the new content whatever happens, the folder included if missing.
+
+    The new content is a new file (permissions by the umask): a reader that has the old one memory-mapped keeps it.
+    Raises `MerpoError` naming the path if the system refuses.
+    """
+    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _write_synced(temporary, data)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise MerpoError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """`atomic_write_bytes` of UTF-8 text."""
+    atomic_write_bytes(path, text.encode())
+
+
+def atomic_write_json(path: Path, value: object) -> None:
+    """`atomic_write_bytes` of indented JSON; NaN and infinity, which JSON does not have, raise `ValueError`."""
+    atomic_write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def atomic_write_tensors(
+    path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """`atomic_write_bytes` of a safetensors file; the tensors may share memory, be strided, or lie on a device."""
+    from safetensors.torch import save
+
+    # Cloned because safetensors refuses tensors that share storage. Its own writer leaves mode 0600 and does not sync.
+    own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
+    atomic_write_bytes(path, save(own, dict(metadata) if metadata else None))
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's content in hex, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:  # the system takes the umask off
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut, where the system can open a folder (not on Windows)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

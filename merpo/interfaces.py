@@ -1,0 +1,258 @@
+"""The kinds of component. A component is its hyper-parameters plus pure methods: it holds no parameters, no optimiser, no counter.
+
+A concrete component subclasses one kind, sets `name`, declares its knobs as pydantic fields with a bound and a
+description, and is never subclassed in turn. Its recipe section *is* the component.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from merpo.types import Batch, Params, Propose, Spec, Task
+
+if TYPE_CHECKING:
+    import gymnasium
+    import numpy as np
+    import torch
+
+    from merpo.context import Adapted, Context, TaskData
+    from merpo.noise import Streams
+    from merpo.policy import TanhGaussian
+
+__all__ = [
+    "KINDS",
+    "AlphaScheduler",
+    "Component",
+    "Critic",
+    "DynamicsLearner",
+    "MetaLearner",
+    "Method",
+    "PolicyRegularizer",
+    "TaskFamily",
+    "component_field",
+]
+
+
+class Component(BaseModel, ABC):
+    """Anything that a recipe can name: frozen, strict, and without unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    kind: ClassVar[str] = ""
+    name: ClassVar[str] = ""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """A field typed as a kind takes `{component = "name", ...}`; a field typed as a component takes its own fields."""
+        if cls.name:
+            return handler(source)
+
+        def validate(value: Any) -> Component:
+            from merpo.registry import resolve  # the registry knows the interfaces, not the other way round
+
+            return value if isinstance(value, cls) else resolve(cls, value)
+
+        def dump(value: Component) -> dict[str, Any]:
+            return dump_component(value)
+
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(dump, when_used="always"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        if cls.name:
+            return handler(schema)
+        from merpo.schema import kind_schema
+
+        return kind_schema(cls)
+
+
+def dump_component(component: Component) -> dict[str, Any]:
+    """`{"component": name, **fields}`, the form a recipe has; nested components likewise."""
+    return {"component": component.name, **component.model_dump()}
+
+
+def component_field(name: str, *, description: str, **settings: object) -> Any:
+    """A field that holds a component, by default the one called `name` with these `settings`."""
+    return Field(default={"component": name, **settings}, description=description)
+
+
+class DynamicsLearner(Component):
+    """T̂_θ(s', r | s, a) as an ensemble of M members, adapted from a meta-model. Parameters are [*lead, member, ...]."""
+
+    kind = "dynamics"
+
+    @abstractmethod
+    def init(self, spec: Spec, data: Batch, generator: torch.Generator) -> Params:
+        """Parameters of one ensemble [member, ...]; `data` ([N, ...], rows of all training tasks) sets the normalisation."""
+
+    @abstractmethod
+    def loss(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The negative log-likelihood of `batch` [*lead, member, B, ...], one number per member: [*lead, member]."""
+
+    @abstractmethod
+    def score(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The held-out error by which the best members are chosen, lower is better: [*lead, member]."""
+
+    @abstractmethod
+    def keep_best(self, params: Params, scores: torch.Tensor) -> Params:
+        """The parameters [T, elite, ...] of the members with the lowest `scores` [T, member]."""
+
+    @abstractmethod
+    def step(
+        self, params: Params, spec: Spec, observations: torch.Tensor, actions: torch.Tensor, noise: Streams
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One model step of B rows, each by an elite drawn at random: s' [T, B, O], r [T, B], terminations [T, B]."""
+
+
+class MetaLearner(Component):
+    """How the meta-model φ_m follows from the tasks' models: the inner penalty and the outer step."""
+
+    kind = "meta_learner"
+
+    inner_optimizer: ClassVar[Literal["adam", "sgd"]] = "adam"
+    outer_optimizer: ClassVar[Literal["adam", "sgd"]] = "sgd"
+
+    inner_lr: float
+    outer_lr: float
+
+    @abstractmethod
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        """What the inner problem adds to each member's loss: [T, member]."""
+
+    @abstractmethod
+    def direction(
+        self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
+    ) -> Params:
+        """The direction d of the outer step φ ← φ − ξ₁ d (or Adam on d), for the trainable part of φ.
+
+        `adapt(phi, differentiable)` runs the inner steps on a batch of tasks and gives θ [T, member, ...];
+        `query(theta)` is the loss on other rows of the same tasks [T, member].
+        """
+
+
+class Critic(Component):
+    """Q(s, a) and the two terms of Eq. (1). Parameters are [*lead, critic, ...]."""
+
+    kind = "critic"
+
+    @abstractmethod
+    def init(self, spec: Spec, generator: torch.Generator) -> Params:
+        """Parameters of one task's critics [critic, ...]."""
+
+    @abstractmethod
+    def value(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """Q of every critic: observations [T, B, O], actions [T, B, A] -> [T, critic, B]."""
+
+    @abstractmethod
+    def backup(
+        self, target: Params, batch: Batch, actions: torch.Tensor, log_probs: torch.Tensor,
+        temperature: torch.Tensor, discount: float,
+    ) -> torch.Tensor:
+        """The Bellman target of each row [T, B] with a' ~ π(·|s') [T, B, A], log π(a'|s') [T, B], temperature [T]."""
+
+    @abstractmethod
+    def bellman_error(self, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Second term of Eq. (1), ½ E_{d_f}[(Q − B̂Q)²] summed over critics: values [T, critic, B], targets [T, B] -> [T]."""
+
+    @abstractmethod
+    def gap(
+        self, params: Params, rho: Batch, data_values: torch.Tensor, propose: Propose, noise: Streams
+    ) -> torch.Tensor:
+        """The difference in the first term of Eq. (1), E_ρ[Q] − E_D[Q], averaged over critics: [T].
+
+        `rho` holds rows of model rollouts, `data_values` [T, critic, B] is Q at rows of the dataset; `propose` draws
+        the current policy's actions.
+        """
+
+
+class PolicyRegularizer(Component):
+    """D(π_n, π_β,n) and D(π_n, π_c) of Eq. (7)."""
+
+    kind = "regularizer"
+
+    @abstractmethod
+    def to_behavior(
+        self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
+    ) -> torch.Tensor:
+        """Divergence from the behaviour policy [T], at the data's states and `actions` [T, B, A]; `behavior` is its clone."""
+
+    @abstractmethod
+    def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:
+        """Divergence from the meta-policy [T], at states of ρ_n."""
+
+
+class AlphaScheduler(Component):
+    """α_n, the balance between the behaviour policy (1) and the meta-policy (0)."""
+
+    kind = "alpha"
+
+    initial: float
+
+    @abstractmethod
+    def update(self, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor) -> torch.Tensor:
+        """The next α [T] from this one [T] and the two divergences [T]."""
+
+
+class TaskFamily(Component):
+    """A distribution of tasks with the same spaces. Environments take and give actions in [-1, 1]."""
+
+    kind = "tasks"
+
+    horizon: int
+
+    @abstractmethod
+    def spec(self) -> Spec:
+        """Dimensions and the termination function of every task."""
+
+    @abstractmethod
+    def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
+        """The training and the unseen tasks' parameters; the same on every call."""
+
+    @abstractmethod
+    def make(self, task: Task) -> gymnasium.Env[Any, Any]:
+        """The Gymnasium environment of one task, action box [-1, 1], truncated after `horizon` steps."""
+
+    @abstractmethod
+    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
+        """The optimal policy of one task (observation [O] -> action [A]), where it is known."""
+
+
+class Method(Component):
+    """A whole algorithm: meta-training on the training tasks, then adaptation to a new task from its data alone."""
+
+    kind = "method"
+
+    @abstractmethod
+    def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
+        """The meta-artifact: named groups of parameters, saved as they are. Calls `context.checkpoint` along the way."""
+
+    @abstractmethod
+    def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        """A policy for every given task from its own data and the meta-artifact."""
+
+    @abstractmethod
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        """Deterministic actions [T, B, A] of adapted policies (or of a meta-policy, without the task dim)."""
+
+
+KINDS: dict[str, type[Component]] = {
+    kind.kind: kind
+    for kind in (DynamicsLearner, MetaLearner, Critic, PolicyRegularizer, AlphaScheduler, TaskFamily, Method)
+}
+
+
+def kind_of(cls: type[Component]) -> type[Component] | None:
+    """The interface that a class implements, or None."""
+    return next((base for base in KINDS.values() if issubclass(cls, base)), None)
+
+

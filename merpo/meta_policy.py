@@ -1,0 +1,120 @@
+"""Section 4.2.3 and Algorithm 2, lines 9 to 18: the meta-policy (Eq. (10)) and the meta-Q network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from merpo.context import Context
+from merpo.dataset import TaskData
+from merpo.duals import Duals, init_duals
+from merpo.interfaces import AlphaScheduler, PolicyRegularizer
+from merpo.lazy import torch
+from merpo.noise import Streams
+from merpo.optim import adam, adam_init, gradient
+from merpo.params import expand, gather, lerp, mean, scatter
+from merpo.policy import distribution, init_policy
+from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
+from merpo.rollout import empty_buffer
+from merpo.settings import MetaPolicySettings
+from merpo.types import Params
+
+__all__ = ["MetaPolicy", "fit_meta_policy", "init_meta_policy", "meta_loss", "meta_q_step"]
+
+
+class MetaPolicy(NamedTuple):
+    """What the outer loop learns: π_c, Q_meta, and the duals with which a new task starts."""
+
+    policy: Params
+    critic: Params  # [critic, ...]
+    duals: Params  # "log_beta", "lambda", "log_temperature", "alpha": means over the training tasks, scalars
+
+    def groups(self) -> dict[str, Params]:
+        """The three parts under the names that a meta-artifact gives them."""
+        return {"meta_policy": self.policy, "meta_q": self.critic, "duals": self.duals}
+
+    @staticmethod
+    def from_groups(groups: dict[str, Params]) -> MetaPolicy:
+        """The inverse of `groups`."""
+        return MetaPolicy(groups["meta_policy"], groups["meta_q"], groups["duals"])
+
+
+def init_meta_policy(rac: RAC, alpha: float, data: TaskData, context: Context) -> MetaPolicy:
+    """An untrained meta-policy and meta-Q."""
+    generator = context.generator("meta-policy-init")
+    policy = expand(init_policy(data.spec, rac.settings.policy_hidden, generator))
+    duals = init_duals(rac.settings, alpha, 1, context.device)
+    on = lambda tree: {key: value.to(context.device) for key, value in tree.items()}  # noqa: E731
+    return MetaPolicy(on(policy), on(rac.critic.init(data.spec, generator)), _mean_duals(duals))
+
+
+def meta_loss(
+    regularizer: PolicyRegularizer, meta: Params, policy: Params, states: torch.Tensor, weight: torch.Tensor,
+    noise: Streams,
+) -> torch.Tensor:
+    """Eq. (10). λ (1 − α) D(π_n, π_c) at states of ρ_n, [T]: the only term that moves π_c, as π_n and Q_n are given."""
+    with torch.no_grad():
+        ours = distribution(policy, states)
+    return weight * regularizer.to_meta(ours, distribution(meta, states), noise)
+
+
+def meta_q_step(meta: Params, critics: Params, rate: float) -> Params:
+    """The meta-Q step of A.2.2: Q_meta − ξ_q (Q_meta − mean of the batch's Q_n); critics [T, critic, ...]."""
+    return lerp(meta, mean(critics), rate)
+
+
+def fit_meta_policy(
+    rac: RAC, alpha: AlphaScheduler, data: TaskData, models: Params | None, behavior: Params,
+    settings: MetaPolicySettings, context: Context,
+) -> MetaPolicy:
+    """Algorithm 2, lines 9 to 18: RAC on a batch of tasks, then one step of Eq. (10) and of meta-Q, and again."""
+    meta = init_meta_policy(rac, alpha.initial, data, context)
+    chooser, noise = context.generator("meta-policy"), context.streams("meta-policy", data.n_tasks)
+    tasks = _first_state(rac, meta, alpha.initial, data, context)
+    opt = adam_init(meta.policy, dims=0)
+    count = min(settings.task_batch, data.n_tasks)
+    every = max(1, settings.iterations // context.checkpoints) if context.checkpoints else 0
+    for k in range(settings.iterations):
+        index = torch.randperm(data.n_tasks, generator=chooser)[:count]
+        where = index.to(context.device)
+        state = gather(tasks, where)
+        if settings.task_networks == "from-meta":
+            state = start_from_meta(state, meta, count)
+        batch, streams = data.select(index.tolist()), noise.select(index)
+        anchors = Anchors(gather(behavior, where), meta.policy)
+        picked = None if models is None else gather(models, where)
+        for _ in range(settings.inner_steps):
+            state, states, metrics = rac_step(rac, state, batch, picked, anchors, streams)
+        duals = state.duals
+        weight = duals.lambda_ * (1.0 - duals.alpha)
+        losses, grads = gradient(
+            lambda p: meta_loss(rac.regularizer, p, state.policy, states, weight, streams) / count, meta.policy  # noqa: B023
+        )
+        policy, opt = adam(meta.policy, grads, opt, settings.outer_lr)
+        critic = meta_q_step(meta.critic, state.critic, settings.meta_q_lr)
+        duals = duals._replace(alpha=alpha.update(duals.alpha, metrics["to_behavior"], metrics["to_meta"]))
+        tasks = scatter(tasks, where, state._replace(duals=duals))
+        meta = MetaPolicy(policy, critic, _mean_duals(tasks.duals))
+        if (k + 1) % 10 == 0 or k + 1 == settings.iterations:
+            context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": losses.sum()})
+        if every and (k + 1) % every == 0:
+            context.checkpoint(k + 1, meta.groups())
+    return meta
+
+
+def start_from_meta(state: TaskState, meta: MetaPolicy, tasks: int) -> TaskState:
+    """Task networks put back to the meta-policy and meta-Q (A.2.2); duals and D_model go on."""
+    return fresh_state(expand(meta.policy, tasks), expand(meta.critic, tasks), state.duals, state.buffer)
+
+
+def _first_state(rac: RAC, meta: MetaPolicy, alpha: float, data: TaskData, context: Context) -> TaskState:
+    n, settings = data.n_tasks, rac.settings
+    buffer = empty_buffer(data.spec, n, settings.model_buffer if rac.dynamics else 1, context.device)
+    duals = init_duals(settings, alpha, n, context.device)
+    return fresh_state(expand(meta.policy, n), expand(meta.critic, n), duals, buffer)
+
+
+def _mean_duals(duals: Duals) -> Params:
+    """The means over tasks of the four duals, as a group that an artifact can hold."""
+    named = {"log_beta": duals.log_beta, "lambda": duals.lambda_}
+    named |= {"log_temperature": duals.log_temperature, "alpha": duals.alpha}
+    return {key: value.mean() for key, value in named.items()}

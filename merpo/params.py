@@ -1,0 +1,70 @@
+"""Arithmetic on trees of tensors: dicts of parameters and NamedTuples of them, whose leading dim says whose they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from merpo.lazy import torch
+from merpo.types import Params
+
+__all__ = ["clone", "expand", "gather", "lerp", "mean", "scatter", "squared_distance", "stack", "tree_map", "weights"]
+
+Tree = TypeVar("Tree", bound=Any)
+
+
+def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
+    """Apply `function` to the tensors of equally built dicts and (named) tuples, leaf by leaf."""
+    if isinstance(tree, dict):
+        return {key: tree_map(function, value, *(o[key] for o in others)) for key, value in tree.items()}  # type: ignore[return-value]
+    if isinstance(tree, tuple):
+        parts = [tree_map(function, *leaves) for leaves in zip(tree, *others, strict=True)]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)  # type: ignore[return-value]
+    return function(tree, *others)  # type: ignore[no-any-return]
+
+
+def gather(tree: Tree, index: torch.Tensor) -> Tree:
+    """The slices `index` [k] of every leaf [n, ...], copied."""
+    return tree_map(lambda leaf: leaf.index_select(0, index), tree)
+
+
+def scatter(tree: Tree, index: torch.Tensor, part: Tree) -> Tree:
+    """`tree` with its slices `index` [k] replaced by `part`; the inverse of `gather`."""
+    return tree_map(lambda leaf, new: leaf.index_copy(0, index, new.detach()), tree, part)
+
+
+def expand(tree: Tree, *lead: int) -> Tree:
+    """One copy of every leaf [...] for each of `lead`: [*lead, ...]."""
+    return tree_map(lambda leaf: leaf.detach().expand(*lead, *leaf.shape).clone(), tree)
+
+
+def clone(tree: Tree) -> Tree:
+    """Every leaf detached and copied."""
+    return tree_map(lambda leaf: leaf.detach().clone(), tree)
+
+
+def stack(trees: Iterable[Tree]) -> Tree:
+    """Equally built trees as one, with a new leading dim."""
+    first, *rest = trees
+    return tree_map(lambda *leaves: torch.stack(leaves), first, *rest)
+
+
+def mean(tree: Tree) -> Tree:
+    """The mean over the leading dim of every leaf."""
+    return tree_map(lambda leaf: leaf.mean(0), tree)
+
+
+def lerp(old: Tree, new: Tree, rate: float) -> Tree:
+    """`old + rate (new - old)`: a Polyak step, or a step towards a mean."""
+    return tree_map(lambda a, b: torch.lerp(a.detach(), b.detach(), rate), old, new)
+
+
+def weights(params: Params) -> Params:
+    """The trainable part of `params`: everything but the statistics (`stat.`)."""
+    return {key: value for key, value in params.items() if not key.startswith("stat.")}
+
+
+def squared_distance(params: Params, center: Params, dims: int) -> torch.Tensor:
+    """‖params − center‖² over the trainable part, one number per slice of the first `dims` leading dims: [*lead]."""
+    parts = [(params[key] - center[key]).square().flatten(dims).sum(-1) for key in weights(params)]
+    return torch.stack(parts).sum(0)

@@ -1,0 +1,58 @@
+"""The stochastic policy π(a|s): a diagonal Gaussian squashed by tanh, so that actions lie in (-1, 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from merpo.lazy import F, torch
+from merpo.nets import init_mlp, mlp
+from merpo.types import Params, Spec
+
+__all__ = ["TanhGaussian", "act", "distribution", "init_policy"]
+
+LOG_STD = (-5.0, 2.0)  # bounds as in SAC's public implementations
+_EDGE = 1.0 - 1e-6  # data actions on the very edge of the box have no finite arctanh
+
+
+class TanhGaussian(NamedTuple):
+    """a = tanh(u), u ~ N(mean, exp(log_std)²); both [..., B, A]."""
+
+    mean: torch.Tensor
+    log_std: torch.Tensor
+
+    def mode(self) -> torch.Tensor:
+        """The deterministic action tanh(mean) [..., B, A]."""
+        return self.mean.tanh()
+
+    def sample(self, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Reparametrized actions [..., B, A] and their log-densities [..., B] from standard normal `noise`."""
+        raw = self.mean + self.log_std.exp() * noise
+        return raw.tanh(), self._log_density(raw)
+
+    def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
+        """log π(a|s) [..., B] of given actions [..., B, A]; actions on the edge of the box are moved inside by 1e-6."""
+        return self._log_density(actions.clamp(-_EDGE, _EDGE).atanh())
+
+    def _log_density(self, raw: torch.Tensor) -> torch.Tensor:
+        gaussian = -0.5 * ((raw - self.mean) * (-self.log_std).exp()).square() - self.log_std - 0.5 * math.log(2 * math.pi)
+        squash = 2.0 * (math.log(2.0) - raw - F.softplus(-2.0 * raw))  # log(1 - tanh²), stable for large |raw|
+        return (gaussian - squash).sum(-1)
+
+
+def init_policy(spec: Spec, hidden: Sequence[int], generator: torch.Generator, lead: Sequence[int] = ()) -> Params:
+    """Parameters of π(a|s): an MLP from observations to mean and log-std."""
+    return init_mlp([spec.observation_dim, *hidden, 2 * spec.action_dim], generator, lead)
+
+
+def distribution(params: Params, observations: torch.Tensor) -> TanhGaussian:
+    """π(·|s) at `observations` [..., B, O]; the log-std is clamped to [-5, 2]."""
+    mean, log_std = mlp(params, observations).chunk(2, dim=-1)
+    return TanhGaussian(mean, log_std.clamp(*LOG_STD))
+
+
+def act(params: Params, observations: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
+    """Actions [..., B, A]: the mode, or a sample when `noise` [..., B, A] is given."""
+    policy = distribution(params, observations)
+    return policy.mode() if noise is None else policy.sample(noise)[0]

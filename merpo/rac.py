@@ -1,0 +1,192 @@
+"""Algorithm 1, RAC: conservative policy evaluation (Eq. (1)) and regularized policy improvement (Eq. (7), Eq. (9))."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from merpo.dataset import TaskData
+from merpo.duals import Duals, temperature, tune_beta, tune_lambda, tune_temperature
+from merpo.interfaces import Critic, DynamicsLearner, PolicyRegularizer
+from merpo.lazy import torch
+from merpo.noise import Streams
+from merpo.optim import AdamState, adam, adam_init, gradient
+from merpo.params import clone, lerp, tree_map
+from merpo.policy import TanhGaussian, distribution
+from merpo.rollout import ModelBuffer, append, roll_out, sample_buffer
+from merpo.settings import RacSettings
+from merpo.types import Batch, Params
+
+__all__ = ["Anchors", "RAC", "TaskState", "conservative_loss", "fresh_state", "improvement_loss", "rac_step"]
+
+
+class RAC(NamedTuple):
+    """The components and knobs of Algorithm 1."""
+
+    settings: RacSettings
+    critic: Critic
+    regularizer: PolicyRegularizer
+    dynamics: DynamicsLearner | None
+
+
+class TaskState(NamedTuple):
+    """Everything that T tasks learn; the leading dim of every leaf is the task."""
+
+    policy: Params
+    critic: Params  # [T, critic, ...]
+    target: Params
+    policy_opt: AdamState
+    critic_opt: AdamState
+    duals: Duals
+    buffer: ModelBuffer
+
+
+class Anchors(NamedTuple):
+    """What the policy is kept near: the behaviour clones [T, ...] and the meta-policy (no task dim)."""
+
+    behavior: Params
+    meta: Params
+
+
+def fresh_state(policy: Params, critic: Params, duals: Duals, buffer: ModelBuffer) -> TaskState:
+    """A state whose optimisers have not moved and whose targets are the critics themselves."""
+    return TaskState(policy, critic, clone(critic), adam_init(policy, 1), adam_init(critic, 1), duals, buffer)
+
+
+def conservative_loss(beta: torch.Tensor, gap: torch.Tensor, bellman_error: torch.Tensor) -> torch.Tensor:
+    """Eq. (1). β (E_ρ[Q] − E_D[Q]) + ½ E_{d_f}[(Q − B̂Q)²], every term [T]."""
+    return beta * gap + bellman_error
+
+
+def improvement_loss(
+    values: torch.Tensor, lambda_: torch.Tensor, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor
+) -> torch.Tensor:
+    """Eq. (7). −(E_{s~ρ, a~π}[Q] − λ α D(π, π_β) − λ (1 − α) D(π, π_c)), every term [T]; α = 0 is Eq. (6)."""
+    return -(values - lambda_ * alpha * to_behavior - lambda_ * (1.0 - alpha) * to_meta)
+
+
+def rac_step(
+    rac: RAC, state: TaskState, data: TaskData, models: Params | None, anchors: Anchors | None, noise: Streams,
+    improve: bool = True,
+) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
+    """Lines 3 to 5 once, for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T]."""
+    state, real, rho = gather_batches(rac, state, data, models, noise)
+    state, metrics = evaluate_policy(rac, state, real, rho, noise)
+    if improve:
+        state, more = improve_policy(rac, state, real, rho.observations, anchors, noise)
+        metrics.update(more)
+    return state, rho.observations, metrics
+
+
+def gather_batches(
+    rac: RAC, state: TaskState, data: TaskData, models: Params | None, noise: Streams
+) -> tuple[TaskState, Batch, Batch]:
+    """Line 3: roll out the model, then draw rows of D_n and of D_model; rewards are scaled here, once.
+
+    Without a model ρ is the policy at the dataset's own states (CQL), and all rows are real.
+    """
+    settings = rac.settings
+    if rac.dynamics is None or models is None:
+        real = scaled(data.sample(noise, settings.batch_size), settings.reward_scale)
+        return state, real, real
+    n_real = min(settings.batch_size - 1, max(1, round(settings.batch_size * settings.real_ratio)))
+    rows = roll_out(
+        rac.dynamics, models, state.policy, data, noise, settings.rollout_batch, settings.rollout_length
+    )
+    state = state._replace(buffer=append(state.buffer, rows))
+    rho = sample_buffer(state.buffer, noise, settings.batch_size - n_real, data.spec)
+    real = data.sample(noise, n_real)
+    return state, scaled(real, settings.reward_scale), scaled(rho, settings.reward_scale)
+
+
+def scaled(batch: Batch, factor: float) -> Batch:
+    """The batch with its rewards multiplied by `factor`."""
+    return batch._replace(rewards=batch.rewards * factor)
+
+
+def evaluate_policy(
+    rac: RAC, state: TaskState, real: Batch, rho: Batch, noise: Streams
+) -> tuple[TaskState, dict[str, torch.Tensor]]:
+    """Line 4: one step of every critic on Eq. (1), β tuned just before it, and the targets' Polyak step."""
+    settings, critic = rac.settings, rac.critic
+    mixed = real if rho is real else tree_map(lambda a, b: torch.cat([a, b], dim=1), real, rho)
+    n_real, rows, width = real.rewards.shape[1], mixed.rewards.shape[1], real.actions.shape[-1]
+
+    def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            mean, log_std = distribution(state.policy, observations)
+            policy = TanhGaussian(mean[:, None], log_std[:, None])  # one distribution, n draws
+            return policy.sample(noise.normal(n, observations.shape[1], width))
+
+    with torch.no_grad():
+        following, log_probs = distribution(state.policy, mixed.next_observations).sample(noise.normal(rows, width))
+        heat = temperature(state.duals, settings)
+        targets = critic.backup(state.target, mixed, following, log_probs, heat, settings.discount)
+    duals = state.duals
+    metrics: dict[str, torch.Tensor] = {}
+
+    def loss(params: Params) -> torch.Tensor:
+        nonlocal duals
+        values = critic.value(params, mixed.observations, mixed.actions)
+        error = critic.bellman_error(values, targets)
+        if settings.beta_initial == 0:
+            gap = torch.zeros_like(error)
+        else:
+            gap = critic.gap(params, rho, values[..., :n_real], propose, noise)
+            duals = tune_beta(duals, gap.detach(), settings)
+        metrics.update(bellman_error=error.detach(), q_gap=gap.detach(), q=values.detach().mean((1, 2)))
+        return conservative_loss(duals.log_beta.exp(), gap, error)
+
+    _, grads = gradient(loss, state.critic)
+    moved, opt = adam(state.critic, grads, state.critic_opt, settings.critic_lr)
+    metrics["beta"] = duals.log_beta.exp()
+    state = state._replace(
+        critic=moved, critic_opt=opt, target=lerp(state.target, moved, settings.polyak), duals=duals
+    )
+    return state, metrics
+
+
+def improve_policy(
+    rac: RAC, state: TaskState, real: Batch, states: torch.Tensor, anchors: Anchors | None, noise: Streams
+) -> tuple[TaskState, dict[str, torch.Tensor]]:
+    """Line 5: one step of every policy on Eq. (7) at `states` of ρ [T, B, O], λ tuned just before it.
+
+    Without anchors the step is SAC's.
+    """
+    settings, duals = rac.settings, state.duals
+    heat = temperature(duals, settings)[:, None]
+    eps = noise.normal(states.shape[1], real.actions.shape[-1])
+    behavior, meta = _anchor_distributions(anchors, real, states)
+    metrics: dict[str, torch.Tensor] = {}
+
+    def loss(params: Params) -> torch.Tensor:
+        nonlocal duals
+        n_real = real.actions.shape[1]
+        both = distribution(params, torch.cat([real.observations, states], dim=1))
+        on_data = TanhGaussian(both.mean[:, :n_real], both.log_std[:, :n_real])
+        on_rho = TanhGaussian(both.mean[:, n_real:], both.log_std[:, n_real:])
+        actions, log_probs = on_rho.sample(eps)
+        values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
+        duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
+        metrics["entropy"] = -log_probs.detach().mean(-1)
+        if behavior is None or meta is None:
+            return -values.mean(-1)
+        to_behavior = rac.regularizer.to_behavior(on_data, behavior, real.actions, noise)
+        to_meta = rac.regularizer.to_meta(on_rho, meta, noise)
+        duals = tune_lambda(duals, to_behavior.detach(), to_meta.detach(), settings)
+        metrics.update(to_behavior=to_behavior.detach(), to_meta=to_meta.detach())
+        return improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
+
+    losses, grads = gradient(loss, state.policy)
+    moved, opt = adam(state.policy, grads, state.policy_opt, settings.actor_lr)
+    metrics.update(policy_loss=losses, lambda_=duals.lambda_, alpha=duals.alpha, temperature=heat.squeeze(-1))
+    return state._replace(policy=moved, policy_opt=opt, duals=duals), metrics
+
+
+def _anchor_distributions(
+    anchors: Anchors | None, real: Batch, states: torch.Tensor
+) -> tuple[TanhGaussian | None, TanhGaussian | None]:
+    """π̂_β at the data's states and π_c at the states of ρ, neither of which this step moves."""
+    if anchors is None:
+        return None, None
+    with torch.no_grad():
+        return distribution(anchors.behavior, real.observations), distribution(anchors.meta, states)

@@ -1,0 +1,146 @@
+"""A recipe states every choice of a run: components by name, and the core's own sections. It is data, never code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from merpo.collect_settings import CollectSettings
+from merpo.describe import holds
+from merpo.interfaces import Method, TaskFamily
+from merpo.recipe_errors import concrete, recipe_error
+from merpo.recipe_text import apply_overrides, read
+from merpo.registry import tuples
+from merpo.requirements import requirement_problem
+from merpo.settings import Settings
+
+__all__ = [
+    "DataSection", "EvaluateSection", "Quality", "Recipe", "RunSection", "from_tables", "load_recipe", "recipe_schema",
+    "resolved", "to_toml",
+]
+
+Quality = Literal["random", "medium", "expert", "mixed"]
+
+
+class DataSection(Settings):
+    """Which offline data: how many tasks, and the behaviour policies that made it."""
+
+    quality: Quality = Field("medium", description="Behaviour policies of the data (A.2.2).")
+    test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data; that of training if absent.")
+    train_tasks: int = Field(40, ge=1, le=100_000, description="Tasks for meta-training (Table 2).")
+    test_tasks: int = Field(10, ge=1, le=100_000, description="Unseen tasks (Table 2).")
+    episodes: int = Field(200, ge=1, le=1_000_000, description="Episodes per task (A.2.2).")
+    store: str | None = Field(
+        None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this recipe's data apart in the store."
+    )
+
+
+class EvaluateSection(Settings):
+    """How policies are measured in the true environments."""
+
+    episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy; more where starts are random.")
+    during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
+    snapshots: tuple[int, ...] = Field(
+        (0, 10, 25, 50, 100), max_length=100, description="Adaptation steps after which the adapted policy is measured."
+    )
+
+    @field_validator("snapshots")
+    @classmethod
+    def _rising(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
+        if any(step < 0 for step in steps) or list(steps) != sorted(set(steps)):
+            raise ValueError(f"got {list(steps)}, expected rising integers >= 0")
+        return steps
+
+
+class RunSection(Settings):
+    """How a run is carried out; nothing here changes what is computed."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where tensors live; auto takes a GPU if there is one.")
+    log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
+    tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")
+
+
+def _section(description: str) -> Any:
+    """A field that holds one of the sections above, by default with its defaults."""
+    return Field(default={}, description=description)
+
+
+class Recipe(Settings):
+    """Everything that determines a run."""
+
+    title: str = Field(min_length=1, max_length=200, description="One line that says what the recipe is for.")
+    description: str = Field("", max_length=10_000, description="More about it.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
+    requires: tuple[str, ...] = Field((), max_length=100, description='Plugins needed, such as "merpo-foo>=0.2".')
+    tasks: TaskFamily = Field(description="The family of tasks.")
+    data: DataSection = _section("The offline data.")
+    collect: CollectSettings = _section("How that data is made where the store lacks it.")
+    method: Method = Field(description="The algorithm.")
+    evaluate: EvaluateSection = _section("How policies are measured.")
+    run: RunSection = _section("How the run is carried out.")
+
+    @field_validator("requires")
+    @classmethod
+    def _installed(cls, requirements: tuple[str, ...]) -> tuple[str, ...]:
+        problems = [problem for text in requirements if (problem := requirement_problem(text))]
+        if problems:
+            raise ValueError("; ".join(problems))
+        return requirements
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a TOML file, with `key.path=value` overrides. Raises RecipeError that lists every problem."""
+    tables = read(Path(path))
+    apply_overrides(tables, overrides)
+    return from_tables(tables, str(path))
+
+
+def from_tables(tables: Mapping[str, Any], place: str = "recipe") -> Recipe:
+    """The recipe in plain dicts and lists; `place` begins each line of the RecipeError."""
+    filled = tuples(_with_default_components(Recipe, tables))
+    try:
+        return Recipe.model_validate(filled)
+    except ValidationError as error:
+        raise recipe_error(error, place, Recipe, filled) from None
+
+
+def resolved(recipe: Recipe) -> dict[str, Any]:
+    """Every value of a recipe as plain dicts and lists. What is absent (None) is left out, as TOML has no word for it."""
+    plain: dict[str, Any] = _plain(recipe.model_dump())
+    return plain
+
+
+def to_toml(recipe: Recipe) -> str:
+    """Every value of a recipe as TOML; loading it gives an equal recipe."""
+    import tomli_w
+
+    return tomli_w.dumps(resolved(recipe))
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON schema of recipes with the installed components, for editors."""
+    schema = Recipe.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "merpo recipe"}
+
+
+def _with_default_components(model: type[BaseModel], tables: Mapping[str, Any]) -> dict[str, Any]:
+    """`tables` in which a section that leaves out `component` changes the default one: `[method.alpha] initial = 0.3`."""
+    filled = dict(tables)
+    for name, field in model.model_fields.items():
+        value, held = filled.get(name), holds(field.annotation)
+        if held is None or not isinstance(value, Mapping):
+            continue
+        if isinstance(field.default, Mapping) and "component" in field.default and "component" not in value:
+            value = {**field.default, **value}
+        below = concrete(held, value)
+        filled[name] = _with_default_components(below, value) if below else value
+    return filled
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,199 @@
+"""What a run found, as plain data: `report.json`, from which the page, the terminal's table and summaries are made."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
+
+from merpo.errors import ArtifactError
+from merpo.statistics import gap_closed
+from merpo.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    import torch
+
+    from merpo.metrics import Record
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "Band",
+    "CurvePoint",
+    "DatasetEntry",
+    "Duals",
+    "ModelErrors",
+    "PerTask",
+    "Report",
+    "TaskReport",
+    "bands",
+    "load_report",
+    "per_task",
+]
+
+SCHEMA_VERSION: Literal[1] = 1
+Numbers: TypeAlias = "list[float | None]"  # None: not finite
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class DatasetEntry(_Model):
+    """A dataset that the run read."""
+
+    task: int
+    split: Literal["train", "test"]
+    quality: str
+    sha256: str
+    behavior_return: float | None = None
+    transitions: int
+    name: str = ""
+
+
+class TaskReport(_Model):
+    """One unseen task: the returns of the policies, and how they move where the observation is a plane."""
+
+    index: int
+    params: dict[str, JsonValue] = {}
+    behavior: float
+    adapted: float
+    meta_policy: float | None = None
+    oracle: float | None = None
+    snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
+    trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def gap_closed(self) -> float | None:
+        """(J − B)/(O − B) of this task, None without an oracle that is better than the behaviour policy."""
+        return None if self.oracle is None else gap_closed(self.adapted, self.behavior, self.oracle)
+
+
+class CurvePoint(_Model):
+    """Returns on the unseen tasks after some meta-training, one number per task."""
+
+    step: int
+    adapted: list[float] = []
+    meta_policy: list[float] = []
+
+
+class Band(_Model):
+    """A quantity over meta-training: mean, least and greatest over tasks at each of `steps`."""
+
+    steps: list[int]
+    mean: Numbers
+    low: Numbers
+    high: Numbers
+
+
+class PerTask(_Model):
+    """A quantity over adaptation: `values[i][t]` after `steps[i]` steps on task t."""
+
+    steps: list[int]
+    values: list[Numbers]
+
+
+class Duals(_Model):
+    """α, λ, β and the Q-gap, under the names alpha, lambda, beta and q_gap."""
+
+    training: dict[str, Band] = {}
+    adaptation: dict[str, PerTask] = {}
+
+
+class ModelErrors(_Model):
+    """The model of each unseen task before and after it was adapted: held-out NLL and one-step error."""
+
+    nll_before: list[float] = []
+    nll_after: list[float] = []
+    error_before: list[float] = []
+    error_after: list[float] = []
+
+
+class Report(_Model):
+    """Everything that `report.html` shows; the summary is derived."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    title: str
+    seed: int
+    created: str = ""
+    notes: list[str] = []  # what a reader must know, such as test tasks that were trained on
+    recipe: dict[str, JsonValue] = {}
+    versions: dict[str, str] = {}
+    datasets: list[DatasetEntry] = []
+    timings: dict[str, float] = {}  # stage -> seconds
+    tasks: list[TaskReport] = Field(min_length=1)
+    training_curve: list[CurvePoint] = []
+    duals: Duals = Duals()
+    model: ModelErrors = ModelErrors()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def summary(self) -> Summary:
+        """Means, intervals and counts over the unseen tasks."""
+        rows = {name: self.returns(name) for name in ("meta_policy", "oracle")}
+        tables = {name: None if row is None else [row] for name, row in rows.items()}
+        return summarize([[t.behavior for t in self.tasks]], [[t.adapted for t in self.tasks]], **tables)
+
+    def returns(self, policy: str) -> list[float] | None:
+        """The return of `policy` (behavior, meta_policy, adapted, oracle) per task; None if a task has none."""
+        values = [getattr(task, policy) for task in self.tasks]
+        return None if any(value is None for value in values) else values
+
+    def to_json(self) -> str:
+        """The text of `report.json`."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def load_report(path: Path) -> Report:
+    """A report from its JSON file; `ArtifactError` where it is missing, damaged or of another version."""
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot read this report ({error.strerror or error})") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ArtifactError(
+            f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
+        ) from None
+
+
+def bands(
+    records: Iterable[Record], stage: str, names: Sequence[str] = ("alpha", "lambda", "beta", "q_gap")
+) -> dict[str, Band]:
+    """The bands of `names` that a stage logged, per task or as one number; for `Duals.training`, from `read_metrics`."""
+    rows = [(record.step, _renamed(record.metrics)) for record in records if record.stage == stage]
+    found: dict[str, Band] = {}
+    for name in names:
+        having = [(step, row) for step, row in rows if name in row or f"{name}/mean" in row]
+        if having:
+            mean, low, high = (
+                [row.get(f"{name}/{part}", row.get(name)) for _, row in having] for part in ("mean", "min", "max")
+            )
+            found[name] = Band(steps=[step for step, _ in having], mean=mean, low=low, high=high)
+    return found
+
+
+def per_task(curves: Mapping[str, torch.Tensor], most: int = 400) -> dict[str, PerTask]:
+    """Curves [step, task] for `Duals.adaptation`, thinned to at most `most` steps; others are left out."""
+    found: dict[str, PerTask] = {}
+    for name, curve in curves.items():
+        if curve.dim() == 2 and curve.shape[0] > 0:
+            steps = list(range(0, curve.shape[0], -(-curve.shape[0] // most)))
+            rows = curve[steps].double().tolist()
+            values = [[x if math.isfinite(x) else None for x in row] for row in rows]
+            found[_plain(name)] = PerTask(steps=[step + 1 for step in steps], values=values)
+    return found
+
+
+def _plain(name: str) -> str:
+    """`lambda_`, as Python must spell it, is `lambda` to readers."""
+    return name.replace("lambda_", "lambda")
+
+
+def _renamed(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {_plain(name): value for name, value in metrics.items()}

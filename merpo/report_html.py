@@ -1,0 +1,167 @@
+"""`report.html`: one file with everything in it, readable on a laptop, a phone and paper."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from merpo.files import atomic_write_bytes, atomic_write_text
+from merpo.report_template import page, table
+from merpo.report_text import interval, number, seconds, summary_rows, verdict
+
+if TYPE_CHECKING:
+    from merpo.figures import Picture
+    from merpo.report import Report
+
+__all__ = ["build_report_html", "pictures", "write_report"]
+
+
+def pictures(report: Report) -> list[Picture]:
+    """Every picture for which the run has what it shows, in the order of the page."""
+    from merpo import figures, figures_inside, figures_plane
+
+    drawn = (
+        figures.per_task_returns(report),
+        figures.return_over_training(report),
+        figures.adaptation_steps(report),
+        figures_plane.trajectories(report),
+        figures_inside.duals_over_time(report),
+        figures_inside.model_error(report),
+    )
+    return [picture for picture in drawn if picture is not None]
+
+
+def write_report(report: Report, folder: Path) -> Path:
+    """Write `report.json`, `report.html` and the pictures beside them (`pictures/*.png`); gives the page's path."""
+    drawn = pictures(report)
+    atomic_write_text(folder / "report.json", report.to_json())
+    for picture in drawn:
+        atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
+    path = folder / "report.html"
+    atomic_write_text(path, build_report_html(report, drawn))
+    return path
+
+
+def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) -> str:
+    """The whole page, pictures and styles inside; all text of the report is escaped."""
+    drawn = pictures(report) if drawn is None else drawn
+    body = [
+        f"<h1>{escape(report.title)}</h1>",
+        f'<p class="muted">{escape(_origin(report))}</p>',
+        f'<p class="verdict">{escape(verdict(report.summary))}</p>',
+        *(f'<p class="note">{escape(note)}</p>' for note in report.notes),
+        _cards(report),
+        "<h2>Summary</h2>",
+        _summary_table(report),
+        *(_figure(picture) for picture in drawn),
+        "<h2>Every unseen task</h2>",
+        _tasktable(report),
+        "<h2>Where this comes from</h2>",
+        _provenance(report),
+    ]
+    return page(report.title, body)
+
+
+def _origin(report: Report) -> str:
+    parts = [f"seed {report.seed}", f"{len(report.tasks)} unseen tasks"]
+    parts += [f"merpo {report.versions['merpo']}"] if "merpo" in report.versions else []
+    parts += [f"{seconds(sum(report.timings.values()))} in all"] if report.timings else []
+    parts += [report.created] if report.created else []
+    return " · ".join(parts)
+
+
+def _cards(report: Report) -> str:
+    summary = report.summary
+    cards = [(interval(summary.adapted), "mean return of the adapted policies")]
+    if summary.gap_closed is not None:
+        cards.insert(0, (number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"))
+    cards.append(
+        (
+            f"{summary.tasks - summary.worse_than_behavior} of {summary.tasks}",
+            "tasks no worse than the behaviour policy",
+        )
+    )
+    if summary.worse_than_meta_policy is not None:
+        count = summary.tasks - summary.worse_than_meta_policy
+        cards.append((f"{count} of {summary.tasks}", "tasks no worse than the meta-policy"))
+    items = "".join(
+        f'<div class="card"><b>{escape(value.split(" [")[0])}</b><span>{escape(text)}</span></div>'
+        for value, text in cards
+    )
+    return f'<div class="cards">{items}</div>'
+
+
+def _summary_table(report: Report) -> str:
+    head = ("", "mean", "95 % interval")
+    rows = [
+        (label, number(i.mean), f"{number(i.low)} to {number(i.high)}") for label, i in summary_rows(report.summary)
+    ]
+    return table(head, rows) + (
+        '<p class="muted">Intervals are bootstraps over the unseen tasks; differences are paired by task. '
+        "Gap closed is (J − B)/(O − B) of the mean returns J, B of the behaviour policies and O of the oracle.</p>"
+    )
+
+
+def _tasktable(report: Report) -> str:
+    head = ("task", "behaviour", "meta-policy", "adapted", "oracle", "gap closed", "parameters")
+    rows = [
+        (
+            str(t.index),
+            *(number(x) for x in (t.behavior, t.meta_policy, t.adapted, t.oracle, t.gap_closed)),
+            _params(t.params),
+        )
+        for t in report.tasks
+    ]
+    return table(head, rows, text=(6,))
+
+
+def _params(params: object) -> str:
+    return json.dumps(_rounded(params), ensure_ascii=False)[1:-1]
+
+
+def _rounded(value: object) -> object:
+    """Numbers to four digits, for reading."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value
+
+
+def _figure(picture: Picture) -> str:
+    data = base64.b64encode(picture.data).decode()
+    return (
+        f"<h2>{escape(picture.title)}</h2><figure>"
+        f'<img src="data:image/png;base64,{data}" alt="{escape(picture.alt)}">'
+        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
+    )
+
+
+def _provenance(report: Report) -> str:
+    """Collapsed: recipe, versions, time per stage, and the datasets with their hashes."""
+    recipe = json.dumps(report.recipe, indent=2, ensure_ascii=False)
+    data = [
+        (str(d.task), d.split, d.quality, f"{d.transitions:,}", number(d.behavior_return), d.sha256)
+        for d in report.datasets
+    ]
+    sections = (
+        ("Resolved recipe", f"<pre>{escape(recipe)}</pre>" if report.recipe else ""),
+        ("Versions", table(("", "version"), sorted(report.versions.items())) if report.versions else ""),
+        (
+            "Time per stage",
+            table(("stage", "time"), [(k, seconds(v)) for k, v in report.timings.items()]) if report.timings else "",
+        ),
+        (
+            f"Datasets ({len(data)})",
+            table(("task", "split", "quality", "transitions", "behaviour return", "sha256"), data, text=(1, 2, 5))
+            if data
+            else "",
+        ),
+    )
+    return "".join(
+        f"<details><summary>{escape(title)}</summary>{content}</details>" for title, content in sections if content
+    )

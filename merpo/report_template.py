@@ -1,0 +1,57 @@
+"""The frame of `report.html`: its style, its skeleton, and tables whose cells are escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+__all__ = ["page", "table"]
+
+STYLE = """
+:root{--ink:#1f2328;--muted:#5f6368;--line:#e3e6ea;--soft:#f6f7f9;--accent:#0072b2}
+*{box-sizing:border-box}
+body{margin:0;background:#fff;color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+main{max-width:1040px;margin:0 auto;padding:2rem 1.25rem 4rem}
+h1{font-size:1.75rem;line-height:1.2;margin:0 0 .25rem}
+h2{font-size:1.2rem;margin:2.5rem 0 .5rem}
+p{margin:.4rem 0;max-width:72ch}.muted,figcaption{color:var(--muted);font-size:.92rem}
+.verdict{font-size:1.08rem;border-left:4px solid var(--accent);padding:.3rem 0 .3rem .9rem;margin:1.1rem 0}
+.note{background:#fff8e6;border:1px solid #f0dca4;border-radius:8px;padding:.6rem .9rem;margin:.6rem 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(170px,1fr));gap:.75rem;margin:1.2rem 0}
+.card{background:var(--soft);border-radius:10px;padding:.8rem 1rem}
+.card b{display:block;font-size:1.5rem;line-height:1.25;font-variant-numeric:tabular-nums}
+.card span{color:var(--muted);font-size:.86rem}
+figure{margin:.4rem 0 0}figure img{width:100%;max-width:1000px;height:auto;display:block;border:1px solid var(--line);border-radius:10px}
+.scroll{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.94rem}
+th,td{text-align:right;padding:.38rem .7rem;border-bottom:1px solid var(--line);white-space:nowrap}
+th:first-child,td:first-child{text-align:left}thead th{color:var(--muted);font-weight:600;border-bottom-width:2px}
+td.text,th.text{text-align:left;white-space:normal}
+details{border:1px solid var(--line);border-radius:10px;margin:.6rem 0;padding:.2rem .9rem}
+summary{cursor:pointer;font-weight:600;padding:.45rem 0}
+pre{background:var(--soft);border-radius:8px;padding:.8rem;overflow-x:auto;font-size:.84rem;line-height:1.45}
+code{font-size:.86em}
+@media print{details>*{display:block}h2,figure{break-after:avoid}}
+"""
+
+
+def page(title: str, body: Sequence[str]) -> str:
+    """A whole document around blocks of HTML; nothing is fetched from elsewhere."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body><main>\n"
+        + "\n".join(body)
+        + "\n</main></body></html>\n"
+    )
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Sequence[int] = ()) -> str:
+    """An HTML table of escaped cells; columns in `text` are aligned left."""
+
+    def line(cells: Sequence[str], tag: str) -> str:
+        marks = ((' class="text"' if i in text else "") for i in range(len(cells)))
+        return "<tr>" + "".join(f"<{tag}{m}>{escape(c)}</{tag}>" for c, m in zip(cells, marks, strict=True)) + "</tr>"
+
+    body = "".join(line(row, "td") for row in rows)
+    return f'<div class="scroll"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>'

@@ -1,0 +1,160 @@
+"""A run's findings in words and on the terminal, for one seed or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from merpo.errors import MerpoError
+from merpo.summary import Summary, summarize
+
+if TYPE_CHECKING:
+    from rich.box import Box
+    from rich.console import Console
+
+    from merpo.report import Report
+    from merpo.statistics import Interval
+
+__all__ = ["combine", "interval", "number", "print_combined", "print_summary", "seconds", "summary_rows", "verdict"]
+
+
+def number(value: float | None) -> str:
+    """Two decimals below a thousand, none above; a hyphen for None."""
+    if value is None:
+        return "-"
+    return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def interval(value: Interval) -> str:
+    """`-5.30 [-6.10, -4.60]`."""
+    return f"{number(value.mean)} [{number(value.low)}, {number(value.high)}]"
+
+
+def seconds(value: float) -> str:
+    """`0.4 s`, `12 s`, `3 min 05 s`."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
+    """The rows of every summary table: what is there of returns, differences and gaps closed."""
+    rows = (
+        ("behaviour policies", summary.behavior),
+        ("meta-policy as it is", summary.meta_policy),
+        ("adapted policies", summary.adapted),
+        ("oracle", summary.oracle),
+        ("adapted minus behaviour", summary.adapted_minus_behavior),
+        ("adapted minus meta-policy", summary.adapted_minus_meta_policy),
+        ("gap closed by the meta-policy", summary.gap_closed_by_meta_policy),
+        ("gap closed by the adapted policies", summary.gap_closed),
+    )
+    return [(label, value) for label, value in rows if value is not None]
+
+
+def verdict(summary: Summary) -> str:
+    """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
+    text = f"Adaptation {_against(summary.adapted_minus_behavior)} the behaviour policies"
+    if summary.adapted_minus_meta_policy is not None:
+        text += f", and {_against(summary.adapted_minus_meta_policy)} the meta-policy"
+    worse = summary.worse_than_behavior
+    of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
+    text += (
+        f". On {worse} of {of} it is worse than the behaviour policy." if worse else f". It is worse on none of {of}."
+    )
+    if summary.gap_closed is not None:
+        text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
+    return text
+
+
+def _against(difference: Interval) -> str:
+    size = f"{number(abs(difference.mean))} [{number(difference.low)}, {number(difference.high)}]"
+    if difference.low > 0:
+        return f"gains {size} over"
+    if difference.high < 0:
+        return f"loses {size} against"
+    return (
+        f"cannot be told apart ({number(difference.mean)} [{number(difference.low)}, {number(difference.high)}]) from"
+    )
+
+
+def print_summary(report: Report, console: Console) -> None:
+    """The end of a run on the terminal: every unseen task, the means, and the verdict."""
+    from rich.table import Table
+
+    summary = report.summary
+    columns = [("behaviour", "behavior"), ("meta-policy", "meta_policy"), ("adapted", "adapted"), ("oracle", "oracle")]
+    columns = [(label, name) for label, name in columns if summary.of(name) is not None]
+    has_gap = summary.gap_closed is not None
+    table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=_box(console))
+    for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+    for task in report.tasks:
+        cells = [number(getattr(task, name)) for _, name in columns]
+        table.add_row(str(task.index), *cells, *([number(task.gap_closed)] if has_gap else []))
+    table.add_section()
+    means = [number(value.mean) if (value := summary.of(name)) else "-" for _, name in columns]
+    gap = [number(summary.gap_closed.mean)] if summary.gap_closed is not None else []
+    table.add_row("mean", *means, *gap, style="bold")
+    console.print(table)
+    _print_verdict(summary, console)
+
+
+def combine(reports: Sequence[Report]) -> Summary:
+    """The summary over the seeds of one recipe; raises `MerpoError` unless all cover the same unseen tasks."""
+    if not reports:
+        raise MerpoError("no reports to combine: at least one seed is needed")
+    covered = [[task.index for task in report.tasks] for report in reports]
+    for report, tasks in zip(reports, covered, strict=True):
+        if tasks != covered[0]:
+            raise MerpoError(
+                f"seed {report.seed} covers the tasks {tasks}, seed {reports[0].seed} the tasks {covered[0]}"
+            )
+    return summarize(
+        [[task.behavior for task in report.tasks] for report in reports],
+        [[task.adapted for task in report.tasks] for report in reports],
+        _rows(reports, "meta_policy"),
+        _rows(reports, "oracle"),
+    )
+
+
+def _rows(reports: Sequence[Report], policy: str) -> list[list[float]] | None:
+    rows = [report.returns(policy) for report in reports]
+    found = [row for row in rows if row is not None]
+    return found if len(found) == len(rows) else None
+
+
+def print_combined(reports: Sequence[Report], console: Console) -> Summary:
+    """The table over seeds: the means of each, then all with 95 % intervals over tasks and seeds."""
+    from rich.table import Table
+
+    summary = combine(reports)
+    table = Table(title=f"{_plain(reports[0].title)}: {len(reports)} seeds", title_justify="left", box=_box(console))
+    for label in ("", *(f"seed {report.seed}" for report in reports), "all", "95 % interval"):
+        table.add_column(label, justify="left" if label == "" else "right", no_wrap=True)
+    single = [dict(summary_rows(report.summary)) for report in reports]
+    for label, value in summary_rows(summary):
+        seeds = [number(rows[label].mean) if label in rows else "-" for rows in single]
+        table.add_row(label, *seeds, number(value.mean), f"{number(value.low)} to {number(value.high)}")
+    console.print(table)
+    _print_verdict(summary, console)
+    return summary
+
+
+def _print_verdict(summary: Summary, console: Console) -> None:
+    console.print(verdict(summary), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def _plain(text: str) -> str:
+    """Text in which Rich finds no markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _box(console: Console) -> Box:
+    """Lines on a terminal, plain columns in a file."""
+    from rich import box
+
+    return box.SIMPLE_HEAD if console.is_terminal else box.ASCII2

@@ -1,0 +1,69 @@
+"""The headline of a run: mean returns with 95 % intervals, the gap closed, and on how many tasks adaptation hurt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from pydantic import BaseModel, ConfigDict
+
+from merpo.statistics import Interval, bootstrap, gap_interval, paired_difference
+
+__all__ = ["POLICIES", "Summary", "summarize"]
+
+Returns: TypeAlias = "Sequence[Sequence[float]]"  # [seed][task]
+
+# Key in a report -> what readers are shown, in the order of every table and legend.
+POLICIES = {"behavior": "behaviour", "meta_policy": "meta-policy", "adapted": "adapted", "oracle": "oracle"}
+
+
+class Summary(BaseModel):
+    """Over tasks (and seeds). What needs a policy that the run has not is None."""
+
+    model_config = ConfigDict(frozen=True)
+
+    tasks: int
+    seeds: int
+    behavior: Interval
+    adapted: Interval
+    meta_policy: Interval | None = None
+    oracle: Interval | None = None
+    gap_closed: Interval | None = None  # (mean J − mean B)/(mean O − mean B)
+    gap_closed_by_meta_policy: Interval | None = None
+    adapted_minus_behavior: Interval
+    adapted_minus_meta_policy: Interval | None = None
+    worse_than_behavior: int  # (task, seed) pairs on which the adapted policy's return is lower
+    worse_than_meta_policy: int | None = None
+
+    def of(self, policy: str) -> Interval | None:
+        """The mean return of `policy`, a key of `POLICIES`."""
+        found: Interval | None = getattr(self, policy)
+        return found
+
+
+def summarize(
+    behavior: Returns, adapted: Returns, meta_policy: Returns | None = None, oracle: Returns | None = None
+) -> Summary:
+    """The summary of returns [seed][task]; raises `MerpoError` where they are not finite or of unequal shapes."""
+    return Summary(
+        tasks=len(adapted[0]),
+        seeds=len(adapted),
+        behavior=bootstrap(behavior),
+        adapted=bootstrap(adapted),
+        meta_policy=bootstrap(meta_policy) if meta_policy is not None else None,
+        oracle=bootstrap(oracle) if oracle is not None else None,
+        gap_closed=gap_interval(adapted, behavior, oracle) if oracle is not None else None,
+        gap_closed_by_meta_policy=(
+            gap_interval(meta_policy, behavior, oracle) if meta_policy is not None and oracle is not None else None
+        ),
+        adapted_minus_behavior=paired_difference(adapted, behavior),
+        adapted_minus_meta_policy=paired_difference(adapted, meta_policy) if meta_policy is not None else None,
+        worse_than_behavior=_worse(adapted, behavior),
+        worse_than_meta_policy=_worse(adapted, meta_policy) if meta_policy is not None else None,
+    )
+
+
+def _worse(first: Returns, second: Returns) -> int:
+    """On how many (seed, task) pairs `first` is lower than `second`."""
+    rows = zip(first, second, strict=True)
+    return sum(a < b for row, other in rows for a, b in zip(row, other, strict=True))

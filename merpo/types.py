@@ -1,0 +1,45 @@
+"""The few types that every file shares. Dims: T tasks, M members, C critics, B rows, O observation, A action."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Batch", "Params", "Propose", "Spec", "Task", "Terminated"]
+
+# Parameters of one or many networks: leading dims say whose, `[task, member | critic, in, out]`. Keys that begin with
+# `stat.` are statistics of the data (normalisation); they are saved and broadcast like the rest, never trained.
+Params: TypeAlias = "dict[str, torch.Tensor]"
+
+# One task's parameters as plain JSON values, e.g. `{"wind": [0.01, -0.03]}`.
+Task: TypeAlias = "dict[str, object]"
+
+# (observations [..., O], actions [..., A], next observations [..., O]) -> 1.0 where the episode ends there, else 0.0 [...].
+Terminated: TypeAlias = "Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]"
+
+
+class Spec(NamedTuple):
+    """What all tasks of a family share. Actions are always in [-1, 1]."""
+
+    observation_dim: int
+    action_dim: int
+    terminated: Terminated | None = None
+
+
+class Batch(NamedTuple):
+    """Independent transitions. `terminations` is 1.0 where the episode truly ended; time-outs are 0.0 and bootstrap."""
+
+    observations: torch.Tensor  # [*lead, B, O]
+    actions: torch.Tensor  # [*lead, B, A]
+    rewards: torch.Tensor  # [*lead, B]
+    next_observations: torch.Tensor  # [*lead, B, O]
+    terminations: torch.Tensor  # [*lead, B]
+
+
+class Propose(Protocol):
+    """Draw `n` actions per row from the current policy: observations [T, B, O] -> actions [T, n, B, A], log-densities [T, n, B]."""
+
+    def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]: ...

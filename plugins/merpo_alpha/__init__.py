@@ -1,0 +1,16 @@
+"""Schedulers of α that ship with merpo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from merpo import Component, hookimpl
+from merpo_alpha.schedulers import Adaptive, Fixed
+
+__all__ = ["Adaptive", "Fixed"]
+
+
+@hookimpl
+def merpo_components() -> Sequence[type[Component]]:
+    """Fixed α (MerPO) and adaptive α (MerPO-Adp, Eq. (11))."""
+    return [Fixed, Adaptive]

@@ -1,0 +1,46 @@
+"""The balance α between the behaviour policy and the meta-policy."""
+
+from __future__ import annotations
+
+from typing import final
+
+from pydantic import Field
+
+from merpo import AlphaScheduler
+from merpo.lazy import torch
+
+__all__ = ["Adaptive", "Fixed"]
+
+
+@final
+class Fixed(AlphaScheduler):
+    """MerPO: the same α throughout. 0 regularizes by the meta-policy only (Eq. (6)), 1 by the behaviour policy only."""
+
+    name = "fixed"
+
+    initial: float = Field(0.4, ge=0, le=1, description="α of every task (Table 2).")
+
+    def update(self, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor) -> torch.Tensor:
+        """α as it is."""
+        return alpha
+
+
+@final
+class Adaptive(AlphaScheduler):
+    """MerPO-Adp: one gradient step of Eq. (11) per task and iteration, kept in [0.1, 0.5]."""
+
+    name = "adaptive"
+
+    initial: float = Field(0.4, ge=0, le=1, description="First α of every task (A.2.2).")
+    learning_rate: float = Field(1e-4, ge=0, le=1, description="Rate of the gradient step (A.2.2).")
+    low: float = Field(0.1, ge=0, le=1, description="Lower bound of α (Eq. (11)).")
+    high: float = Field(0.5, ge=0, le=1, description="Upper bound of α (Eq. (11)).")
+
+    def model_post_init(self, _: object) -> None:
+        """Refuse bounds that are crossed or leave `initial` outside."""
+        if not self.low <= self.initial <= self.high:
+            raise ValueError(f"initial = {self.initial}, expected low = {self.low} <= initial <= high = {self.high}")
+
+    def update(self, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor) -> torch.Tensor:
+        """Eq. (11). One descent step on (1 − α)(D(π_n, π_β) − D(π_n, π_c)): α grows where π_n is closer to π_c, [T]."""
+        return (alpha + self.learning_rate * (to_behavior - to_meta)).clamp(self.low, self.high)

@@ -1,0 +1,16 @@
+"""Critics that ship with merpo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from merpo import Component, hookimpl
+from merpo_critics.conservative import Conservative
+
+__all__ = ["Conservative"]
+
+
+@hookimpl
+def merpo_components() -> Sequence[type[Component]]:
+    """The conservative twin critic."""
+    return [Conservative]

@@ -1,0 +1,81 @@
+"""The conservative critic of Eq. (1), with clipped double Q."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, final
+
+from pydantic import Field
+
+from merpo import Batch, Critic, Params, Propose, Spec, Streams, init_mlp, mlp
+from merpo.lazy import torch
+
+__all__ = ["Conservative"]
+
+
+@final
+class Conservative(Critic):
+    """Clipped double Q, kept low where the model's rollouts go and high on the data: Eq. (1), plain or log-sum-exp."""
+
+    name = "conservative"
+
+    hidden: tuple[int, ...] = Field(
+        (300, 300, 300, 300, 300), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.2)."
+    )
+    critics: int = Field(2, ge=1, le=16, description="Q-networks whose minimum is backed up; 2 is clipped double Q.")
+    penalty: Literal["rho", "logsumexp"] = Field(
+        "rho",
+        description="What is pushed down: Eq. (1)'s E_ρ[Q], or CQL's importance-weighted log-sum-exp over proposals.",
+    )
+    proposals: int = Field(
+        10, ge=1, le=256, description="With logsumexp: actions drawn per state from π(·|s), from π(·|s') and uniformly."
+    )
+    output_scale: float = Field(
+        1.0, gt=0, le=1e6, description="Q is this times the network's output; the scale of the rewards is a good choice."
+    )
+
+    def init(self, spec: Spec, generator: torch.Generator) -> Params:
+        """Independent critics [critic, ...]."""
+        return init_mlp([spec.observation_dim + spec.action_dim, *self.hidden, 1], generator, (self.critics,))
+
+    def value(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """Q_i(s, a) of every critic i: [T, critic, B]."""
+        inputs = torch.cat([observations, actions], dim=-1).unsqueeze(-3)  # [T, 1, B, O + A]
+        return self.output_scale * mlp(params, inputs).squeeze(-1)
+
+    def backup(
+        self, target: Params, batch: Batch, actions: torch.Tensor, log_probs: torch.Tensor,
+        temperature: torch.Tensor, discount: float,
+    ) -> torch.Tensor:
+        """B̂Q of Eq. (1): r + γ (1 − end) (min_i Q_i(s', a') − temperature log π(a'|s')), [T, B]."""
+        soft = self.value(target, batch.next_observations, actions).amin(1) - temperature[:, None] * log_probs
+        return batch.rewards + discount * (1.0 - batch.terminations) * soft
+
+    def bellman_error(self, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """½ E_{d_f}[(Q_i − B̂Q)²] summed over critics, [T]."""
+        return 0.5 * (values - targets[:, None]).square().mean(-1).sum(-1)
+
+    def gap(
+        self, params: Params, rho: Batch, data_values: torch.Tensor, propose: Propose, noise: Streams
+    ) -> torch.Tensor:
+        """E_ρ[Q] − E_D[Q], or the soft maximum of Q at states of ρ less E_D[Q]; mean over critics, [T]."""
+        high = self._expected if self.penalty == "rho" else self._soft_maximum
+        return (high(params, rho, propose, noise) - data_values.mean(-1)).mean(-1)
+
+    def _expected(self, params: Params, rho: Batch, propose: Propose, noise: Streams) -> torch.Tensor:
+        actions, _ = propose(rho.observations, 1)
+        return self.value(params, rho.observations, actions[:, 0]).mean(-1)  # [T, critic]
+
+    def _soft_maximum(self, params: Params, rho: Batch, propose: Propose, noise: Streams) -> torch.Tensor:
+        """log ∫ exp Q(s, a) da by importance sampling, mean over states: [T, critic]."""
+        n, (t, b, _) = self.proposals, rho.observations.shape
+        here, here_density = propose(rho.observations, n)
+        there, there_density = propose(rho.next_observations, n)  # drawn at s', weighed at s, as CQL does
+        anywhere = noise.uniform(n, b, here.shape[-1]) * 2.0 - 1.0
+        actions = torch.cat([here, there, anywhere], dim=1)  # [T, 3 n, B, A]
+        uniform = torch.full_like(here_density, -here.shape[-1] * math.log(2.0))
+        densities = torch.cat([here_density, there_density, uniform], dim=1)  # [T, 3 n, B]
+        states = rho.observations[:, None].expand(-1, 3 * n, -1, -1)
+        q = self.value(params, states.reshape(t, 3 * n * b, -1), actions.reshape(t, 3 * n * b, -1))
+        weighed = q.view(t, -1, 3 * n, b) - densities[:, None]
+        return (weighed.logsumexp(2) - math.log(3 * n)).mean(-1)

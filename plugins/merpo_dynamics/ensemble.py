@@ -1,0 +1,109 @@
+"""An ensemble of Gaussian networks over (Δs, r), as in appendix A.2.1."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, final
+
+from pydantic import Field
+
+from merpo import Batch, DynamicsLearner, Params, Spec, Streams, init_mlp, mlp
+from merpo.lazy import F, torch
+
+__all__ = ["ProbabilisticEnsemble"]
+
+LOG_VAR = (-10.0, 0.5)  # bounds of the normalised log-variance, as in PETS and MBPO
+STD_FLOOR = 1e-3  # a feature that never varies in the data is centred, not blown up
+
+
+@final
+class ProbabilisticEnsemble(DynamicsLearner):
+    """Gaussian networks over (Δs, r): M members, the best kept by held-out error, a random one of them per row."""
+
+    name = "ensemble"
+
+    members: int = Field(7, ge=1, le=64, description="Networks per task (A.2.1).")
+    elites: int = Field(5, ge=1, le=64, description="Members kept, those with the lowest held-out error (A.2.1).")
+    hidden: tuple[int, ...] = Field(
+        (256, 256, 256, 256), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.1)."
+    )
+    termination: Literal["function", "learned"] = Field(
+        "function",
+        description="Where a model rollout ends: the task family's own function (never, if it has none), or a learned one.",
+    )
+
+    def model_post_init(self, _: object) -> None:
+        """Refuse more elites than members."""
+        if self.elites > self.members:
+            raise ValueError(f"elites = {self.elites}, expected at most members = {self.members}")
+
+    def init(self, spec: Spec, data: Batch, generator: torch.Generator) -> Params:
+        """Independent members [member, ...]; inputs and targets are standardised by the rows of `data` [N, ...]."""
+        dims = spec.observation_dim + 1  # Δs and r
+        outputs = 2 * dims + (1 if self.termination == "learned" else 0)
+        params = init_mlp([spec.observation_dim + spec.action_dim, *self.hidden, outputs], generator, (self.members,))
+        inputs, targets = _inputs(data.observations, data.actions), _targets(data)
+        for key, rows in (("input", inputs), ("target", targets)):
+            params[f"stat.{key}_mean"] = rows.mean(0)[None, None]  # [1, 1, D]: shared by members and rows
+            params[f"stat.{key}_std"] = rows.std(0, correction=0).clamp_min(STD_FLOOR)[None, None]
+        return params
+
+    def loss(self, params: Params, batch: Batch) -> torch.Tensor:
+        """−E_D[log T̂_θ(s', r | s, a)] in the data's own units, [*lead, member]."""
+        mean, log_var, logit = self._forward(params, _inputs(batch.observations, batch.actions))
+        error = _normalise(params, "target", _targets(batch)) - mean
+        scale = params["stat.target_std"].log().sum(-1).squeeze(-1)  # change of variables: [*lead, 1]
+        nll = 0.5 * (error.square() * (-log_var).exp() + log_var + math.log(2 * math.pi)).sum(-1).mean(-1) + scale
+        if logit is not None:
+            nll = nll + F.binary_cross_entropy_with_logits(logit, batch.terminations, reduction="none").mean(-1)
+        return nll
+
+    def score(self, params: Params, batch: Batch) -> torch.Tensor:
+        """Mean squared error of the predicted means, in standardised units, [*lead, member]."""
+        mean, _, _ = self._forward(params, _inputs(batch.observations, batch.actions))
+        return (_normalise(params, "target", _targets(batch)) - mean).square().mean((-2, -1))
+
+    def keep_best(self, params: Params, scores: torch.Tensor) -> Params:
+        """The `elites` members of each task with the lowest scores [T, member]; statistics stay as they are."""
+        best = scores.topk(self.elites, dim=-1, largest=False).indices  # [T, elite]
+        rows = torch.arange(len(best), device=best.device)[:, None]
+        return {key: value if key.startswith("stat.") else value[rows, best] for key, value in params.items()}
+
+    def step(
+        self, params: Params, spec: Spec, observations: torch.Tensor, actions: torch.Tensor, noise: Streams
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Sample s' and r of every row from one elite of its task, drawn uniformly."""
+        inputs = _inputs(observations, actions).unsqueeze(1)  # [T, 1, B, O + A]
+        mean, log_var, logit = self._forward(params, inputs)  # [T, elite, B, O + 1]
+        who = noise.integers(mean.shape[1], mean.shape[2])[:, None]  # [T, 1, B]
+        pick = who[..., None].expand(-1, -1, -1, mean.shape[-1])
+        mean, std = mean.gather(1, pick).squeeze(1), (0.5 * log_var).exp().gather(1, pick).squeeze(1)
+        drawn = mean + std * noise.normal(*mean.shape[1:])
+        drawn = drawn * params["stat.target_std"].squeeze(1) + params["stat.target_mean"].squeeze(1)
+        next_observations, rewards = observations + drawn[..., :-1], drawn[..., -1]
+        if logit is not None:
+            chance = logit.gather(1, who).squeeze(1).sigmoid()
+            return next_observations, rewards, (noise.uniform(chance.shape[-1]) < chance).to(rewards.dtype)
+        if spec.terminated is None:
+            return next_observations, rewards, torch.zeros_like(rewards)
+        return next_observations, rewards, spec.terminated(observations, actions, next_observations)
+
+    def _forward(self, params: Params, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        out = mlp(params, _normalise(params, "input", inputs), "silu")
+        dims = params["stat.target_mean"].shape[-1]
+        low, high = LOG_VAR
+        log_var = high - F.softplus(high - out[..., dims : 2 * dims])  # soft clamp from above, then from below
+        log_var = low + F.softplus(log_var - low)
+        return out[..., :dims], log_var, out[..., -1] if self.termination == "learned" else None
+
+
+def _inputs(observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+    return torch.cat([observations, actions], dim=-1)
+
+
+def _targets(batch: Batch) -> torch.Tensor:
+    return torch.cat([batch.next_observations - batch.observations, batch.rewards.unsqueeze(-1)], dim=-1)
+
+
+def _normalise(params: Params, which: str, rows: torch.Tensor) -> torch.Tensor:
+    return (rows - params[f"stat.{which}_mean"]) / params[f"stat.{which}_std"]

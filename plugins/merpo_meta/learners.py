@@ -1,0 +1,92 @@
+"""How the meta-model follows from the tasks' models: proximal (the paper's), Reptile, MAML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, final
+
+from pydantic import Field
+
+from merpo import MetaLearner, Params, gradient, squared_distance, weights
+from merpo.lazy import torch
+
+__all__ = ["MAML", "Proximal", "Reptile"]
+
+
+@final
+class Proximal(MetaLearner):
+    """Eq. (3): tasks stay near the meta-model by η‖θ − φ‖², and the meta-model moves to their mean."""
+
+    name = "proximal"
+
+    inner_lr: float = Field(1e-4, gt=0, le=1, description="Adam rate of a task's model (Table 2: task model lr).")
+    outer_lr: float = Field(5e-2, gt=0, le=1, description="Step ξ₁ towards the mean of the models (Table 2: meta-model lr).")
+    eta: float = Field(0.1, ge=0, le=1e6, description="Weight η of the proximal term; the paper does not state it.")
+
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        """η‖θ_n − φ_m‖², one number per member: [T, member]."""
+        return self.eta * squared_distance(theta, phi, dims=2)
+
+    def direction(
+        self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
+    ) -> Params:
+        """φ_m − (1/N) Σ_n θ_n, line 6 of Algorithm 2."""
+        return _towards_mean(phi, adapt)
+
+
+@final
+class Reptile(MetaLearner):
+    """Reptile: no inner penalty, and the meta-model moves to the mean of the tasks' models."""
+
+    name = "reptile"
+
+    inner_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of a task's model.")
+    outer_lr: float = Field(0.5, gt=0, le=1, description="Step towards the mean of the models (Nichol et al., 2018).")
+
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        """Nothing is added to the inner problem: zeros [T, member]."""
+        first = next(iter(weights(theta).values()))
+        return first.new_zeros(first.shape[:2])
+
+    def direction(
+        self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
+    ) -> Params:
+        """φ_m − (1/N) Σ_n θ_n (Nichol et al., 2018)."""
+        return _towards_mean(phi, adapt)
+
+
+@final
+class MAML(MetaLearner):
+    """MAML: the meta-model descends the loss that the tasks' models have after their own gradient steps."""
+
+    name = "maml"
+
+    inner_optimizer = "sgd"
+    outer_optimizer = "adam"
+
+    inner_lr: float = Field(1e-2, gt=0, le=1, description="Rate of a task's plain gradient steps.")
+    outer_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of the meta-model.")
+    order: Literal["first", "second"] = Field(
+        "first", description="Second order differentiates through the inner steps; first order does not (Finn et al., 2017)."
+    )
+
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        """Nothing is added to the inner problem: zeros [T, member]."""
+        first = next(iter(weights(theta).values()))
+        return first.new_zeros(first.shape[:2])
+
+    def direction(
+        self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
+    ) -> Params:
+        """∇_φ of the mean over tasks of the loss at θ_n(φ); with first order, the gradient at θ_n itself."""
+        if self.order == "second":
+            _, grads = gradient(lambda p: query(adapt(p, True)).mean(0), phi)
+            return grads
+        theta = adapt(phi, False)
+        _, grads = gradient(query, theta)
+        return {key: grad.mean(0) for key, grad in grads.items()}
+
+
+def _towards_mean(phi: Params, adapt: Callable[[Params, bool], Params]) -> Params:
+    theta = adapt(phi, False)
+    return {key: value - theta[key].mean(0) for key, value in weights(phi).items()}

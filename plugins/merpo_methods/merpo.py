@@ -1,0 +1,107 @@
+"""MerPO: Algorithm 2, then Section 4.3 on every unseen task."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, final
+
+from pydantic import Field
+
+import merpo
+from merpo import (
+    AdaptSettings,
+    AlphaScheduler,
+    BehaviorSettings,
+    Critic,
+    DynamicsLearner,
+    MetaLearner,
+    MetaModelSettings,
+    MetaPolicySettings,
+    Method,
+    Params,
+    PolicyRegularizer,
+    RacSettings,
+    component_field,
+)
+
+if TYPE_CHECKING:
+    from merpo import Adapted, Context, TaskData
+    from merpo.lazy import torch
+
+__all__ = ["MerPO"]
+
+
+@final
+class MerPO(Method):
+    """Meta-model (Eq. (3)), meta-policy (Eq. (10)), and RAC (Algorithm 1) regularized by it on every new task."""
+
+    name = "merpo"
+
+    dynamics: DynamicsLearner = component_field("ensemble", description="The learnt dynamics T̂_θ.")
+    meta_learner: MetaLearner = component_field("proximal", description="How the meta-model follows from tasks' models.")
+    critic: Critic = component_field("conservative", description="Q and the terms of Eq. (1).")
+    regularizer: PolicyRegularizer = component_field("kl", description="D of Eq. (7).")
+    alpha: AlphaScheduler = component_field("adaptive", description="The balance α of Eq. (7).")
+    meta_model: MetaModelSettings = Field(default_factory=MetaModelSettings, description="Eq. (3) and Eq. (4).")
+    behavior: BehaviorSettings = Field(default_factory=BehaviorSettings, description="The behaviour clones.")
+    rac: RacSettings = Field(default_factory=RacSettings, description="Algorithm 1.")
+    meta_policy: MetaPolicySettings = Field(default_factory=MetaPolicySettings, description="Algorithm 2, lines 9 to 18.")
+    adaptation: AdaptSettings = Field(default_factory=AdaptSettings, description="Section 4.3.")
+
+    def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
+        """The meta-model, the training tasks' models and behaviour clones, then the meta-policy and meta-Q."""
+        phi = context.stage("meta-model", lambda: {"phi": self._fit_meta_model(tasks, context)})["phi"]
+        models = self._models(phi, tasks, context, "models")
+        behavior = self._behavior(tasks, context, "behavior")
+        partial = replace(context, checkpoint=lambda k, meta: context.checkpoint(k, {**meta, "meta_model": phi}))
+
+        def compute() -> dict[str, Params]:
+            meta = merpo.fit_meta_policy(
+                self._rac(), self.alpha, tasks, models and models["models"], behavior, self.meta_policy, partial
+            )
+            return meta.groups()
+
+        return {**context.stage("meta-policy", compute), "meta_model": phi}
+
+    def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        """Eq. (4) for the task's model, a behaviour clone, then RAC from the meta-policy and meta-Q."""
+        models = self._models(meta["meta_model"], tasks, context, "unseen-models")
+        behavior = self._behavior(tasks, context, "unseen-behavior")
+        start = merpo.MetaPolicy.from_groups(meta)
+        result = merpo.adapt_policies(
+            self._rac(), self.alpha, tasks, models and models["models"], behavior, start, self.adaptation, context
+        )
+        return merpo.Adapted(
+            policy=result.state.policy,
+            snapshots=result.snapshots,
+            references={"meta-policy": merpo.expand(start.policy, tasks.n_tasks)},
+            curves=result.curves,
+            artifacts={"policy": result.state.policy, "critic": result.state.critic, **(models or {})},
+            scores=models["scores"] if models else {},
+        )
+
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        """The mode of the squashed Gaussian."""
+        return merpo.act(policy, observations)
+
+    def _rac(self) -> merpo.RAC:
+        return merpo.RAC(self.rac, self.critic, self.regularizer, self.dynamics if self.rac.use_model else None)
+
+    def _fit_meta_model(self, tasks: TaskData, context: Context) -> Params:
+        if not self.rac.use_model:
+            return {}
+        return merpo.fit_meta_model(self.dynamics, self.meta_learner, tasks, self.meta_model, context)
+
+    def _models(self, phi: Params, tasks: TaskData, context: Context, stage: str) -> dict[str, Params] | None:
+        """Every task's elite models and what adaptation did to them, or None without a model."""
+        if not self.rac.use_model:
+            return None
+
+        def compute() -> dict[str, Params]:
+            fitted = merpo.adapt_models(self.dynamics, self.meta_learner, phi, tasks, self.meta_model, context, stage)
+            return {"models": fitted.models, "scores": fitted.measures()}
+
+        return context.stage(stage, compute)
+
+    def _behavior(self, tasks: TaskData, context: Context, stage: str) -> Params:
+        return context.stage(stage, lambda: {"behavior": merpo.fit_behavior(tasks, self.behavior, context, stage)})["behavior"]

@@ -1,0 +1,16 @@
+"""Task families that ship with merpo."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from merpo import Component, hookimpl
+from merpo_tasks.point_robot_wind import PointRobotWind
+
+__all__ = ["PointRobotWind"]
+
+
+@hookimpl
+def merpo_components() -> Sequence[type[Component]]:
+    """Point-Robot-Wind."""
+    return [PointRobotWind]
