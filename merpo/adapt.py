@@ -55,7 +55,7 @@ def adapt_policies(
         for key in ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta"):
             if key in metrics:
                 history.setdefault(key, []).append(metrics[key])
-        if (step + 1) % 10 == 0 or step + 1 == settings.steps:
+        if context.due(step + 1, settings.steps):
             context.log("adapt", step + 1, settings.steps, metrics)
     saved[settings.steps] = clone(state.policy)
     return AdaptedPolicies(state, saved, {key: torch.stack(rows) for key, rows in history.items()})

@@ -25,6 +25,6 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
             params,
         )
         params, state = adam(params, grads, state, settings.learning_rate)
-        if (step + 1) % 100 == 0 or step + 1 == settings.steps:
+        if context.due(step + 1, settings.steps):
             context.log(stage, step + 1, settings.steps, {"nll": losses})
     return params

@@ -15,6 +15,8 @@ from merpo.errors import MerpoError, RecipeError
 
 __all__ = ["app", "main"]
 
+MAX_SEED = 2**32  # as in a recipe
+
 app = typer.Typer(
     name="merpo",
     help="Model-based offline meta-reinforcement learning: run recipes, collect data, look at components.",
@@ -49,7 +51,7 @@ def _root(
 @app.command()
 def run(
     recipe: RecipePath,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; by default a new one under runs/.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; else a new one under runs/.")] = None,
     overrides: Overrides = [],  # noqa: B006 - typer copies it
     seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
     seeds: Annotated[str | None, typer.Option(metavar="A:B", help="Seeds A, A+1, ..., B-1, one run each.")] = None,
@@ -92,7 +94,8 @@ def check(
     if resolved:
         print(to_toml(loaded), end="")
     else:
-        print(f"{recipe}: valid; {loaded.title} (method {loaded.method.name}, tasks {loaded.tasks.name}, seed {loaded.seed})")
+        names = f"method {loaded.method.name}, tasks {loaded.tasks.name}, seed {loaded.seed}"
+        print(f"{recipe}: valid; {loaded.title} ({names})")
 
 
 @app.command("list-components")
@@ -132,14 +135,16 @@ def schema() -> None:
 def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
     """The seeds that the options name."""
     if seeds is None:
+        if seed is not None and seed >= MAX_SEED:
+            raise RecipeError(f"--seed: got {seed}, expected an integer < {MAX_SEED}")
         return [default if seed is None else seed]
     if seed is not None:
         raise RecipeError("--seed and --seeds: got both, expected one of them")
     first, _, last = seeds.partition(":")
     if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit() and len(seeds) < 24):
         raise RecipeError(f"--seeds: got {seeds[:80]!r}, expected A:B such as 0:4 for seeds 0, 1, 2, 3")
-    if not int(first) < int(last) <= int(first) + 10_000:
-        raise RecipeError(f"--seeds: got {seeds!r}, expected A < B, at most 10000 seeds")
+    if not int(first) < int(last) <= min(int(first) + 10_000, MAX_SEED):
+        raise RecipeError(f"--seeds: got {seeds!r}, expected A < B <= {MAX_SEED}, at most 10000 seeds")
     return list(range(int(first), int(last)))
 
 

@@ -6,22 +6,30 @@ SAC is RAC with β = λ = 0, no model, and a buffer that grows; all tasks train 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
-from merpo.dataset import TaskData, TaskDataset, pack
+from merpo.dataset import TaskData, TaskDataset, concatenate, pack
 from merpo.duals import init_duals
+from merpo.evaluate import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import np, torch
-from merpo.params import clone, expand, stack
+from merpo.params import clone, expand, stack, tree_map
 from merpo.policy import act, init_policy
 from merpo.rac import RAC, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
 from merpo.settings import RacSettings
 from merpo.types import Batch, Params, Spec, Task
 
-__all__ = ["Checkpoints", "QUALITIES", "collect_episodes", "pick_checkpoints", "train_behavior"]
+if TYPE_CHECKING:
+    from merpo.recipe import Recipe
+
+__all__ = [
+    "QUALITIES", "Checkpoints", "Episodes", "collect_quality", "collect_recipe", "pick_checkpoints", "roll_out_policies",
+    "train_behavior",
+]
 
 QUALITIES = ("random", "medium", "expert", "mixed")
 
@@ -39,10 +47,10 @@ def train_behavior(
 ) -> Checkpoints:
     """SAC on all `tasks` at once, `settings.steps` environment steps each, with a checkpoint every so many."""
     spec, n = family.spec(), len(tasks)
-    rac = RAC(_sac_settings(settings), critic, _NO_REGULARIZER, None)
+    rac = RAC(_sac_settings(settings), critic, None, None)
     generator, noise = context.generator("collect-init"), context.streams("collect", n)
     state = _first_state(rac, spec, n, generator)
-    envs = _Envs(family, tasks, 1, context.seed)
+    envs = _Envs(family, tasks, 1, context.seed, restart=True)
     width = 2 * spec.observation_dim + spec.action_dim + 2
     rows = torch.zeros(n, settings.steps, width)
     policies, steps, returns = [], [], []
@@ -86,13 +94,52 @@ def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: fl
     return [[int(k)] for k in good.int().argmax(0)]
 
 
-def collect_episodes(
-    family: TaskFamily, tasks: Sequence[Task], policies: Params, episodes: int, noise_seed: Context
+class Episodes(NamedTuple):
+    """One task's data of one quality, and the policy that made it where it was a single one."""
+
+    data: TaskDataset
+    policy: Params | None
+    step: int  # environment steps for which that policy was trained; the last one's for mixed data
+
+
+def collect_quality(
+    family: TaskFamily, tasks: Sequence[Task], index: Sequence[int], checkpoints: Checkpoints, quality: str,
+    episodes: int, settings: CollectSettings, context: Context,
+) -> list[Episodes]:
+    """`episodes` stochastic episodes of each task, from the checkpoints that make `quality`.
+
+    `index` says which task of the checkpoints each of `tasks` is.
+    """
+    picks = pick_checkpoints(checkpoints, quality, settings.medium_fraction)
+    parts: list[list[TaskDataset]] = [[] for _ in tasks]
+    rounds = len(picks[0])
+    for k in range(rounds):
+        share = episodes // rounds + (k < episodes % rounds)
+        if share == 0:
+            continue
+        chosen = [picks[i][k] for i in index]
+        policies = tree_map(lambda leaf: leaf[chosen, list(index)], checkpoints.policies)  # noqa: B023
+        labelled = replace(context, labels=tuple(f"{quality}-{k}-{i}" for i in index))
+        for part, data in zip(parts, roll_out_policies(family, tasks, policies, share, labelled), strict=True):
+            part.append(data)
+    single = rounds == 1
+    return [
+        Episodes(
+            concatenate(part),
+            tree_map(lambda leaf: leaf[picks[i][0], i], checkpoints.policies) if single else None,  # noqa: B023
+            checkpoints.steps[picks[i][-1]],
+        )
+        for part, i in zip(parts, index, strict=True)
+    ]
+
+
+def roll_out_policies(
+    family: TaskFamily, tasks: Sequence[Task], policies: Params, episodes: int, context: Context
 ) -> list[TaskDataset]:
     """`episodes` stochastic episodes of each task's policy [T, ...] as one dataset per task."""
     spec = family.spec()
-    noise = noise_seed.streams("collect-episodes", len(tasks))
-    envs = _Envs(family, tasks, episodes, noise_seed.seed)
+    noise = context.streams("collect-episodes", len(tasks))
+    envs = _Envs(family, tasks, episodes, context.seed, restart=False)
     steps: list[tuple[Batch, torch.Tensor, torch.Tensor]] = []
     for _ in range(family.horizon):
         seen = envs.observations()
@@ -116,11 +163,11 @@ def _one_dataset(t: int, steps: list[tuple[Batch, torch.Tensor, torch.Tensor]], 
 
 
 class _Envs:
-    """T × E environments that restart when they end only if E is 1 (training); else they stay ended (collection)."""
+    """T × E environments, which start again when they end (training) or stay ended (one episode each)."""
 
-    def __init__(self, family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int) -> None:
+    def __init__(self, family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> None:
         self.envs = [[family.make(task) for _ in range(episodes)] for task in tasks]
-        self.restart = episodes == 1
+        self.restart = restart
         self.seen = np.stack([[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in self.envs])
         self.running = np.ones(self.seen.shape[:2], dtype=bool)
 
@@ -150,8 +197,6 @@ class _Envs:
 def _mean_returns(
     family: TaskFamily, tasks: Sequence[Task], policy: Params, spec: Spec, context: Context, episodes: int = 5
 ) -> torch.Tensor:
-    from merpo.evaluate import evaluate
-
     noise = context.streams("collect-eval", len(tasks))
     play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(episodes, spec.action_dim))  # noqa: E731
     return evaluate(family, tasks, play, episodes, context.seed).returns.mean(1)
@@ -161,7 +206,7 @@ def _sac_settings(settings: CollectSettings) -> RacSettings:
     return RacSettings(
         policy_hidden=settings.hidden, discount=settings.discount, batch_size=settings.batch_size, real_ratio=1.0,
         use_model=False, critic_lr=settings.learning_rate, actor_lr=settings.learning_rate, polyak=settings.polyak,
-        temperature_lr=settings.learning_rate, beta_initial=0.0, beta_tune=False, lambda_initial=0.0, lambda_tune=False,
+        temperature_lr=settings.learning_rate, temperature_initial=settings.temperature, beta_initial=0.0, beta_tune=False, lambda_initial=0.0, lambda_tune=False,
     )
 
 
@@ -171,4 +216,10 @@ def _first_state(rac: RAC, spec: Spec, n: int, generator: torch.Generator) -> Ta
     return fresh_state(policy, critic, init_duals(rac.settings, 0.0, n, "cpu"), empty_buffer(spec, n, 1, "cpu"))
 
 
-_NO_REGULARIZER: object = None
+def collect_recipe(recipe: Recipe) -> None:
+    """Collect the data that a recipe needs and the store lacks, with progress; what `merpo collect` does."""
+    from merpo.data import ensure_data
+    from merpo.progress import Progress
+
+    with Progress() as progress:
+        ensure_data(recipe, Context(seed=recipe.collect.seed, log=progress.log), progress.note)

@@ -29,7 +29,8 @@ def interface_problem(cls: Any) -> str:
     kinds = [kind for kind in KINDS.values() if issubclass(cls, kind)]
     if len(kinds) != 1:
         found = " and ".join(kind.__name__ for kind in kinds) or "none"
-        return f"{cls.__name__} implements {found}, expected exactly one of {', '.join(k.__name__ for k in KINDS.values())}"
+        choices = ", ".join(kind.__name__ for kind in KINDS.values())
+        return f"{cls.__name__} implements {found}, expected exactly one of {choices}"
     name = cls.name
     if not isinstance(name, str) or not NAME.fullmatch(name):
         return f"{cls.__name__}.name is {name!r:.80}, expected lower-case letters, digits and hyphens"

@@ -47,9 +47,14 @@ class Context:
     log: Log = _silent
     stage: Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]] = _unsaved
     checkpoint: Callable[[int, dict[str, Params]], None] = _unseen
+    log_every: int = 10  # steps between two reports of a stage
     checkpoints: int = 0  # how many evaluations during meta-training the run asks for
     snapshots: tuple[int, ...] = ()  # adaptation steps after which the run wants a copy of the policies
     labels: tuple[str, ...] = field(default=())  # who the tasks are, for seeds that do not depend on their order
+
+    def due(self, step: int, total: int) -> bool:
+        """Whether a stage reports after `step` of `total` steps."""
+        return step % self.log_every == 0 or step == total
 
     def streams(self, stage: str, n: int) -> Streams:
         """One generator per task for a stage, the same numbers whichever tasks train beside it."""

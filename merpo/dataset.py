@@ -37,6 +37,18 @@ class TaskDataset:
         return (total[self.episode_offsets[1:]] - total[self.episode_offsets[:-1]]).float()
 
 
+def concatenate(parts: Sequence[TaskDataset]) -> TaskDataset:
+    """Datasets of one task, one after the other; task and name are the first one's."""
+    first = parts[0]
+    arrays = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
+    offsets, total = [first.episode_offsets], len(first)
+    for part in parts[1:]:
+        offsets.append(part.episode_offsets[1:] + total)
+        total += len(part)
+    joined = {key: torch.cat([getattr(part, key) for part in parts]) for key in arrays}
+    return TaskDataset(**joined, episode_offsets=torch.cat(offsets), task=first.task, name=first.name)
+
+
 class TaskData(NamedTuple):
     """Rows of T tasks in one flat tensor; task t owns rows starts[t] to starts[t] + sizes[t]."""
 

@@ -1,9 +1,10 @@
-"""Fields of components and recipes in words: their type, bounds and default, for `merpo show` and for error messages."""
+"""Fields of components and recipes in words: type, bounds and default, for `merpo show` and for error messages."""
 
 from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
@@ -77,12 +78,18 @@ def holds(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in get_args(annotation) if (found := holds(part)) is not None), None)
 
 
-def _bounds(metadata: Any) -> list[str]:
-    texts = []
+def _bounds(metadata: Iterable[Any]) -> list[str]:
+    texts: list[str] = []
     for item in metadata:
-        texts += [f"{symbol} {getattr(item, key):g}" if isinstance(getattr(item, key), float) else f"{symbol} {getattr(item, key)}"
-                  for key, symbol in _SYMBOLS.items() if getattr(item, key, None) is not None]
-        texts += [text.format(getattr(item, key)) for key, text in _LENGTHS.items() if getattr(item, key, None) is not None]
+        if isinstance(item, FieldInfo):  # Annotated[int, Field(ge=1)]
+            texts += _bounds(item.metadata)
+            continue
+        for key, symbol in _SYMBOLS.items():
+            if (bound := getattr(item, key, None)) is not None:
+                texts.append(f"{symbol} {bound:g}" if isinstance(bound, float) else f"{symbol} {bound}")
+        for key, text in _LENGTHS.items():
+            if (bound := getattr(item, key, None)) is not None:
+                texts.append(text.format(bound))
         if getattr(item, "pattern", None):
             texts.append(f"like {item.pattern}")
     return texts

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +20,8 @@ from merpo.registry import PLUGIN, Entry, components, get
 __all__ = ["component_page", "component_table", "entry_record"]
 
 _STYLES = {"ok": "green", "blocked": "yellow", "broken": "red", "clash": "red"}
+_PLACE = re.compile(r"(?:Table|Algorithm|Section|Theorem|Lemma|Fig\.) \d[\d.]*\w?\b|Eqs?\. \(\d+\)|\bA\.\d(?:\.\d)*")
+_CLOSING = re.compile(r"(?P<meaning>.+) \((?P<source>(?:[^()]|\([^()]*\))+)\)\.?", re.DOTALL)
 _UNBOUNDED = 1000  # columns where the output is no terminal: nothing is cut, programs can read it
 
 
@@ -33,7 +37,8 @@ def component_table(entries: Sequence[Entry]) -> None:
     for entry in entries:
         status = Text(entry.status, style=_STYLES[entry.status])
         said = entry.summary if entry.status == "ok" else entry.reason
-        table.add_row(entry.kind, Text(entry.name, style="bold"), f"{entry.distribution} {entry.version}", status, Text(said))
+        name, source = Text(entry.name, style="bold"), f"{entry.distribution} {entry.version}"
+        table.add_row(entry.kind, name, source, status, Text(said))
     _print(table)
 
 
@@ -52,7 +57,7 @@ def component_page(place: str) -> None:
     if not cls.model_fields:
         _print(Text("It has no fields."))
         return
-    rows = [_field_row(name, field) for name, field in cls.model_fields.items()]
+    rows = list(_field_rows(cls))
     columns = ("field", "type", "bound", "default", "meaning", "source")
     used = [i for i, _ in enumerate(columns) if any(row[i] for row in rows) or columns[i] in ("bound", "source")]
     table = _table(*(columns[i] for i in used))
@@ -61,35 +66,44 @@ def component_page(place: str) -> None:
     _print(table)
 
 
-def _field_row(name: str, field: FieldInfo) -> tuple[str, ...]:
-    meaning, source = _meaning_and_source(field)
-    return name, type_text(field.annotation), bounds_text(field), _default(field), meaning, source
+def _field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
+    """A row for every field; a section's own fields follow it with dotted names."""
+    for name, field in model.model_fields.items():
+        meaning, source = _meaning_and_source(field)
+        yield f"{prefix}{name}", type_text(field.annotation), bounds_text(field), _default(field), meaning, source
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel) and type_text(section) == "section":
+            yield from _field_rows(section, f"{prefix}{name}.")
 
 
 def _default(field: FieldInfo) -> str:
     """A default in a recipe's words; a component by its name and what is set on it."""
-    value: Any = field.get_default(call_default_factory=False)
+    if field.is_required():
+        return "none, must be given"
+    value: Any = field.get_default(call_default_factory=True, validated_data={})
     if isinstance(value, Component):
         return value.name
     if isinstance(value, dict) and "component" in value:
         rest = {key: item for key, item in value.items() if key != "component"}
         return f"{value['component']} {value_text(rest)}" if rest else str(value["component"])
+    if isinstance(value, BaseModel):
+        return "as follows"
     return value_text(value)
 
 
 def _meaning_and_source(field: FieldInfo) -> tuple[str, str]:
-    """A description without its source, and the source: `json_schema_extra={"source": ...}`, or its closing bracket."""
+    """The description, and where it comes from.
+
+    That is `json_schema_extra={"source": ...}`, or the bracket that closes the description (then cut from it), or the
+    places of the paper that it names.
+    """
     text = (field.description or "").strip()
     extra = field.json_schema_extra
     if isinstance(extra, dict) and "source" in extra:
         return text, str(extra["source"])
-    body = text.removesuffix(".")
-    if body.endswith(")") and " (" in body:
-        meaning, _, source = body.rpartition(" (")
-        source = source.removesuffix(")")
-        if source.count("(") == source.count(")"):
-            return f"{meaning}.", source
-    return text, ""
+    if (closing := _CLOSING.fullmatch(text)) and not closing["source"].isdigit():  # "Eq. (1)" is no closing bracket
+        return f"{closing['meaning']}.", closing["source"]
+    return text, ", ".join(dict.fromkeys(_PLACE.findall(text)))
 
 
 def _table(*columns: str) -> Table:

@@ -101,7 +101,7 @@ def fit_meta_model(
             phi = clone(sgd(phi, direction, learner.outer_lr))
         else:
             phi, outer = adam(clone(phi), clone(direction), outer, learner.outer_lr)
-        if (k + 1) % 10 == 0 or k + 1 == settings.iterations:
+        if context.due(k + 1, settings.iterations):
             with torch.no_grad():
                 nll = dynamics.loss(expand(phi, count), batches())
             context.log("meta-model", k + 1, settings.iterations, {"nll": nll.mean()})

@@ -77,8 +77,8 @@ def fit_meta_policy(
         index = torch.randperm(data.n_tasks, generator=chooser)[:count]
         where = index.to(context.device)
         state = gather(tasks, where)
-        if settings.task_networks == "from-meta":
-            state = start_from_meta(state, meta, count)
+        if settings.task_networks != "persistent":
+            state = start_from_meta(state, meta, count, settings.task_networks == "from-meta")
         batch, streams = data.select(index.tolist()), noise.select(index)
         anchors = Anchors(gather(behavior, where), meta.policy)
         picked = None if models is None else gather(models, where)
@@ -94,16 +94,19 @@ def fit_meta_policy(
         duals = duals._replace(alpha=alpha.update(duals.alpha, metrics["to_behavior"], metrics["to_meta"]))
         tasks = scatter(tasks, where, state._replace(duals=duals))
         meta = MetaPolicy(policy, critic, _mean_duals(tasks.duals))
-        if (k + 1) % 10 == 0 or k + 1 == settings.iterations:
+        if context.due(k + 1, settings.iterations):
             context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": losses.sum()})
         if every and (k + 1) % every == 0:
             context.checkpoint(k + 1, meta.groups())
     return meta
 
 
-def start_from_meta(state: TaskState, meta: MetaPolicy, tasks: int) -> TaskState:
-    """Task networks put back to the meta-policy and meta-Q (A.2.2); duals and D_model go on."""
-    return fresh_state(expand(meta.policy, tasks), expand(meta.critic, tasks), state.duals, state.buffer)
+def start_from_meta(state: TaskState, meta: MetaPolicy, tasks: int, with_policy: bool) -> TaskState:
+    """Task critics put back to meta-Q, and policies to the meta-policy if `with_policy` (A.2.2); duals and D_model go on."""
+    fresh = fresh_state(expand(meta.policy, tasks), expand(meta.critic, tasks), state.duals, state.buffer)
+    if with_policy:
+        return fresh
+    return fresh._replace(policy=state.policy, policy_opt=state.policy_opt)
 
 
 def _first_state(rac: RAC, meta: MetaPolicy, alpha: float, data: TaskData, context: Context) -> TaskState:

@@ -26,6 +26,7 @@ SHARE_SECONDS = 1.0  # a stage of a second or two says that it began and that it
 # Shown first, where a stage reports them; the rest follow in the order in which it names them.
 PREFERRED = ("return", "adapted", "meta-policy", "nll", "loss", "alpha", "lambda_", "beta", "q_gap")
 SHOWN = 5
+REDRAW_SECONDS = 0.1
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Progress:
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
         self._bars: Bars | None = None
+        self._drawn_at = -REDRAW_SECONDS
 
     def __enter__(self) -> Self:
         if self.console.is_interactive:
@@ -76,7 +78,7 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._bars is not None:
-            self._bars.stop()  # joins the thread that refreshes the screen
+            self._bars.stop()
             self._bars = None
             return
         for name, stage in self._stages.items():
@@ -139,6 +141,9 @@ class Progress:
         elif restarted:
             bars.reset(stage.bar, total=stage.total)
         bars.update(stage.bar, completed=stage.step, total=stage.total, numbers=stage.numbers)
+        if self._clock() - self._drawn_at >= REDRAW_SECONDS or stage.step >= stage.total:
+            self._drawn_at = self._clock()
+            bars.refresh()
 
 
 def _bars(console: Console) -> Bars:
@@ -154,7 +159,7 @@ def _bars(console: Console) -> Bars:
             "{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
         ),
         console=console,
-        refresh_per_second=4,
+        auto_refresh=False,  # its thread outlives it, and would share the cores with the training
     )
 
 

@@ -24,7 +24,7 @@ class RAC(NamedTuple):
 
     settings: RacSettings
     critic: Critic
-    regularizer: PolicyRegularizer
+    regularizer: PolicyRegularizer | None
     dynamics: DynamicsLearner | None
 
 
@@ -168,7 +168,7 @@ def improve_policy(
         values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
         duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
         metrics["entropy"] = -log_probs.detach().mean(-1)
-        if behavior is None or meta is None:
+        if behavior is None or meta is None or rac.regularizer is None:
             return -values.mean(-1)
         to_behavior = rac.regularizer.to_behavior(on_data, behavior, real.actions, noise)
         to_meta = rac.regularizer.to_meta(on_rho, meta, noise)

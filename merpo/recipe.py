@@ -29,19 +29,19 @@ class DataSection(Settings):
     """Which offline data: how many tasks, and the behaviour policies that made it."""
 
     quality: Quality = Field("medium", description="Behaviour policies of the data (A.2.2).")
-    test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data; that of training if absent.")
+    test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data, if another.")
     train_tasks: int = Field(40, ge=1, le=100_000, description="Tasks for meta-training (Table 2).")
     test_tasks: int = Field(10, ge=1, le=100_000, description="Unseen tasks (Table 2).")
     episodes: int = Field(200, ge=1, le=1_000_000, description="Episodes per task (A.2.2).")
     store: str | None = Field(
-        None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this recipe's data apart in the store."
+        None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this data apart in the store."
     )
 
 
 class EvaluateSection(Settings):
     """How policies are measured in the true environments."""
 
-    episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy; more where starts are random.")
+    episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy.")
     during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
     snapshots: tuple[int, ...] = Field(
         (0, 10, 25, 50, 100), max_length=100, description="Adaptation steps after which the adapted policy is measured."
@@ -58,7 +58,7 @@ class EvaluateSection(Settings):
 class RunSection(Settings):
     """How a run is carried out; nothing here changes what is computed."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where tensors live; auto takes a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one.")
     log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
     tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")
 
@@ -108,7 +108,7 @@ def from_tables(tables: Mapping[str, Any], place: str = "recipe") -> Recipe:
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
-    """Every value of a recipe as plain dicts and lists. What is absent (None) is left out, as TOML has no word for it."""
+    """Every value of a recipe as plain dicts and lists. What is absent (None) is left out: TOML lacks a word for it."""
     plain: dict[str, Any] = _plain(recipe.model_dump())
     return plain
 
@@ -127,7 +127,7 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def _with_default_components(model: type[BaseModel], tables: Mapping[str, Any]) -> dict[str, Any]:
-    """`tables` in which a section that leaves out `component` changes the default one: `[method.alpha] initial = 0.3`."""
+    """`tables` in which a section without `component` changes the default one: `[method.alpha] initial = 0.3`."""
     filled = dict(tables)
     for name, field in model.model_fields.items():
         value, held = filled.get(name), holds(field.annotation)

@@ -17,7 +17,12 @@ __all__ = ["MAX_PROBLEMS", "concrete", "recipe_error"]
 
 MAX_PROBLEMS = 20
 
-_COMPARISONS = {"greater_than_equal": ">= {ge}", "greater_than": "> {gt}", "less_than_equal": "<= {le}", "less_than": "< {lt}"}
+_COMPARISONS = {
+    "greater_than_equal": ">= {ge}",
+    "greater_than": "> {gt}",
+    "less_than_equal": "<= {le}",
+    "less_than": "< {lt}",
+}
 _EXPECTED = {
     "bool_type": "true or false",
     "finite_number": "a finite number",
@@ -59,27 +64,42 @@ def concrete(model: type[BaseModel], value: Any) -> type[BaseModel] | None:
 
 def _line(problem: Any, root: type[BaseModel], tables: Mapping[str, Any]) -> str:
     """`method.alpha.initial: got 7, expected a number <= 1`."""
-    keys = [key for key in problem["loc"] if isinstance(key, int) or not re.search(r"[\[\](]", key)]  # drop union tags
+    keys = _keys(problem["loc"], root, tables)
     path = "".join(f"[{key}]" if isinstance(key, int) else f".{key[:60]}" for key in keys).lstrip(".")
     return f"{path}: {_reason(problem, keys, root, tables)}" if path else _reason(problem, keys, root, tables)
 
 
+def _keys(location: Sequence[int | str], root: type[BaseModel], tables: Mapping[str, Any]) -> list[int | str]:
+    """A pydantic location without the tags of unions, which are no keys of the recipe."""
+    keys: list[int | str] = []
+    value: Any = tables
+    for key in location:
+        if isinstance(key, str):
+            model = _model_at(keys, root, tables)
+            if not (isinstance(value, Mapping) and key in value) and not (model and key in model.model_fields):
+                continue
+            value = value.get(key) if isinstance(value, Mapping) else None
+        else:
+            value = value[key] if isinstance(value, list | tuple) and key < len(value) else None
+        keys.append(key)
+    return keys
+
+
 def _reason(problem: Any, keys: Sequence[int | str], root: type[BaseModel], tables: Mapping[str, Any]) -> str:
     code, context = problem["type"], problem.get("ctx", {})
-    if code == "component":
-        return str(context["problem"])
-    if code == "value_error":
-        return str(context["error"])
+    if code in ("component", "value_error"):
+        return str(context["problem" if code == "component" else "error"])
     if code == "extra_forbidden":
         return _unknown_key(str(keys[-1]), _model_at(keys[:-1], root, tables))
     field = _field_at(keys, root, tables)
     if code == "missing":
         expected = article(type_text(field.annotation)) if field else "a value"
-        return f"missing, expected {expected}: {field.description}" if field and field.description else f"missing, expected {expected}"
+        return f"missing, expected {expected}{f': {field.description}' if field and field.description else ''}"
     got = f"got {value_text(problem['input'])}"
     if code in _COMPARISONS:
         noun = "an integer" if isinstance(problem["input"], int) and _is_integer(field) else "a number"
-        return f"{got}, expected {noun} {_COMPARISONS[code].format(**{k: f'{v:g}' if isinstance(v, float) else v for k, v in context.items()})}"
+        bound = {key: f"{value:g}" if isinstance(value, float) else value for key, value in context.items()}
+        return f"{got}, expected {noun} {_COMPARISONS[code].format(**bound)}"
     if code in _EXPECTED:
         hint = _nearest_literal(problem["input"], str(context.get("expected", "")))
         return f"{got}, expected {_EXPECTED[code].format(**context)}{hint}"

@@ -74,7 +74,8 @@ def resolve(kind: type[Component], value: Any) -> Component:
     if isinstance(value, str):
         value = {"component": value}
     if not isinstance(value, Mapping) or not isinstance(value.get("component"), str):
-        raise _problem(f'expected a section with component = "name"; installed: {", ".join(names(kind.kind)) or "none"}')
+        choices = ", ".join(names(kind.kind)) or "none"
+        raise _problem(f'expected a section with component = "name"; installed: {choices}')
     try:
         cls = get(kind.kind, value["component"])
     except MerpoError as error:
@@ -106,7 +107,8 @@ def _found() -> tuple[Entry, ...]:
     entries = []
     for plugin in load_plugins():
         if plugin.status != "ok":
-            entries.append(Entry(PLUGIN, plugin.name, "", plugin.distribution, plugin.version, plugin.status, plugin.reason))
+            source = plugin.distribution, plugin.version
+            entries.append(Entry(PLUGIN, plugin.name, "", *source, plugin.status, plugin.reason))
         entries += [_entry(plugin, cls) for cls in dict.fromkeys(_hashable(plugin))]
     return tuple(sorted(_clashes_marked(entries), key=lambda e: (e.kind == PLUGIN, e.kind, e.name, e.distribution)))
 

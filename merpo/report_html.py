@@ -59,7 +59,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) ->
         _summary_table(report),
         *(_figure(picture) for picture in drawn),
         "<h2>Every unseen task</h2>",
-        _tasktable(report),
+        _task_table(report),
         "<h2>Where this comes from</h2>",
         _provenance(report),
     ]
@@ -106,7 +106,7 @@ def _summary_table(report: Report) -> str:
     )
 
 
-def _tasktable(report: Report) -> str:
+def _task_table(report: Report) -> str:
     head = ("task", "behaviour", "meta-policy", "adapted", "oracle", "gap closed", "parameters")
     rows = [
         (

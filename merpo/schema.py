@@ -32,7 +32,8 @@ def kind_schema(kind: type[Component]) -> dict[str, Any]:
 def _component_schema(cls: type[Component]) -> dict[str, Any]:
     written = cls.model_json_schema()
     schema: dict[str, Any] = _inlined(written, written.pop("$defs", {}))
-    schema["properties"] = {"component": {"const": cls.name, "description": summary(cls)}, **schema.get("properties", {})}
+    component = {"const": cls.name, "description": summary(cls)}
+    schema["properties"] = {"component": component, **schema.get("properties", {})}
     schema["required"] = ["component", *schema.get("required", [])]
     return schema
 

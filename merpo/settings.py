@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 __all__ = ["AdaptSettings", "BehaviorSettings", "MetaModelSettings", "MetaPolicySettings", "RacSettings", "Settings"]
@@ -78,11 +80,10 @@ class MetaPolicySettings(Settings):
     inner_steps: int = Field(10, ge=1, le=100_000, description="RAC steps J per task and meta-iteration (Table 2).")
     outer_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of the meta-policy (Table 2: outer actor lr).")
     meta_q_lr: float = Field(1e-3, gt=0, le=1, description="Step ξ_q of meta-Q towards the mean critic (Table 2).")
-    task_networks: str = Field(
+    task_networks: Literal["persistent", "critic-from-meta", "from-meta"] = Field(
         "persistent",
-        pattern="^(persistent|from-meta)$",
-        description="Task networks persist across meta-iterations (Algorithm 2, line 1), or start from meta-Q and the "
-        "meta-policy at each (A.2.2's text).",
+        description="What a task's networks are at the start of its turn: its own from its last turn (Algorithm 2, "
+        "line 1); its own policy with meta-Q; or the meta-policy with meta-Q (A.2.2's text).",
     )
 
 

@@ -1,4 +1,4 @@
-"""Recipes: strict, bounded, overridable, printable; whatever is wrong with one is a RecipeError that names the place."""
+"""Recipes: strict, bounded, overridable, printable; what is wrong with one is a RecipeError that names the place."""
 
 from __future__ import annotations
 
@@ -65,13 +65,20 @@ def test_a_recipe_and_its_defaults(load: Load) -> None:
     assert (recipe.title, recipe.seed, recipe.data.quality, recipe.data.train_tasks) == ("A toy", 3, "expert", 40)
     assert recipe.tasks.name == "line"
     assert dumped(recipe)["method"] == {
-        "component": "toy", "alpha": {"component": "even", "initial": 0.3, "pace": "slow"},
-        "hidden": [4, 5], "steps": 10, "rate": 0.5, "tune": True,
+        "component": "toy",
+        "alpha": {"component": "even", "initial": 0.3, "pace": "slow"},
+        "hidden": [4, 5],
+        "steps": 10,
+        "rate": 0.5,
+        "tune": True,
+        "pace": {"tempo": 3},
     }
 
 
 def test_resolved_toml_loads_to_an_equal_recipe(load: Load) -> None:
-    recipe = load(GOOD, "method.second=odd", "collect.learning_rate=1e-5", "run.device=cpu", 'description="α\\n\\"x\\""')
+    recipe = load(
+        GOOD, "method.second=odd", "collect.learning_rate=1e-5", "run.device=cpu", 'description="α\\n\\"x\\""'
+    )
     text = to_toml(recipe)
     assert load(text) == recipe
     assert to_toml(load(text)) == text
@@ -113,8 +120,24 @@ def test_overrides_apply_in_order_and_go_into_names(load: Load) -> None:
     assert recipe.seed == 2
 
 
-@pytest.mark.parametrize("override", ["seed", "=3", "a..b=1", "a b=1", "seed=", "seed=[1", "seed=1\nx=2", "seed.x=1", "seed={",
-                                      ".".join("a" * 40) + "=1", "seed=\x001", "a.'b'=1", "seed=" + "[" * 5000])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed",
+        "=3",
+        "a..b=1",
+        "a b=1",
+        "seed=",
+        "seed=[1",
+        "seed=1\nx=2",
+        "seed.x=1",
+        "seed={",
+        ".".join("a" * 40) + "=1",
+        "seed=\x001",
+        "a.'b'=1",
+        "seed=" + "[" * 5000,
+    ],
+)
 def test_overrides_that_are_refused(load: Load, override: str) -> None:
     assert "--set" in refused(load, GOOD, override)
 
@@ -141,16 +164,27 @@ def test_overrides_that_are_refused(load: Load, override: str) -> None:
         ("method.hidden=[4, 0]", "method.hidden[1]: got 0, expected an integer >= 1"),
         ("method.hidden=[4, true]", "method.hidden[1]: got true, expected an integer"),
         ("method.hidden=[1, 1, 1, 1, 1]", "method.hidden: got [1, 1, 1, 1, 1], expected a list of at most 4"),
-        ("data.quality=medum", "data.quality: got 'medum', expected 'random', 'medium', 'expert' or 'mixed' (did you mean 'medium'?)"),
+        (
+            "data.quality=medum",
+            "data.quality: got 'medum', expected 'random', 'medium', 'expert' or 'mixed' (did you mean 'medium'?)",
+        ),
         ("data=3", "data: got 3, expected a section"),
-        ("data.qualty=expert", "data.qualty: unknown key (did you mean 'quality'?); keys here: quality, test_quality, train_tasks"),
-        ("method.alpha.inital=0.3", "method.alpha.inital: unknown key (did you mean 'initial'?); keys here: component, initial, pace"),
-        ("method.second.period=3", "method.second: expected a section with component = \"name\"; installed: even, odd"),
-        ("method.alpha=3", "method.alpha: expected a section with component = \"name\"; installed: even, odd"),
+        (
+            "data.qualty=expert",
+            "data.qualty: unknown key (did you mean 'quality'?); keys here: quality, test_quality, train_tasks",
+        ),
+        (
+            "method.alpha.inital=0.3",
+            "method.alpha.inital: unknown key (did you mean 'initial'?); keys here: component, initial, pace",
+        ),
+        ("method.second.period=3", 'method.second: expected a section with component = "name"; installed: even, odd'),
+        ("method.alpha=3", 'method.alpha: expected a section with component = "name"; installed: even, odd'),
         ("method.alpha=evn", "method.alpha: unknown alpha 'evn' (did you mean 'even'?); installed: even, odd"),
         ("method=tuy", "method: unknown method 'tuy' (did you mean 'toy'?); installed: toy"),
         ("method.alpha='os:system'", "method.alpha: unknown alpha 'os:system'; installed: even, odd"),
         ("metod.x=1", "metod: unknown key (did you mean 'method'?); keys here: title,"),
+        ("method.pace.tempi=1", "method.pace.tempi: unknown key (did you mean 'tempo'?); keys here: tempo"),
+        ("method.pace.tempo=0", "method.pace.tempo: got 0, expected an integer >= 1"),
         ("seed=-1", "seed: got -1, expected an integer >= 0"),
         ("seed=4294967296", "seed: got 4294967296, expected an integer < 4294967296"),
         ("evaluate.snapshots=[5, 3]", "evaluate.snapshots: got [5, 3], expected rising integers >= 0"),
@@ -215,7 +249,7 @@ def test_files_that_are_no_recipes_are_refused_quickly(load: Load, data: bytes, 
 
 
 def test_long_comments_and_texts_are_not_nesting(load: Load) -> None:
-    text = GOOD.replace('seed = 3', f"description = '''{'[.' * 100}'''  # {'[[..' * 50}")
+    text = GOOD.replace("seed = 3", f"description = '''{'[.' * 100}'''  # {'[[..' * 50}")
     assert load(text).description == "[." * 100
 
 
@@ -240,7 +274,10 @@ def test_a_missing_file_gets_the_nearest(load: Load, tmp_path: Path) -> None:
         (["merpo_Toys==0.3"], None),
         (["no-such-thing; python_version < '3'"], None),
         (["merpo-toys>=0.4"], "merpo-toys 0.3 is installed, expected 'merpo-toys>=0.4'"),
-        (["merpo-foo>=0.2", "merpo-toys<0.1"], "merpo-foo is not installed, expected 'merpo-foo>=0.2'; merpo-toys 0.3 is"),
+        (
+            ["merpo-foo>=0.2", "merpo-toys<0.1"],
+            "merpo-foo is not installed, expected 'merpo-foo>=0.2'; merpo-toys 0.3 is",
+        ),
         (["merpo-toys @ https://example.org/x.whl"], "has a URL"),
         (["not a requirement!"], "is not a requirement"),
         ([""], "is not a requirement"),
@@ -261,24 +298,56 @@ def test_schema_accepts_names_bounds_and_sections(load: Load) -> None:
     (toy,) = [item for item in schema["properties"]["method"]["oneOf"] if item.get("type") == "object"]
     assert toy["additionalProperties"] is False
     assert toy["properties"]["rate"]["exclusiveMaximum"] == 1
-    assert [item.get("properties", {}).get("component", {}).get("const") for item in toy["properties"]["alpha"]["oneOf"]] == [
-        None, "even", "odd",
+    assert [
+        item.get("properties", {}).get("component", {}).get("const") for item in toy["properties"]["alpha"]["oneOf"]
+    ] == [
+        None,
+        "even",
+        "odd",
     ]
 
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.integers(-(10**400), 10**400), st.floats(), st.text(max_size=8), st.dates(),
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(-(10**400), 10**400),
+    st.floats(),
+    st.text(max_size=8),
+    st.dates(),
 )
 values = st.recursive(
     scalars,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["component", "alpha", "initial", "rate", "hidden", "x"]) | st.text(max_size=5), inner, max_size=4
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["component", "alpha", "initial", "rate", "hidden", "x"]) | st.text(max_size=5),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=8,
 )
 places = st.sampled_from(
-    ["title", "seed", "requires", "tasks", "tasks.horizon", "data", "data.quality", "collect.hidden", "method", "method.alpha",
-     "method.alpha.initial", "method.second", "method.hidden", "method.component", "evaluate.snapshots", "run.device", "zzz"]
+    [
+        "title",
+        "seed",
+        "requires",
+        "tasks",
+        "tasks.horizon",
+        "data",
+        "data.quality",
+        "collect.hidden",
+        "method",
+        "method.alpha",
+        "method.alpha.initial",
+        "method.second",
+        "method.hidden",
+        "method.component",
+        "evaluate.snapshots",
+        "run.device",
+        "zzz",
+    ]
 )
 
 
@@ -308,7 +377,9 @@ def test_mutated_text_gives_a_recipe_or_a_recipe_error(load: Load, data: st.Data
     raw = bytearray(GOOD.encode())
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(raw)))
-        raw[at : at + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=4) | st.sampled_from([b"[", b'"', b".", b"="]))
+        raw[at : at + data.draw(st.integers(0, 3))] = data.draw(
+            st.binary(max_size=4) | st.sampled_from([b"[", b'"', b".", b"="])
+        )
     try:
         recipe = load(bytes(raw))
     except RecipeError as error:

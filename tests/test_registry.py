@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from wheels import TOYS, build_wheel
 
 from merpo import registry
 from merpo.errors import MerpoError, PluginError, RecipeError
-from merpo.interfaces import AlphaScheduler, Method
+from merpo.interfaces import KINDS, AlphaScheduler, Method
 
 Install = Callable[..., Path]
 
@@ -36,8 +37,12 @@ FIELD = 'initial: float = Field(0.4, ge=0, le=1, description="First alpha.")'
 
 def alpha(cls: str = "Mine", **changes: str) -> str:
     defaults = {
-        "doc": "An alpha.", "name": "mine", "body": FIELD, "arguments": "alpha, to_behavior, to_meta",
-        "hook": "merpo_components", "offered": cls,
+        "doc": "An alpha.",
+        "name": "mine",
+        "body": FIELD,
+        "arguments": "alpha, to_behavior, to_meta",
+        "hook": "merpo_components",
+        "offered": cls,
     }
     return ALPHA.format(cls=cls, **(defaults | changes))
 
@@ -60,7 +65,18 @@ def test_a_plugin_installed_by_pip_is_found(tmp_path: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         pytest.skip("pip is not installed here")
     wheel, site = build_wheel(tmp_path, "merpo-toys", {"toys_pip": TOYS}), tmp_path / "target"
-    pip = [sys.executable, "-m", "pip", "install", "--no-index", "--no-deps", "--quiet", "--target", str(site), str(wheel)]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-index",
+        "--no-deps",
+        "--quiet",
+        "--target",
+        str(site),
+        str(wheel),
+    ]
     subprocess.run(pip, check=True, timeout=120)
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
@@ -79,8 +95,14 @@ def test_a_plugin_installed_by_pip_is_found(tmp_path: Path) -> None:
         ("raise RuntimeError('first line\\nsecond')", "RuntimeError: first line"),
         ("", "no merpo_components hook"),
         (alpha(hook="merpo_component"), "did you mean 'merpo_components'?"),
-        ("from merpo import hookimpl\n@hookimpl\ndef merpo_components(): raise KeyError('x')", "merpo_components() failed"),
-        ("from merpo import hookimpl\n@hookimpl\ndef merpo_components(): return 3", "merpo_components() failed: TypeError"),
+        (
+            "from merpo import hookimpl\n@hookimpl\ndef merpo_components(): raise KeyError('x')",
+            "merpo_components() failed",
+        ),
+        (
+            "from merpo import hookimpl\n@hookimpl\ndef merpo_components(): return 3",
+            "merpo_components() failed: TypeError",
+        ),
         ("from merpo import hookimpl\n@hookimpl\ndef merpo_components(registry): return []", "cannot be loaded"),
         (alpha(offered="3"), "offered"),
         (alpha(offered="[]"), "offered"),
@@ -91,11 +113,18 @@ def test_a_plugin_installed_by_pip_is_found(tmp_path: Path) -> None:
         (alpha(body="initial: float = 0.4"), "Mine.initial has no description"),
         (alpha(body='initial: float = Field(description="x")'), "Mine.initial has no default"),
         (alpha(body=FIELD.replace("0.4", "4")), "cannot be built from its defaults"),
-        (alpha(body=FIELD + '\n    other: list[int] = Field([1], description="x")'), "cannot be built from its defaults"),
+        (
+            alpha(body=FIELD + '\n    other: list[int] = Field([1], description="x")'),
+            "cannot be built from its defaults",
+        ),
         (alpha(arguments="alpha"), "Mine.update cannot be called as update(self, alpha, to_behavior, to_meta)"),
         (alpha().replace("def update", "def other"), "Mine does not implement update"),
-        (alpha().replace("(AlphaScheduler)", "(AlphaScheduler, merpo.Critic)").replace("from m", "import merpo\nfrom m", 1),
-         "Mine implements Critic and AlphaScheduler"),
+        (
+            alpha()
+            .replace("(AlphaScheduler)", "(AlphaScheduler, merpo.Critic)")
+            .replace("from m", "import merpo\nfrom m", 1),
+            "Mine implements Critic and AlphaScheduler",
+        ),
         (alpha().replace("AlphaScheduler", "Component"), "Mine implements none"),
     ],
 )
@@ -146,13 +175,18 @@ def test_the_same_name_in_two_kinds_is_no_clash(install: Install) -> None:
 def test_a_class_that_is_broken_clashes_with_nobody(install: Install) -> None:
     install("merpo-one", {"one_c": alpha()})
     install("merpo-two", {"two_c": alpha(doc="")})
-    assert {e.distribution: e.status for e in rows()if e.kind == "alpha"} == {"merpo-one": "ok", "merpo-two": "broken"}
+    assert {e.distribution: e.status for e in rows() if e.kind == "alpha"} == {"merpo-one": "ok", "merpo-two": "broken"}
     assert registry.get("alpha", "mine").__module__ == "one_c"
 
 
 @pytest.mark.parametrize(
     ("switch", "loaded"),
-    [("", set()), ("merpo-one", {"merpo-one"}), (" Merpo_One , merpo.two", {"merpo-one", "merpo-two"}), ("merpo-x", set())],
+    [
+        ("", set()),
+        ("merpo-one", {"merpo-one"}),
+        (" Merpo_One , merpo.two", {"merpo-one", "merpo-two"}),
+        ("merpo-x", set()),
+    ],
 )
 def test_the_switch_restricts_what_loads(
     install: Install, monkeypatch: pytest.MonkeyPatch, switch: str, loaded: set[str]
@@ -172,7 +206,9 @@ def test_the_switch_restricts_what_loads(
     assert {m for m in ("one_d", "two_d") if m in sys.modules} == {d.removeprefix("merpo-") + "_d" for d in loaded}
 
 
-def test_a_distribution_that_is_on_the_path_twice_counts_once(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_distribution_that_is_on_the_path_twice_counts_once(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = install("merpo-one", {"one_e": alpha()})
     monkeypatch.setattr(sys, "path", [str(site), *sys.path, str(site)])
     registry.refresh()
@@ -207,7 +243,9 @@ def test_a_plugin_that_prints_does_not_spoil_the_output(install: Install, capsys
 def test_unknown_names_get_the_nearest_and_the_choices(install: Install) -> None:
     install("merpo-toys", {"toys_e": TOYS})
     install("merpo-bad", {"bad_e": "raise ImportError('gone')"})
-    with pytest.raises(RecipeError, match=r"unknown alpha 'eve' \(did you mean 'even'\?\); installed: even, odd") as error:
+    with pytest.raises(
+        RecipeError, match=r"unknown alpha 'eve' \(did you mean 'even'\?\); installed: even, odd"
+    ) as error:
         registry.get("alpha", "eve")
     assert "merpo-bad (broken)" in str(error.value)
     with pytest.raises(RecipeError, match=r"unknown kind 'alfa' \(did you mean 'alpha'\?\)"):
@@ -219,6 +257,25 @@ def test_names_that_look_like_imports_are_only_names(install: Install) -> None:
     for name in ("os:system", "toys_f.Even", "../even", "", "Even"):
         with pytest.raises(MerpoError, match="unknown alpha"):
             registry.get("alpha", name)
+
+
+def test_the_built_in_plugins_are_entry_points_and_all_their_components_work(install: Install) -> None:
+    root = Path(__file__).resolve().parent.parent
+    group = tomllib.loads((root / "pyproject.toml").read_text())["project"]["entry-points"]["merpo"]
+    assert sorted(group.values()) == sorted(path.parent.name for path in (root / "plugins").glob("*/__init__.py"))
+    # under a name of its own, so that it holds from a checkout that is not installed too
+    lines = "".join(f"{name} = {module}\n" for name, module in group.items())
+    install("merpo-checkout", {}, entry_points=f"[merpo]\n{lines}")
+    ours = rows(distribution="merpo-checkout")
+    assert [entry.reason for entry in ours if entry.status != "ok"] == []
+    assert {entry.kind for entry in ours} == set(KINDS)
+    wanted = {
+        "alpha": ["adaptive", "fixed"],
+        "meta_learner": ["maml", "proximal", "reptile"],
+        "regularizer": ["kl", "tv"],
+    }
+    for kind, names in wanted.items():
+        assert set(names) <= set(registry.names(kind))
 
 
 def test_schema_of_a_kind_offers_each_component(install: Install) -> None:

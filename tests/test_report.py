@@ -326,3 +326,34 @@ def test_curves_per_task_are_thinned_and_may_have_gaps() -> None:
     assert len(found["lambda"].steps) <= 300
     assert found["lambda"].steps[:2] == [1, 5]
     assert found["lambda"].values[:2] == [[0.0, None], [4.0, 4.0]]
+
+
+def test_paths_need_neither_wind_nor_goal() -> None:
+    tasks = [
+        {"index": 0, "behavior": 0.0, "adapted": 1.0, "trajectories": {"adapted": [(0.0, 0.0), (1.0, 1.0)]}},
+        {
+            "index": 1,
+            "behavior": 0.0,
+            "adapted": 1.0,
+            "params": {"wind": "none"},
+            "trajectories": {"adapted": [(0, 0)]},
+        },
+        {"index": 2, "behavior": 0.0, "adapted": 1.0},
+        *(
+            {"index": i, "behavior": 0.0, "adapted": 1.0, "trajectories": {"clone": [(0, 0), (1, 0)]}}
+            for i in (3, 4, 5, 6)
+        ),
+    ]
+    picture = next(picture for picture in pictures(bare(tasks=tasks)) if picture.name == "trajectories")
+    assert "wind" not in picture.caption
+    assert "6 unseen tasks" in picture.alt
+
+
+def test_duals_of_one_phase_have_a_picture_without_the_other() -> None:
+    curve = {"steps": [1, 2], "values": [[0.1], [0.2]]}
+    band = {"steps": [1], "mean": [0.1], "low": [None], "high": [0.3]}
+    report = bare(duals={"adaptation": {"alpha": curve}, "training": {"beta": band}})
+    picture = next(picture for picture in pictures(report) if picture.name == "duals")
+    assert picture.alt == "Line charts of alpha, beta over training and adaptation."
+    report = bare(duals={"adaptation": {"alpha": curve}})
+    assert any(picture.name == "duals" for picture in pictures(report))

@@ -50,7 +50,7 @@ def test_the_interval_of_many_values_is_the_normal_one() -> None:
 
 
 def test_the_same_values_give_the_same_interval_and_no_global_generator_moves() -> None:
-    state = np.random.get_state()[1].copy()  # type: ignore[index, union-attr]
+    state = np.random.get_state()[1].copy()  # type: ignore[index]
     assert bootstrap([1.0, 2.0, 4.0]) == bootstrap([1.0, 2.0, 4.0])
     assert (np.random.get_state()[1] == state).all()  # type: ignore[index]
 

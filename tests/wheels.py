@@ -42,7 +42,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from merpo import AlphaScheduler, Method, TaskFamily, component_field, hookimpl
 from merpo.lazy import torch
@@ -72,6 +72,14 @@ class Odd(AlphaScheduler):
         return alpha
 
 
+class Pace(BaseModel):
+    """A section of the method."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    tempo: int = Field(3, ge=1, le=9, description="Beats.")
+
+
 class Toy(Method):
     """A method that learns nothing."""
 
@@ -83,6 +91,7 @@ class Toy(Method):
     steps: int = Field(10, ge=0, le=1000, description="Steps.")
     rate: float = Field(0.5, gt=0, lt=1, description="Rate.")
     tune: bool = Field(True, description="Whether to tune.")
+    pace: Pace = Field(Pace(), description="A section.")
 
     def fit(self, tasks, context):
         return {}

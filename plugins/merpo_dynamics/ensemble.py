@@ -55,7 +55,8 @@ class ProbabilisticEnsemble(DynamicsLearner):
         scale = params["stat.target_std"].log().sum(-1).squeeze(-1)  # change of variables: [*lead, 1]
         nll = 0.5 * (error.square() * (-log_var).exp() + log_var + math.log(2 * math.pi)).sum(-1).mean(-1) + scale
         if logit is not None:
-            nll = nll + F.binary_cross_entropy_with_logits(logit, batch.terminations, reduction="none").mean(-1)
+            ends = batch.terminations.expand_as(logit)  # rows may be shared by all members
+            nll = nll + F.binary_cross_entropy_with_logits(logit, ends, reduction="none").mean(-1)
         return nll
 
     def score(self, params: Params, batch: Batch) -> torch.Tensor:

@@ -1,0 +1,188 @@
+"""merpo's SAC, with which it collects data, beside Stable-Baselines3's on one Point-Robot-Wind task.
+
+Same network sizes, rates, batch, discount, seed steps and environment steps; both start from random networks. At every
+checkpoint the same function measures both: the mean return of stochastic episodes, and the return of the mode.
+Both learn from the same kind of reward, unscaled. The log-std is bounded by [-5, 2] here and by [-20, 2] there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import stable_baselines3
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+
+import merpo
+from merpo.collect import train_behavior
+from merpo.collect_settings import CollectSettings
+from merpo.evaluate import evaluate, oracle_evaluation
+from merpo.types import Params, Task
+from merpo_critics import Conservative
+from merpo_tasks import PointRobotWind
+
+Act = Callable[[torch.Tensor, bool], torch.Tensor]  # (observations [1, E, O], the mode?) -> actions [1, E, A]
+T_95 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
+EPISODES = 20
+
+
+class Learned(NamedTuple):
+    """Returns at every checkpoint, and seconds of training with the measuring left out."""
+
+    stochastic: list[float]
+    mode: list[float]
+    seconds: float
+
+
+def main() -> None:
+    """Train both, print the comparison, write the JSON."""
+    arguments = _arguments()
+    torch.set_num_threads(1)
+    family = PointRobotWind()
+    task = family.tasks(arguments.task + 1, 0)[0][arguments.task]
+    settings = CollectSettings(steps=arguments.steps, checkpoint_every=arguments.every)
+    runs: dict[str, list[Learned]] = {"merpo": [], "sb3": []}
+    for seed in range(arguments.seeds):
+        runs["merpo"].append(train_merpo(family, task, settings, seed))
+        runs["sb3"].append(train_sb3(family, task, settings, seed))
+        last = ", ".join(f"{who} {found[-1].mode[-1]:.2f}" for who, found in runs.items())
+        print(f"seed {seed}: {last}", flush=True)
+    oracle = oracle_evaluation(family, [task], 1, 0)
+    report = compare(runs, settings, float(oracle.returns.mean()) if oracle else math.nan)
+    report["task"] = task
+    show(report)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
+
+def train_merpo(family: PointRobotWind, task: Task, settings: CollectSettings, seed: int) -> Learned:
+    """One run of `train_behavior` on one task; its own measuring of checkpoints is in the time."""
+    critic = Conservative(hidden=settings.hidden)
+    start = time.perf_counter()
+    found = train_behavior(family, critic, [task], settings, merpo.Context(seed=seed))
+    seconds = time.perf_counter() - start
+    noise = torch.Generator().manual_seed(seed)
+    measured = []
+    for k in range(len(found.steps)):
+        policy = {key: value[k] for key, value in found.policies.items()}
+        measured.append(measure(family, task, lambda s, mode, p=policy: _merpo_act(p, s, mode, noise)))  # type: ignore[misc]
+    return Learned([m[0] for m in measured], [m[1] for m in measured], seconds)
+
+
+def _merpo_act(policy: Params, observations: torch.Tensor, mode: bool, noise: torch.Generator) -> torch.Tensor:
+    if mode:
+        return merpo.act(policy, observations)
+    return merpo.act(policy, observations, torch.randn(*observations.shape[:-1], 2, generator=noise))
+
+
+def train_sb3(family: PointRobotWind, task: Task, settings: CollectSettings, seed: int) -> Learned:
+    """One run of Stable-Baselines3's SAC with the same settings."""
+    torch.manual_seed(seed)
+    model = stable_baselines3.SAC(
+        "MlpPolicy", family.make(task), learning_rate=settings.learning_rate, buffer_size=settings.steps,
+        learning_starts=settings.seed_steps, batch_size=settings.batch_size, tau=settings.polyak,
+        gamma=settings.discount, train_freq=settings.update_every, ent_coef=f"auto_{settings.temperature}",
+        policy_kwargs={"net_arch": list(settings.hidden)}, seed=seed, device="cpu",
+    )  # fmt: skip
+
+    def act(observations: torch.Tensor, mode: bool) -> torch.Tensor:
+        actions, _ = model.predict(observations[0].numpy(), deterministic=mode)
+        return torch.as_tensor(np.asarray(actions))[None]
+
+    measured, measuring = [measure(family, task, act)], 0.0
+
+    class Checkpoint(BaseCallback):
+        def _on_step(self) -> bool:
+            nonlocal measuring
+            if self.num_timesteps % settings.checkpoint_every == 0:
+                begun = time.perf_counter()
+                measured.append(measure(family, task, act))
+                measuring += time.perf_counter() - begun
+            return True
+
+    start = time.perf_counter()
+    model.learn(settings.steps, callback=Checkpoint())
+    seconds = time.perf_counter() - start - measuring
+    return Learned([m[0] for m in measured], [m[1] for m in measured], seconds)
+
+
+def measure(family: PointRobotWind, task: Task, act: Act) -> tuple[float, float]:
+    """The mean return of stochastic episodes, and the return of the mode (nothing else in this family is random)."""
+    found = [
+        evaluate(family, [task], lambda s: act(s, mode), episodes, 0).returns.mean()  # noqa: B023
+        for mode, episodes in ((False, EPISODES), (True, 1))
+    ]
+    return float(found[0]), float(found[1])
+
+
+def compare(runs: dict[str, list[Learned]], settings: CollectSettings, oracle: float) -> dict[str, object]:
+    """Mean and spread of both at every checkpoint, and merpo − SB3 with its 95 % interval (Welch)."""
+    steps = list(range(0, settings.steps + 1, settings.checkpoint_every))
+    curves: dict[str, object] = {}
+    for what in ("stochastic", "mode"):
+        rows = []
+        for k, step in enumerate(steps):
+            ours, theirs = ([getattr(run, what)[k] for run in runs[who]] for who in ("merpo", "sb3"))
+            rows.append({"step": step, "merpo": ours, "sb3": theirs, **difference(ours, theirs)})
+        curves[what] = rows
+    return {
+        "seeds": len(runs["merpo"]), "settings": settings.model_dump(mode="json"), "oracle": oracle,
+        "versions": {
+            "python": platform.python_version(), "torch": torch.__version__.partition("+")[0],
+            "stable_baselines3": stable_baselines3.__version__, "merpo": merpo.__version__,
+        },
+        "curves": curves,
+        "seconds": {who: [run.seconds for run in found] for who, found in runs.items()},
+    }  # fmt: skip
+
+
+def difference(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """merpo − SB3, half its 95 % interval, and the ratio of mean returns (below 1 is better: they are negative)."""
+    mean, n = statistics.fmean(ours) - statistics.fmean(theirs), len(ours)
+    ratio = statistics.fmean(ours) / statistics.fmean(theirs)
+    if n < 2:
+        return {"difference": mean, "half_interval": math.inf, "ratio": ratio}
+    a, b = statistics.variance(ours) / n, statistics.variance(theirs) / n
+    freedom = (a + b) ** 2 * (n - 1) / (a**2 + b**2) if a + b else 1.0
+    t = T_95[min(int(freedom), len(T_95)) - 1]
+    return {"difference": mean, "half_interval": t * math.sqrt(a + b), "ratio": ratio}
+
+
+def show(report: dict[str, object]) -> None:
+    """The comparison as lines."""
+    print(f"oracle {report['oracle']:.2f}, {report['seeds']} seeds")
+    for what, rows in report["curves"].items():  # type: ignore[attr-defined]
+        print(f"return of {'the mode' if what == 'mode' else 'stochastic episodes'}")
+        print("  step    merpo (sd)        sb3 (sd)          merpo - sb3 (95 %)   ratio")
+        for row in rows:
+            spread = [statistics.stdev(row[who]) if len(row[who]) > 1 else math.nan for who in ("merpo", "sb3")]
+            means = [statistics.fmean(row[who]) for who in ("merpo", "sb3")]
+            print(
+                f"  {row['step']:5d}  {means[0]:7.2f} ({spread[0]:5.2f})  {means[1]:7.2f} ({spread[1]:5.2f})  "
+                f"{row['difference']:+7.2f} ± {row['half_interval']:5.2f}       {row['ratio']:.2f}"
+            )
+    ours, theirs = (statistics.fmean(report["seconds"][who]) for who in ("merpo", "sb3"))  # type: ignore[index]
+    print(f"seconds of training: merpo {ours:.1f}, sb3 {theirs:.1f}, ratio {ours / theirs:.2f}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=2000, help="environment steps of each run")
+    parser.add_argument("--every", type=int, default=250, help="environment steps between checkpoints")
+    parser.add_argument("--task", type=int, default=0, help="which task of the family")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "sac_parity.json")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

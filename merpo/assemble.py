@@ -1,0 +1,74 @@
+"""From what a run measured to its report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from merpo.context import Adapted
+from merpo.dataset import TaskDataset
+from merpo.evaluate import Evaluation
+from merpo.manifest import Manifest
+from merpo.metrics import read_metrics
+from merpo.recipe import Recipe, resolved
+from merpo.report import CurvePoint, DatasetEntry, Duals, ModelErrors, Report, TaskReport, bands, per_task
+from merpo.run_folder import RunFolder, versions
+
+__all__ = ["assemble"]
+
+Loaded = Sequence[tuple[TaskDataset, Manifest]]
+
+
+def assemble(
+    recipe: Recipe, folder: RunFolder, seed: int, train: Loaded, test: Loaded, adapted: Adapted,
+    evaluations: Mapping[str, Evaluation], timings: Mapping[str, float],
+) -> Report:
+    """The report of one run."""
+    scores = {name: value.double().tolist() for name, value in adapted.scores.items() if name in ModelErrors.model_fields}
+    curve = [CurvePoint(step=int(step), **point) for step, point in folder.read_curve().items()]
+    return Report(
+        title=recipe.title,
+        seed=seed,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        notes=_notes(train, test),
+        recipe=resolved(recipe),
+        versions=versions(),
+        datasets=[_dataset(m, "train") for _, m in train] + [_dataset(m, "test") for _, m in test],
+        timings=dict(timings),
+        tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
+        training_curve=sorted(curve, key=lambda point: point.step),
+        duals=Duals(training=bands(read_metrics(folder.path), "meta-policy"), adaptation=per_task(adapted.curves)),
+        model=ModelErrors(**scores),
+    )
+
+
+def _notes(train: Loaded, test: Loaded) -> list[str]:
+    """What a reader must know about the tasks."""
+    seen = [data.task for data, _ in train]
+    same = sum(data.task in seen for data, _ in test)
+    return [f"{same} of the {len(test)} test tasks are also training tasks (with data of their own)."] if same else []
+
+
+def _dataset(manifest: Manifest, split: str) -> DatasetEntry:
+    return DatasetEntry(
+        task=manifest.task_index, split=split, quality=manifest.quality, sha256=manifest.sha256,  # type: ignore[arg-type]
+        behavior_return=manifest.behavior.return_mean, transitions=manifest.transitions,
+    )
+
+
+def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[str, Evaluation]) -> TaskReport:
+    """One unseen task. The behaviour policy's return is that of its data."""
+    returns = {name: float(e.returns[t].double().mean()) for name, e in evaluations.items()}
+    first = data.observations[: int(data.episode_offsets[1])].tolist()
+    paths = {"behavior": first, **{name: e.trajectories[t] for name, e in evaluations.items() if "step-" not in name}}
+    plane = data.observations.shape[1] >= 2
+    return TaskReport(
+        index=manifest.task_index,
+        params=manifest.task,
+        behavior=manifest.behavior.return_mean,
+        adapted=returns["adapted"],
+        meta_policy=returns.get("meta_policy"),
+        oracle=returns.get("oracle"),
+        snapshots={int(name[5:]): value for name, value in returns.items() if name.startswith("step-")},
+        trajectories={name: [(p[0], p[1]) for p in path] for name, path in paths.items()} if plane else {},
+    )

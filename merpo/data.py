@@ -1,0 +1,139 @@
+"""The data that a recipe needs: found in the store, or collected into it first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from merpo.artifacts import load_artifact, save_artifact
+from merpo.collect import Checkpoints, collect_quality, train_behavior
+from merpo.context import Context
+from merpo.dataset import TaskDataset
+from merpo.errors import DatasetError
+from merpo.interfaces import dump_component
+from merpo.manifest import Manifest, fingerprint, plain
+from merpo.places import collection_dir, manifest_path, store_root
+from merpo.recipe import Recipe
+from merpo.store import read_dataset, write_dataset
+from merpo.types import Task
+from merpo.validate import check_datasets
+
+__all__ = ["TaskSource", "collection_folder", "ensure_data", "load_data", "needed"]
+
+CHECKPOINTS = "checkpoints.safetensors"
+
+
+class TaskSource(NamedTuple):
+    """Where one task's dataset is, or will be."""
+
+    index: int
+    task: Task
+    quality: str
+
+    @property
+    def name(self) -> str:
+        """The dataset's name in its collection."""
+        return f"task-{self.index:03d}.{self.quality}"
+
+
+def needed(recipe: Recipe) -> tuple[list[TaskSource], list[TaskSource]]:
+    """The datasets of the training tasks and of the unseen tasks; unseen tasks are numbered after the others."""
+    data = recipe.data
+    train, test = recipe.tasks.tasks(data.train_tasks, data.test_tasks)
+    tasks = [TaskSource(i, task, data.quality) for i, task in enumerate(train)]
+    unseen = [TaskSource(i, task, data.test_quality or data.quality) for i, task in enumerate(test, len(train))]
+    return tasks, unseen
+
+
+def collection_folder(recipe: Recipe) -> Path:
+    """The folder of the store for this family, these tasks and these collection settings."""
+    shape = {"train_tasks": recipe.data.train_tasks, "test_tasks": recipe.data.test_tasks}
+    origin = {"tasks": dump_component(recipe.tasks), "collect": recipe.collect.model_dump(), **shape}
+    origin |= {"episodes": recipe.data.episodes, "store": recipe.data.store}
+    return collection_dir(store_root(), recipe.tasks.name, fingerprint(plain(origin)))
+
+
+def ensure_data(
+    recipe: Recipe, context: Context, note: Callable[[str], None], collect: bool = True
+) -> list[TaskSource]:
+    """Collect what the store lacks and say so; returns what was collected.
+
+    A dataset that is there but damaged is not lacking: loading refuses it by name. Raises `DatasetError` if something
+    is lacking and `collect` is False.
+    """
+    folder = collection_folder(recipe)
+    train, unseen = needed(recipe)
+    lacking = [source for source in train + unseen if not manifest_path(folder, source.name).exists()]
+    if not lacking:
+        note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
+        return []
+    if not collect:
+        raise DatasetError(
+            f"{folder}: {len(lacking)} of {len(train) + len(unseen)} datasets are missing, the first is "
+            f"{lacking[0].name}; leave out --no-collect, or run: merpo collect RECIPE"
+        )
+    note(f"data: collecting {len(lacking)} datasets into {folder}")
+    every = sorted(train + unseen)
+    checkpoints = _checkpoints(recipe, folder, [source.task for source in every], context)
+    for quality in sorted({source.quality for source in lacking}):
+        _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
+    return lacking
+
+
+def load_data(
+    recipe: Recipe, batch_size: int
+) -> tuple[list[tuple[TaskDataset, Manifest]], list[tuple[TaskDataset, Manifest]]]:
+    """The checked datasets of the training tasks and of the unseen tasks, with their manifests."""
+    folder = collection_folder(recipe)
+    loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]
+    check_datasets([data for part in loaded for data, _ in part], batch_size)
+    return loaded[0], loaded[1]
+
+
+def _read(folder: Path, source: TaskSource, recipe: Recipe) -> tuple[TaskDataset, Manifest]:
+    data, manifest = read_dataset(folder, source.name)
+    if manifest.family != recipe.tasks.name or manifest.task != plain(source.task):
+        raise DatasetError(
+            f"{manifest_path(folder, source.name)}: holds {manifest.family} {manifest.task}, "
+            f"expected {recipe.tasks.name} {source.task}; collect it again with: merpo collect RECIPE"
+        )
+    return data, manifest
+
+
+def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Context) -> Checkpoints:
+    """The behaviour policies of every task, trained now or by an earlier collection."""
+    from merpo.registry import get
+
+    path = folder / CHECKPOINTS
+    if path.exists():
+        groups, _ = load_artifact(path)
+        steps = [int(step) for step in groups["curve"]["steps"]]
+        return Checkpoints(groups["policies"], steps, groups["curve"]["returns"])
+    critic = get("critic", "conservative")(hidden=recipe.collect.hidden, output_scale=recipe.collect.value_scale)
+    made = train_behavior(recipe.tasks, critic, tasks, recipe.collect, context)  # type: ignore[arg-type]
+    folder.mkdir(parents=True, exist_ok=True)
+    curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
+    save_artifact(path, {"policies": made.policies, "curve": curve}, {"stage": "collect", "family": recipe.tasks.name})
+    return made
+
+
+def _collect(
+    recipe: Recipe, folder: Path, quality: str, sources: list[TaskSource], checkpoints: Checkpoints, context: Context
+) -> None:
+    """Roll out the checkpoints of one quality for `sources` and store what they earned."""
+    index = [source.index for source in sources]
+    tasks = [source.task for source in sources]
+    made = collect_quality(
+        recipe.tasks, tasks, index, checkpoints, quality, recipe.data.episodes, recipe.collect, context
+    )
+    for done, (source, episodes) in enumerate(zip(sources, made, strict=True), 1):
+        returns = episodes.data.episode_returns()
+        write_dataset(
+            folder, source.name, episodes.data, family=recipe.tasks.name,
+            family_settings=recipe.tasks.model_dump(), task_index=source.index, quality=quality, step=episodes.step,
+            return_mean=float(returns.mean()), return_std=float(returns.std(correction=0)),
+            seed=recipe.collect.seed, settings=recipe.collect.model_dump(), policy=episodes.policy,
+        )
+        if done % 10 == 0 or done == len(sources):
+            context.log(f"collect {quality}", done, len(sources), {"return": returns.mean()})

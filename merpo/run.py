@@ -1,0 +1,164 @@
+"""`merpo run`: data, meta-training, adaptation, evaluation, report. Six arrows, none back."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import final
+
+from merpo.context import Adapted, Context, Metrics
+from merpo.data import ensure_data, load_data
+from merpo.dataset import TaskData, TaskDataset, stack_tasks
+from merpo.errors import MerpoError
+from merpo.evaluate import Evaluation, evaluate, oracle_evaluation
+from merpo.files import atomic_write_text
+from merpo.lazy import torch
+from merpo.manifest import Manifest
+from merpo.metrics import MetricsWriter
+from merpo.progress import Progress
+from merpo.recipe import Recipe
+from merpo.report import Report
+from merpo.run_folder import RunFolder
+from merpo.types import Params
+
+__all__ = ["run_recipe"]
+
+Loaded = Sequence[tuple[TaskDataset, Manifest]]
+
+
+def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: str | None, collect: bool) -> Path:
+    """Run a recipe for each seed and print what came out; returns the folder. Several seeds get a folder each in it."""
+    from rich.console import Console
+
+    from merpo.report_text import print_combined, print_summary
+
+    base = out or _new_folder(recipe.title)
+    where = _device(device or recipe.run.device)
+    console, reports = Console(), []
+    for seed in seeds:
+        folder = base if len(seeds) == 1 else base / f"seed-{seed}"
+        with Progress() as progress:
+            reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
+        print_summary(reports[-1], console)
+        console.print(f"report: {folder / 'report.html'}")
+    if len(seeds) > 1:
+        combined = print_combined(reports, console)
+        atomic_write_text(base / "summary.json", combined.model_dump_json(indent=1) + "\n")
+    return base
+
+
+@final
+@dataclass
+class _Timings:
+    """Seconds per stage, as the log hears of it."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    last: float = field(default_factory=time.monotonic)
+
+    def log(self, stage: str, step: int, total: int, metrics: Metrics) -> None:
+        """Time since the last word from any stage goes to this one."""
+        now = time.monotonic()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
+        self.last = now
+
+
+def _run_seed(recipe: Recipe, path: Path, seed: int, device: str, collect: bool, progress: Progress) -> Report:
+    """One seed from data to report."""
+    from merpo.assemble import assemble
+    from merpo.report_html import write_report
+
+    timings = _Timings()
+    both = _tee(progress.log, timings.log)
+    ensure_data(recipe, Context(seed=recipe.collect.seed, log=both), progress.note, collect)
+    train, test = load_data(recipe, batch_size=2)
+    digests = {f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part}
+    folder = RunFolder(path, recipe, seed, digests, progress.note)
+    with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
+        context = Context(seed, device, _tee(both, metrics.log), folder.stage, log_every=recipe.run.log_every)
+        runner = _Runner(recipe, folder, context, test)
+        meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
+        adapted = runner.adapt(meta)
+        folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
+        evaluations = runner.evaluate(adapted)
+        timings.log("evaluate", 1, 1, {})
+    report = assemble(recipe, folder, seed, train, test, adapted, evaluations, timings.seconds)
+    write_report(report, path)
+    return report
+
+
+class _Runner:
+    """Adapts to the unseen tasks and measures, at the end and during meta-training."""
+
+    def __init__(self, recipe: Recipe, folder: RunFolder, context: Context, test: Loaded) -> None:
+        self.recipe, self.folder, self.base = recipe, folder, context
+        self.tasks = [data.task for data, _ in test]
+        self.data = _stack(test, recipe, context.seed, context.device)
+        labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in test)
+        self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
+
+    def context(self) -> Context:
+        """What meta-training is given: it may ask for an evaluation along the way."""
+        return replace(self.base, checkpoint=self._checkpoint, checkpoints=self.recipe.evaluate.during_training)
+
+    def adapt(self, meta: dict[str, Params]) -> Adapted:
+        """Policies for the unseen tasks, from their data alone."""
+        return self.recipe.method.adapt(meta, self.data, self.unseen)
+
+    def play(self, policy: Params) -> Evaluation:
+        """Deterministic episodes of one policy per task."""
+        act = self.recipe.method.act
+        episodes, device = self.recipe.evaluate.episodes, self.base.device
+        return evaluate(
+            self.recipe.tasks, self.tasks, lambda observations: act(policy, observations), episodes, self.base.seed, device
+        )
+
+    def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
+        """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
+        found = {"adapted": self.play(adapted.policy)}
+        found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
+        found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
+        oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, self.base.seed)
+        return found if oracle is None else {**found, "oracle": oracle}
+
+    def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
+        """Adapt to the unseen tasks from the meta-artifact as it is now, and record the returns."""
+        quiet = replace(self.unseen, log=Context().log, snapshots=())
+        adapted = self.recipe.method.adapt(meta, self.data, quiet)
+        returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
+        returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
+        self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
+        self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
+
+
+def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:
+    return stack_tasks([data for data, _ in loaded], recipe.tasks.spec(), seed, device)
+
+
+def _tee(*logs: Callable[[str, int, int, Metrics], None]) -> Callable[[str, int, int, Metrics], None]:
+    def log(stage: str, step: int, total: int, metrics: Metrics) -> None:
+        for each in logs:
+            each(stage, step, total, metrics)
+
+    return log
+
+
+def _device(name: str) -> str:
+    """`auto` is CUDA where there is one. Raises `MerpoError` where CUDA is asked for and missing."""
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise MerpoError("device: got 'cuda', but this PyTorch finds no CUDA device; expected auto or cpu")
+    return "cuda" if found and name != "cpu" else "cpu"
+
+
+def _new_folder(title: str) -> Path:
+    """A folder under runs/ that does not exist yet."""
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "run"
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    path, n = Path("runs") / f"{slug}-{stamp}", 2
+    while path.exists():
+        path, n = Path("runs") / f"{slug}-{stamp}-{n}", n + 1
+    return path

@@ -1,0 +1,252 @@
+"""The documentation is true: its code runs, its recipes load, its links lead somewhere, its names exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from merpo import registry
+from merpo.cli import app
+from merpo.interfaces import KINDS
+from merpo.recipe import Recipe, from_tables, load_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+PLUGIN = ROOT / "docs" / "example_plugin"
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+class Block(NamedTuple):
+    """A fenced block of a page; `file` is what a comment above it says it is a copy of."""
+
+    page: str
+    line: int
+    language: str
+    text: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """Every fenced block."""
+    text = page.read_text("utf-8")
+    fence = r"(?:^<!-- file: (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$"
+    for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL):
+        line = text.count("\n", 0, found.start()) + 1
+        yield Block(str(page.relative_to(ROOT)), line, found["language"], found["body"], found["file"] or "")
+
+
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+
+
+def of(*languages: str) -> list[Any]:
+    """The blocks in some languages, as parameters."""
+    return [pytest.param(block, id=str(block)) for block in BLOCKS if block.language in languages]
+
+
+def prose(page: Path) -> str:
+    """A page without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
+def spans(page: Path) -> list[str]:
+    """What a page sets in backticks."""
+    return re.findall(r"`([^`\n]+)`", prose(page))
+
+
+@pytest.mark.parametrize("block", of("python"))
+def test_python_runs(block: Block) -> None:
+    exec(compile(block.text, str(block), "exec", dont_inherit=True), {"__name__": "docs"})
+
+
+@pytest.mark.parametrize("block", of("toml"))
+def test_toml_is_toml_and_a_recipe_loads(block: Block) -> None:
+    tables = tomllib.loads(block.text)
+    if "method" in tables:
+        assert from_tables(tables).method.name == tables["method"]["component"]
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in BLOCKS if b.file])
+def test_a_copy_of_a_file_is_that_file(block: Block) -> None:
+    assert block.text == (ROOT / block.file).read_text("utf-8")
+
+
+@pytest.mark.parametrize("block", of("sh"))
+def test_commands_exist(block: Block) -> None:
+    for part in re.split(r"&&|\n", block.text):
+        words = shlex.split(part, comments=True)
+        if words and words[0] == "merpo":
+            check_command(words[1:])
+
+
+def check_command(words: list[str]) -> None:
+    """A command of merpo with options it knows; a recipe it names is valid with the overrides it names."""
+    assert words[0] in COMMANDS, words
+    known = {option for parameter in COMMANDS[words[0]].params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known, words
+    overrides = [value for option, value in pairwise(words) if option == "--set"]
+    for word in words[1:]:
+        if word.endswith(".toml"):
+            load_recipe(ROOT / word, overrides)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_links_lead_somewhere(page: Path) -> None:
+    lost = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        place = (page.parent / path) if path else page
+        if not place.exists() or (anchor and anchor not in anchors(place)):
+            lost.append(target)
+    assert lost == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_components_exist(page: Path) -> None:
+    named = [span.split("/") for span in spans(page) if re.fullmatch(r"[a-z_]+/[a-z0-9-]+", span)]
+    for kind, name in named:
+        if kind in KINDS:
+            registry.get(kind, name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_commands_in_the_text_exist(page: Path) -> None:
+    for span in spans(page):
+        words = span.split()
+        if words[0] == "merpo" and len(words) > 1 and not words[1].startswith("-"):
+            assert words[1] in COMMANDS, span
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_files_in_the_text_exist(page: Path) -> None:
+    for span in spans(page):
+        if re.fullmatch(r"(merpo|plugins|recipes|bench|tests|docs)/[\w./]+\.\w+", span):
+            assert (ROOT / span).exists(), span
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_keys_of_recipes_exist(page: Path) -> None:
+    lost = [span for span in spans(page) if (key := recipe_key(span)) and not key_exists(key)]
+    assert lost == []
+
+
+def recipe_key(span: str) -> list[str]:
+    """`rac.discount` or `method.rac.discount = 0.9` as a path in a recipe, `[]` for anything else."""
+    found = re.match(r"([a-z_]+(?:\.[a-z_]+)+)(?: = .+)?$", span)
+    if not found or found[1].endswith((".py", ".json", ".toml", ".md")):
+        return []
+    parts = found[1].split(".")
+    if parts[0] in method_fields():
+        parts = ["method", *parts]
+    return parts if parts[0] in Recipe.model_fields else []
+
+
+def method_fields() -> set[str]:
+    """The components and sections of MerPO."""
+    return set(registry.get("method", "merpo").model_fields)
+
+
+def key_exists(path: list[str]) -> bool:
+    """Whether a path leads to a field, in any component of the kind that stands there."""
+    models: list[type[BaseModel]] = [Recipe]
+    for part in path:
+        if part == "component":
+            return any(model in KINDS.values() or getattr(model, "kind", "") for model in models)
+        fields = [model.model_fields[part].annotation for model in models if part in model.model_fields]
+        if not fields:
+            return False
+        models = [model for field in fields for model in below(field)]
+    return True
+
+
+def below(annotation: Any) -> list[type[BaseModel]]:
+    """The sections, or all components of the kind, that a field may hold."""
+    if get_args(annotation):
+        return [model for part in get_args(annotation) for model in below(part)]
+    if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        return []
+    if annotation in KINDS.values():
+        return [registry.get(annotation.kind, name) for name in registry.names(annotation.kind)]  # type: ignore[attr-defined]
+    return [annotation]
+
+
+def test_a_key_that_does_not_exist_is_noticed() -> None:
+    assert key_exists(["method", "rac", "discount"])
+    assert key_exists(["method", "meta_learner", "eta"])
+    assert not key_exists(["method", "rac", "discout"])
+    assert not key_exists(["data", "quality", "x"])
+    assert recipe_key("rac.discout") == ["method", "rac", "discout"]
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    extract = next(line for line in script.splitlines() if line.startswith("command="))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f'{extract}\nprintf %s "$command"'],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (shown,) = re.findall(r"<!-- tests -->\n```sh\n(.*)\n```\n<!-- /tests -->", readme)
+    assert done.stdout == shown
+    assert "nox -s tests" in shown
+    assert 'bash -euo pipefail -c "$command"' in script
+
+
+def test_the_example_plugin_installs_beside_the_builtins(
+    install: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = tomllib.loads((PLUGIN / "pyproject.toml").read_text("utf-8"))["project"]
+    points = project["entry-points"]["merpo"]
+    lines = "[merpo]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
+    modules = {path.stem: path.read_text("utf-8") for path in PLUGIN.glob("*.py")}
+    install(project["name"], modules, version=project["version"], entry_points=lines)
+    monkeypatch.setenv("MERPO_LOAD_PLUGINS", f"merpo,{project['name']}")
+    registry.refresh()
+    (mine,) = [entry for entry in registry.components("alpha") if entry.name == "halving"]
+    assert (mine.distribution, mine.status, mine.reason) == ("merpo-halving", "ok", "")
+    recipe = load_recipe(ROOT / "recipes" / "merpo_adp.toml", ["method.alpha.component=halving"])
+    assert "halving" in str(recipe.model_dump())
+
+
+def test_every_page_is_on_the_site() -> None:
+    site = (ROOT / "mkdocs.yml").read_text("utf-8")
+    listed = set(re.findall(r"^  - .+: (\S+\.md)$", site, re.MULTILINE))
+    assert listed == {page.name for page in ROOT.glob("docs/*.md")}
+
+
+def test_pins_are_exact_and_torch_is_the_tested_one() -> None:
+    lines = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][\w.]*", line) for line in lines), textwrap.shorten(str(lines), 300)
+    assert "torch==2.13.0" in lines
+
+
+def test_every_dependency_is_pinned() -> None:
+    """Extras that no test uses (an exchange format, a simulator) are not tested, hence not pinned."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    wanted = project["dependencies"] + [d for name in extras if name not in ("minari", "mujoco") for d in extras[name]]
+    pins = (ROOT / "constraints.txt").read_text("utf-8").lower().replace("_", "-")
+    names = {re.match(r"[A-Za-z0-9-]+", text)[0].lower() for text in wanted} - {"merpo"}  # type: ignore[index]
+    assert [name for name in sorted(names) if f"\n{name}==" not in pins] == []

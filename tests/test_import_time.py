@@ -1,0 +1,65 @@
+"""Commands that only read and print answer at once: nothing heavy is imported, and the clock agrees."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from wheels import TOYS
+
+HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "safetensors")
+GOAL = 0.7  # seconds, on an idle 2-core machine
+BOUND = 3 * GOAL  # a busy machine is not a failure
+
+COMMANDS = {
+    "--help": ["--help"],
+    "run --help": ["run", "--help"],
+    "list-components": ["list-components", "--json"],
+    "show": ["show", "method/toy"],
+    "check": ["check", "x.toml", "--resolved"],
+    "schema": ["schema"],
+}
+
+
+@pytest.fixture
+def folder(install: Callable[..., Path], tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """A folder with x.toml, and an environment in which the toy plugin loads beside the built-in ones."""
+    site = install("merpo-toys", {"toys_time": TOYS})
+    (tmp_path / "x.toml").write_text('title = "A toy"\ntasks = "line"\nmethod = "toy"\n')
+    path = os.pathsep.join([str(site), *(entry for entry in sys.path if entry)])
+    environment = {key: value for key, value in os.environ.items() if key != "MERPO_LOAD_PLUGINS"}
+    return tmp_path, environment | {"PYTHONPATH": path}
+
+
+@pytest.mark.parametrize("command", list(COMMANDS))
+def test_a_command_is_light_and_quick(folder: tuple[Path, dict[str, str]], command: str) -> None:
+    cwd, environment = folder
+    code = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr))\n"
+        f"sys.argv = ['merpo', *{COMMANDS[command]!r}]\n"
+        "from merpo.cli import main\nmain()"
+    )
+    times = []
+    for _ in range(2):  # the first may have to compile
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        times.append(time.perf_counter() - start)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    assert done.stderr.strip().splitlines()[-1] == "[]", "imported at start"
+    print(f"merpo {command}: {min(times):.2f} s (goal {GOAL} s)")
+    assert min(times) < BOUND
