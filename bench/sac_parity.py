@@ -149,8 +149,6 @@ def difference(ours: list[float], theirs: list[float]) -> dict[str, float]:
     """merpo − SB3, half its 95 % interval, and the ratio of mean returns (below 1 is better: they are negative)."""
     mean, n = statistics.fmean(ours) - statistics.fmean(theirs), len(ours)
     ratio = statistics.fmean(ours) / statistics.fmean(theirs)
-    if n < 2:
-        return {"difference": mean, "half_interval": math.inf, "ratio": ratio}
     a, b = statistics.variance(ours) / n, statistics.variance(theirs) / n
     freedom = (a + b) ** 2 * (n - 1) / (a**2 + b**2) if a + b else 1.0
     t = T_95[min(int(freedom), len(T_95)) - 1]
@@ -164,7 +162,7 @@ def show(report: dict[str, object]) -> None:
         print(f"return of {'the mode' if what == 'mode' else 'stochastic episodes'}")
         print("  step    merpo (sd)        sb3 (sd)          merpo - sb3 (95 %)   ratio")
         for row in rows:
-            spread = [statistics.stdev(row[who]) if len(row[who]) > 1 else math.nan for who in ("merpo", "sb3")]
+            spread = [statistics.stdev(row[who]) for who in ("merpo", "sb3")]
             means = [statistics.fmean(row[who]) for who in ("merpo", "sb3")]
             print(
                 f"  {row['step']:5d}  {means[0]:7.2f} ({spread[0]:5.2f})  {means[1]:7.2f} ({spread[1]:5.2f})  "
@@ -176,12 +174,15 @@ def show(report: dict[str, object]) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--steps", type=int, default=2000, help="environment steps of each run")
     parser.add_argument("--every", type=int, default=250, help="environment steps between checkpoints")
     parser.add_argument("--task", type=int, default=0, help="which task of the family")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "sac_parity.json")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error("--seeds: expected at least 2, as one run has no spread")
+    return arguments
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def adapt_policies(
     settings: AdaptSettings, context: Context,
 ) -> AdaptedPolicies:
     """RAC (Algorithm 1) on every task for `settings.steps` steps, the first `critic_lead` of them for the critic alone."""
-    rates = {"critic_lr": settings.critic_lr, "actor_lr": settings.actor_lr}
+    rates = {"critic_lr": settings.critic_lr, "actor_lr": settings.actor_lr, "polyak": settings.polyak}
     knobs = rac.settings.model_copy(update={key: value for key, value in rates.items() if value is not None})
     rac = rac._replace(settings=knobs)
     state = _start(rac, data, meta, settings, context)

@@ -58,4 +58,4 @@ class Streams:
     def restore(self, state: torch.Tensor) -> None:
         """Go on from a state that `state` gave."""
         for generator, row in zip(self.generators, state, strict=True):
-            generator.set_state(row.cpu().contiguous())
+            generator.set_state(row.cpu().clone())  # a view into `state` crashes torch 2.13 (storage offset)

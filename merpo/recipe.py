@@ -12,7 +12,8 @@ from merpo.collect_settings import CollectSettings
 from merpo.describe import holds
 from merpo.interfaces import Method, TaskFamily
 from merpo.recipe_errors import concrete, recipe_error
-from merpo.recipe_text import apply_overrides, read
+from merpo.recipe_extends import read_tables
+from merpo.recipe_text import apply_overrides
 from merpo.registry import tuples
 from merpo.requirements import requirement_problem
 from merpo.settings import Settings
@@ -93,7 +94,7 @@ class Recipe(Settings):
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe in a TOML file, with `key.path=value` overrides. Raises RecipeError that lists every problem."""
-    tables = read(Path(path))
+    tables = read_tables(Path(path))
     apply_overrides(tables, overrides)
     return from_tables(tables, str(path))
 
@@ -123,6 +124,9 @@ def to_toml(recipe: Recipe) -> str:
 def recipe_schema() -> dict[str, Any]:
     """The JSON schema of recipes with the installed components, for editors."""
     schema = Recipe.model_json_schema()
+    extends = {"type": "string", "pattern": r"\.toml$", "description": "A recipe of which this one states the differences."}
+    schema["properties"]["extends"] = extends
+    schema["required"] = []  # another recipe may have stated them
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "merpo recipe"}
 
 

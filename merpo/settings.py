@@ -96,5 +96,8 @@ class AdaptSettings(Settings):
     )
     critic_lr: float | None = Field(None, ge=0, le=1, description="Critic rate; the inner critic lr where not given.")
     actor_lr: float | None = Field(None, ge=0, le=1, description="Policy rate; the inner actor lr where not given.")
+    polyak: float | None = Field(
+        None, gt=0, le=1, description="Step of the target networks, which start at meta-Q; the inner one where not given."
+    )
     init_policy: bool = Field(True, description="Start the policy from the meta-policy (Fig. 9b: with meta / no init).")
     init_critic: bool = Field(True, description="Start the critics from meta-Q.")

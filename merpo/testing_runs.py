@@ -100,17 +100,17 @@ def _check_environment(family: TaskFamily, laws: Laws, task: Task) -> None:
     good = isinstance(space, Box) and bool((space.low == -1).all() and (space.high == 1).all())
     require(good, place, f"has action space {space!r:.80}, expected a Box [-1, 1]")
     require(space.shape == (one.action_dim,), place, f"has actions {space.shape}, the spec says {one.action_dim}")
+    path = _roll(family, task, seed=1)
+    require(path == _roll(family, task, seed=1), place, "not deterministic: the same seed gives other numbers")
+    require(len(path) <= family.horizon, place, f"runs for {len(path)} steps, the horizon is {family.horizon}")
+    *_, terminated, truncated = path[-1]
+    require(bool(terminated or truncated), place, f"goes on after {family.horizon} steps")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # advice, such as on wrapped environments and unbounded spaces
         try:
             check_env(env, skip_render_check=True)
         except Exception as error:  # whatever Gymnasium raises
             raise AssertionError(f"{place}: Gymnasium's check_env: {error}") from error
-    path = _roll(family, task, seed=1)
-    require(path == _roll(family, task, seed=1), place, "not deterministic: the same seed gives other numbers")
-    require(len(path) <= family.horizon, place, f"runs for {len(path)} steps, the horizon is {family.horizon}")
-    *_, terminated, truncated = path[-1]
-    require(bool(terminated or truncated), place, f"goes on after {family.horizon} steps")
     oracle = family.oracle(task)
     if oracle is None:
         return

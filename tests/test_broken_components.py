@@ -60,8 +60,8 @@ def endless(inner: Any, task: Any) -> Any:
         ("make", lambda inner, task: inner(task).env.env, "action space"),
         ("make", endless, "horizon"),
         ("make", lambda inner, task: _Wrapped(inner(task), "shared"), "together is not alone"),
-        ("make", lambda inner, task: _Wrapped(inner(task), "noise"), "eterministic"),
-        ("make", lambda inner, task: _Wrapped(inner(task), "nan"), "nan"),
+        ("make", lambda inner, task: _Wrapped(inner(task), "noise"), "not deterministic"),
+        ("make", lambda inner, task: _Wrapped(inner(task), "nan"), "not finite"),
         ("oracle", lambda inner, task: lambda s: 2.0 + inner(task)(s), "expected an action"),
     ],
 )  # fmt: skip
@@ -187,8 +187,8 @@ class Nameless(AlphaScheduler):
     ("cls", "law"),
     [
         (Loose, "initial = True is taken"), (Open, "no_such_field"), (Infinite, "scale = nan is taken"),
-        (Thawed, "frozen"), (Remembering, "not deterministic"), (Shrinking, "read back"), (Unbuildable, "cannot be built"),
-        (Nameless, "name"),
+        (Thawed, "frozen"), (Remembering, "not deterministic"), (Shrinking, "read back"),
+        (Unbuildable, "cannot be built"), (Nameless, "name"),
     ],
 )  # fmt: skip
 def test_a_broken_model_is_caught(cls: type[Component], law: str) -> None:

@@ -1,0 +1,179 @@
+"""The claims of Section 5.2 on Point-Robot-Wind, on unseen tasks, with 4 seeds: `python bench/results.py`.
+
+Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so the script
+can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation only. Writes
+`bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "bench" / "results"
+QUALITIES = ("medium", "random", "expert")
+MAIN = {  # arm -> recipe, on every quality
+    "MerPO-Adp": "merpo_adp",
+    "MerPO (α = 0.4)": "merpo",
+    "meta only (Eq. 5)": "ablations/alpha_0",
+    "behaviour only (α = 1)": "ablations/alpha_1",
+    "COMBO from scratch": "ablations/combo",
+}
+READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
+    "@ behaviour only": "ablations/alpha_1",
+    "@ λ = 0": "ablations/lambda_0",
+    "@ no init of policy": "ablations/no_init_policy",
+    "@ no init": "ablations/no_init",
+    "@ no critic lead, rates of training": "ablations/no_critic_lead",
+}
+ABLATIONS = (  # on medium data
+    "cql", "lambda_0", "lambda_unbounded", "beta_fixed", "logsumexp", "tv", "persistent", "from_meta", "reptile", "maml",
+    "maml_second_order", "semicircle",
+)
+
+
+def main() -> None:
+    """Run what is missing, then write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--ablation-seeds", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results")
+    options = parser.parse_args()
+    seeds = range(options.seeds)
+    for quality in QUALITIES:  # the data first: two runs must not collect the same
+        merpo("collect", "merpo_adp", quality)
+    merpo("collect", "ablations/semicircle", "medium")
+    jobs = [(recipe, quality, seed) for seed in seeds for quality in QUALITIES for recipe in MAIN.values()]
+    jobs += [(f"ablations/{name}", "medium", seed) for seed in range(options.ablation_seeds) for name in ABLATIONS]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(lambda job: run(options.runs, *job), jobs))
+    arms = {quality: collect_arms(options.runs, quality, seeds) for quality in QUALITIES}
+    ablations = {name: gather(options.runs, f"ablations/{name}", "medium", range(options.ablation_seeds)) for name in ABLATIONS}
+    OUT.mkdir(parents=True, exist_ok=True)
+    write(arms, ablations)
+
+
+def merpo(command: str, recipe: str, quality: str, *more: str) -> None:
+    """One `merpo` command with one thread."""
+    sets = ("--set", f"data.quality={quality}")
+    line = [sys.executable, "-m", "merpo.cli", command, str(ROOT / "recipes" / f"{recipe}.toml"), *sets, *more]
+    subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+
+
+def folder(runs: Path, recipe: str, quality: str, seed: int) -> Path:
+    """Where a run is."""
+    return runs / f"{recipe.replace('/', '-')}-{quality}-{seed}"
+
+
+def run(runs: Path, recipe: str, quality: str, seed: int) -> None:
+    """One run, unless its report is there."""
+    where = folder(runs, recipe, quality, seed)
+    if (where / "report.json").exists():
+        return
+    began = time.monotonic()
+    few = ("--set", "evaluate.during_training=5", "--set", "run.tensorboard=false")
+    merpo("run", recipe, quality, "--seed", str(seed), "--out", str(where), *few)
+    print(f"{where.name}: {time.monotonic() - began:.0f} s", flush=True)
+
+
+def gather(runs: Path, recipe: str, quality: str, seeds: Sequence[int]) -> dict[str, list[list[float]]]:
+    """Returns [seed][task] of behaviour, meta-policy, adapted policy and oracle."""
+    names = ("behavior", "meta_policy", "adapted", "oracle")
+    reports = [json.loads((folder(runs, recipe, quality, s) / "report.json").read_text()) for s in seeds]
+    return {name: [[task[name] for task in report["tasks"]] for report in reports] for name in names}
+
+
+def collect_arms(runs: Path, quality: str, seeds: Sequence[int]) -> dict[str, dict[str, list[list[float]]]]:
+    """All arms of one quality."""
+    arms = {arm: gather(runs, recipe, quality, seeds) for arm, recipe in MAIN.items()}
+    for arm, recipe in READAPTED.items():
+        rows = [readapt(folder(runs, "merpo_adp", quality, seed), recipe, quality, seed) for seed in seeds]
+        arms[arm] = {**arms["MerPO-Adp"], "adapted": rows}
+    return arms
+
+
+def readapt(where: Path, recipe: str, quality: str, seed: int) -> list[float]:
+    """Returns on the unseen tasks when `recipe`'s adaptation starts from the meta-artifact of the run in `where`."""
+    from merpo.artifacts import load_artifact
+    from merpo.context import Context
+    from merpo.data import load_data
+    from merpo.dataset import stack_tasks
+    from merpo.evaluate import evaluate
+    from merpo.lazy import torch
+    from merpo.recipe import load_recipe
+
+    loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", [f"data.quality={quality}"])
+    _, test = load_data(loaded, 2)
+    groups = {name: load_artifact(where / "artifacts" / f"{name}.safetensors")[0]
+              for name in ("meta-model", "meta-policy", "unseen-models", "unseen-behavior")}
+    meta = {**groups["meta-policy"], "meta_model": groups["meta-model"]["phi"]}
+    settings = loaded.method.rac  # type: ignore[attr-defined]
+    if not settings.lambda_tune:
+        meta["duals"] = {**meta["duals"], "lambda": torch.tensor(settings.lambda_initial)}
+    meta["duals"] = {**meta["duals"], "alpha": torch.tensor(loaded.method.alpha.initial)}  # type: ignore[attr-defined]
+    context = Context(seed, stage=lambda name, compute: groups[name],
+                      labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in test))
+    data = stack_tasks([data for data, _ in test], loaded.tasks.spec(), seed)
+    policy = loaded.method.adapt(meta, data, context).policy
+    tasks = [data.task for data, _ in test]
+    act = loaded.method.act
+    return evaluate(loaded.tasks, tasks, lambda s: act(policy, s), 1, seed).returns.mean(1).tolist()
+
+
+def write(arms: dict[str, dict[str, dict[str, list[list[float]]]]], ablations: dict[str, dict[str, list[list[float]]]]) -> None:
+    """The JSON of all returns and the Markdown of their summaries."""
+    lines = ["# Point-Robot-Wind, unseen tasks", "", "Made by `python bench/results.py`. Brackets: 95 % bootstrap intervals over tasks and seeds.", ""]
+    for quality, table in arms.items():
+        lines += [f"## {quality} data", "", *_table(table), "", *_differences(table), ""]
+    lines += ["## Ablations, medium data", "", *_table(ablations)]
+    (OUT / "point_robot_wind.json").write_text(json.dumps({"arms": arms, "ablations": ablations}, ensure_ascii=False) + "\n", "utf-8")
+    (OUT / "point_robot_wind.md").write_text("\n".join(lines) + "\n", "utf-8")
+    print("\n".join(lines))
+
+
+def _table(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
+    from merpo.summary import summarize
+
+    lines = [
+        "| arm | seeds | behaviour | meta-policy | adapted, 100 steps | oracle | gap closed | adapted − behaviour | adapted − meta-policy | worse than behaviour / meta-policy |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for arm, rows in table.items():
+        s = summarize(rows["behavior"], rows["adapted"], meta_policy=rows["meta_policy"], oracle=rows["oracle"])
+        n = s.tasks * s.seeds
+        lines.append(
+            f"| {arm} | {s.seeds} | {_i(s.behavior)} | {_i(s.meta_policy)} | {_i(s.adapted)} | {_i(s.oracle)} | {_i(s.gap_closed)} | "
+            f"{_i(s.adapted_minus_behavior)} | {_i(s.adapted_minus_meta_policy)} | "
+            f"{s.worse_than_behavior} / {s.worse_than_meta_policy} of {n} |"
+        )
+    return lines
+
+
+def _differences(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
+    """MerPO-Adp's adapted policies against every other arm's."""
+    from merpo.statistics import paired_difference
+
+    ours = table["MerPO-Adp"]["adapted"]
+    lines = ["| MerPO-Adp minus | difference of adapted returns |", "|---|---|"]
+    return lines + [
+        f"| {arm} | {_i(paired_difference(ours, rows['adapted']))} |" for arm, rows in table.items() if arm != "MerPO-Adp"
+    ]
+
+
+def _i(interval: object) -> str:
+    if interval is None:
+        return "–"
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"  # type: ignore[attr-defined]
+
+
+if __name__ == "__main__":
+    main()
