@@ -35,7 +35,7 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ no critic lead, rates of training": "ablations/no_critic_lead",
 }
 ABLATIONS = (  # on medium data
-    "cql", "lambda_0", "lambda_unbounded", "beta_fixed", "logsumexp", "tv", "persistent", "from_meta", "reptile", "maml",
+    "cql", "lambda_0", "lambda_tuned", "lambda_bounded", "beta_fixed", "logsumexp", "tv", "persistent", "from_meta", "reptile", "maml",
     "maml_second_order", "semicircle",
 )
 
