@@ -1,7 +1,7 @@
 """The claims of Section 5.2 on Point-Robot-Wind, on unseen tasks, with 4 seeds: `python bench/results.py`.
 
-Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so the script
-can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation only. Writes
+Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so that
+the script can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation only. Writes
 `bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
 """
 
@@ -24,19 +24,30 @@ MAIN = {  # arm -> recipe, on every quality
     "MerPO-Adp": "merpo_adp",
     "MerPO (α = 0.4)": "merpo",
     "meta only (Eq. 5)": "ablations/alpha_0",
-    "behaviour only (α = 1)": "ablations/alpha_1",
+    "behaviour only throughout (α = 1)": "ablations/alpha_1",
     "COMBO from scratch": "ablations/combo",
 }
 READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
-    "@ behaviour only": "ablations/alpha_1",
+    "@ behaviour only (Fig. 7c)": "ablations/behavior_only",
     "@ λ = 0": "ablations/lambda_0",
     "@ no init of policy": "ablations/no_init_policy",
     "@ no init": "ablations/no_init",
     "@ no critic lead, rates of training": "ablations/no_critic_lead",
 }
 ABLATIONS = (  # on medium data
-    "cql", "lambda_0", "lambda_tuned", "lambda_bounded", "beta_fixed", "logsumexp", "tv", "persistent", "from_meta", "reptile", "maml",
-    "maml_second_order", "semicircle",
+    "cql",
+    "lambda_0",
+    "lambda_tuned",
+    "lambda_bounded",
+    "beta_fixed",
+    "logsumexp",
+    "tv",
+    "persistent",
+    "from_meta",
+    "reptile",
+    "maml",
+    "maml_second_order",
+    "semicircle",
 )
 
 
@@ -57,7 +68,9 @@ def main() -> None:
     with ThreadPoolExecutor(options.jobs) as pool:
         list(pool.map(lambda job: run(options.runs, *job), jobs))
     arms = {quality: collect_arms(options.runs, quality, seeds) for quality in QUALITIES}
-    ablations = {name: gather(options.runs, f"ablations/{name}", "medium", range(options.ablation_seeds)) for name in ABLATIONS}
+    ablations = {
+        name: gather(options.runs, f"ablations/{name}", "medium", range(options.ablation_seeds)) for name in ABLATIONS
+    }
     OUT.mkdir(parents=True, exist_ok=True)
     write(arms, ablations)
 
@@ -107,21 +120,25 @@ def readapt(where: Path, recipe: str, quality: str, seed: int) -> list[float]:
     from merpo.context import Context
     from merpo.data import load_data
     from merpo.dataset import stack_tasks
-    from merpo.evaluate import evaluate
+    from merpo.evaluation import evaluate
     from merpo.lazy import torch
     from merpo.recipe import load_recipe
 
     loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", [f"data.quality={quality}"])
     _, test = load_data(loaded, 2)
-    groups = {name: load_artifact(where / "artifacts" / f"{name}.safetensors")[0]
-              for name in ("meta-model", "meta-policy", "unseen-models", "unseen-behavior")}
+    groups = {
+        name: load_artifact(where / "artifacts" / f"{name}.safetensors")[0]
+        for name in ("meta-model", "meta-policy", "unseen-models", "unseen-behavior")
+    }
     meta = {**groups["meta-policy"], "meta_model": groups["meta-model"]["phi"]}
     settings = loaded.method.rac  # type: ignore[attr-defined]
     if not settings.lambda_tune:
         meta["duals"] = {**meta["duals"], "lambda": torch.tensor(settings.lambda_initial)}
-    meta["duals"] = {**meta["duals"], "alpha": torch.tensor(loaded.method.alpha.initial)}  # type: ignore[attr-defined]
-    context = Context(seed, stage=lambda name, compute: groups[name],
-                      labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in test))
+    context = Context(
+        seed,
+        stage=lambda name, compute: groups[name],
+        labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in test),
+    )
     data = stack_tasks([data for data, _ in test], loaded.tasks.spec(), seed)
     policy = loaded.method.adapt(meta, data, context).policy
     tasks = [data.task for data, _ in test]
@@ -129,13 +146,22 @@ def readapt(where: Path, recipe: str, quality: str, seed: int) -> list[float]:
     return evaluate(loaded.tasks, tasks, lambda s: act(policy, s), 1, seed).returns.mean(1).tolist()
 
 
-def write(arms: dict[str, dict[str, dict[str, list[list[float]]]]], ablations: dict[str, dict[str, list[list[float]]]]) -> None:
+def write(
+    arms: dict[str, dict[str, dict[str, list[list[float]]]]], ablations: dict[str, dict[str, list[list[float]]]]
+) -> None:
     """The JSON of all returns and the Markdown of their summaries."""
-    lines = ["# Point-Robot-Wind, unseen tasks", "", "Made by `python bench/results.py`. Brackets: 95 % bootstrap intervals over tasks and seeds.", ""]
+    lines = [
+        "# Point-Robot-Wind, unseen tasks",
+        "",
+        "Made by `python bench/results.py`. Brackets: 95 % bootstrap intervals over tasks and seeds.",
+        "",
+    ]
     for quality, table in arms.items():
         lines += [f"## {quality} data", "", *_table(table), "", *_differences(table), ""]
     lines += ["## Ablations, medium data", "", *_table(ablations)]
-    (OUT / "point_robot_wind.json").write_text(json.dumps({"arms": arms, "ablations": ablations}, ensure_ascii=False) + "\n", "utf-8")
+    (OUT / "point_robot_wind.json").write_text(
+        json.dumps({"arms": arms, "ablations": ablations}, ensure_ascii=False) + "\n", "utf-8"
+    )
     (OUT / "point_robot_wind.md").write_text("\n".join(lines) + "\n", "utf-8")
     print("\n".join(lines))
 
@@ -143,18 +169,16 @@ def write(arms: dict[str, dict[str, dict[str, list[list[float]]]]], ablations: d
 def _table(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
     from merpo.summary import summarize
 
-    lines = [
-        "| arm | seeds | behaviour | meta-policy | adapted, 100 steps | oracle | gap closed | adapted − behaviour | adapted − meta-policy | worse than behaviour / meta-policy |",
-        "|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    columns = ["arm", "seeds", "behaviour", "meta-policy", "adapted, 100 steps", "oracle", "gap closed"]
+    columns += ["adapted − behaviour", "adapted − meta-policy", "worse than behaviour / meta-policy"]
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for arm, rows in table.items():
         s = summarize(rows["behavior"], rows["adapted"], meta_policy=rows["meta_policy"], oracle=rows["oracle"])
-        n = s.tasks * s.seeds
-        lines.append(
-            f"| {arm} | {s.seeds} | {_i(s.behavior)} | {_i(s.meta_policy)} | {_i(s.adapted)} | {_i(s.oracle)} | {_i(s.gap_closed)} | "
-            f"{_i(s.adapted_minus_behavior)} | {_i(s.adapted_minus_meta_policy)} | "
-            f"{s.worse_than_behavior} / {s.worse_than_meta_policy} of {n} |"
-        )
+        intervals = (s.behavior, s.meta_policy, s.adapted, s.oracle, s.gap_closed)
+        intervals += (s.adapted_minus_behavior, s.adapted_minus_meta_policy)
+        cells = [arm, str(s.seeds), *map(_i, intervals)]
+        cells.append(f"{s.worse_than_behavior} / {s.worse_than_meta_policy} of {s.tasks * s.seeds}")
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
@@ -165,7 +189,9 @@ def _differences(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
     ours = table["MerPO-Adp"]["adapted"]
     lines = ["| MerPO-Adp minus | difference of adapted returns |", "|---|---|"]
     return lines + [
-        f"| {arm} | {_i(paired_difference(ours, rows['adapted']))} |" for arm, rows in table.items() if arm != "MerPO-Adp"
+        f"| {arm} | {_i(paired_difference(ours, rows['adapted']))} |"
+        for arm, rows in table.items()
+        if arm != "MerPO-Adp"
     ]
 
 

@@ -25,7 +25,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 import merpo
 from merpo.collect import train_behavior
 from merpo.collect_settings import CollectSettings
-from merpo.evaluate import evaluate, oracle_evaluation
+from merpo.evaluation import evaluate, oracle_evaluation
 from merpo.types import Params, Task
 from merpo_critics import Conservative
 from merpo_tasks import PointRobotWind

@@ -40,7 +40,7 @@ _PUBLIC = {
     "adapt_models": "merpo.meta_model",
     "adapt_policies": "merpo.adapt",
     "component_field": "merpo.interfaces",
-    "evaluate": "merpo.evaluate",
+    "evaluate": "merpo.evaluation",
     "expand": "merpo.params",
     "fit_behavior": "merpo.behavior",
     "fit_meta_model": "merpo.meta_model",
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from merpo.dataset import TaskDataset as TaskDataset
     from merpo.dataset import stack_tasks as stack_tasks
     from merpo.errors import MerpoError as MerpoError
-    from merpo.evaluate import evaluate as evaluate
+    from merpo.evaluation import evaluate as evaluate
     from merpo.hookspecs import hookimpl as hookimpl
     from merpo.interfaces import AlphaScheduler as AlphaScheduler
     from merpo.interfaces import Component as Component

@@ -10,7 +10,7 @@ from merpo.duals import init_duals
 from merpo.interfaces import AlphaScheduler
 from merpo.lazy import torch
 from merpo.meta_policy import MetaPolicy
-from merpo.params import clone, expand
+from merpo.params import clone, expand, to_device
 from merpo.policy import init_policy
 from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
@@ -31,10 +31,16 @@ class AdaptedPolicies(NamedTuple):
 
 
 def adapt_policies(
-    rac: RAC, alpha: AlphaScheduler, data: TaskData, models: Params | None, behavior: Params, meta: MetaPolicy,
-    settings: AdaptSettings, context: Context,
+    rac: RAC,
+    alpha: AlphaScheduler,
+    data: TaskData,
+    models: Params | None,
+    behavior: Params,
+    meta: MetaPolicy,
+    settings: AdaptSettings,
+    context: Context,
 ) -> AdaptedPolicies:
-    """RAC (Algorithm 1) on every task for `settings.steps` steps, the first `critic_lead` of them for the critic alone."""
+    """RAC (Algorithm 1) on every task for `settings.steps` steps; in the first `critic_lead` only critics move."""
     rates = {"critic_lr": settings.critic_lr, "actor_lr": settings.actor_lr, "polyak": settings.polyak}
     knobs = rac.settings.model_copy(update={key: value for key, value in rates.items() if value is not None})
     rac = rac._replace(settings=knobs)
@@ -47,7 +53,7 @@ def adapt_policies(
         if step in context.snapshots:
             saved[step] = clone(state.policy)
         state, _, metrics = rac_step(rac, state, data, models, anchors, noise, improve=step >= settings.critic_lead)
-        if "to_meta" in metrics and (step + 1) % ALPHA_EVERY == 0:
+        if settings.alpha is None and "to_meta" in metrics and (step + 1) % ALPHA_EVERY == 0:
             new = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
             state = state._replace(duals=state.duals._replace(alpha=new))
         metrics.setdefault("lambda_", state.duals.lambda_)
@@ -62,14 +68,15 @@ def adapt_policies(
 
 
 def _start(rac: RAC, data: TaskData, meta: MetaPolicy, settings: AdaptSettings, context: Context) -> TaskState:
-    """Networks from the meta-policy and meta-Q, or fresh ones; duals from the training tasks' means where they are tuned."""
+    """Networks from the meta-policy and meta-Q, or fresh ones; duals from the training tasks' means."""
     n = data.n_tasks
     generator = context.generator("adapt-init")
     policy = init_policy(data.spec, rac.settings.policy_hidden, generator)
     critic = rac.critic.init(data.spec, generator)
-    policy = meta.policy if settings.init_policy else {k: v.to(context.device) for k, v in policy.items()}
-    critic = meta.critic if settings.init_critic else {k: v.to(context.device) for k, v in critic.items()}
-    duals = init_duals(rac.settings, float(meta.duals["alpha"]), n, context.device)
+    policy = meta.policy if settings.init_policy else to_device(policy, context.device)
+    critic = meta.critic if settings.init_critic else to_device(critic, context.device)
+    alpha = float(meta.duals["alpha"]) if settings.alpha is None else settings.alpha
+    duals = init_duals(rac.settings, alpha, n, context.device)
     duals = duals._replace(
         log_beta=meta.duals["log_beta"].expand(n).clone(),
         lambda_=meta.duals["lambda"].expand(n).clone(),

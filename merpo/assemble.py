@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from merpo.context import Adapted
 from merpo.dataset import TaskDataset
-from merpo.evaluate import Evaluation
+from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
 from merpo.metrics import read_metrics
 from merpo.recipe import Recipe, resolved
@@ -20,11 +21,19 @@ Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
 def assemble(
-    recipe: Recipe, folder: RunFolder, seed: int, train: Loaded, test: Loaded, adapted: Adapted,
-    evaluations: Mapping[str, Evaluation], timings: Mapping[str, float],
+    recipe: Recipe,
+    folder: RunFolder,
+    seed: int,
+    train: Loaded,
+    test: Loaded,
+    adapted: Adapted,
+    evaluations: Mapping[str, Evaluation],
+    timings: Mapping[str, float],
 ) -> Report:
     """The report of one run."""
-    scores = {name: value.double().tolist() for name, value in adapted.scores.items() if name in ModelErrors.model_fields}
+    scores = {
+        name: value.double().tolist() for name, value in adapted.scores.items() if name in ModelErrors.model_fields
+    }
     curve = [CurvePoint(step=int(step), **point) for step, point in folder.read_curve().items()]
     return Report(
         title=recipe.title,
@@ -49,10 +58,14 @@ def _notes(train: Loaded, test: Loaded) -> list[str]:
     return [f"{same} of the {len(test)} test tasks are also training tasks (with data of their own)."] if same else []
 
 
-def _dataset(manifest: Manifest, split: str) -> DatasetEntry:
+def _dataset(manifest: Manifest, split: Literal["train", "test"]) -> DatasetEntry:
     return DatasetEntry(
-        task=manifest.task_index, split=split, quality=manifest.quality, sha256=manifest.sha256,  # type: ignore[arg-type]
-        behavior_return=manifest.behavior.return_mean, transitions=manifest.transitions,
+        task=manifest.task_index,
+        split=split,
+        quality=manifest.quality,
+        sha256=manifest.sha256,
+        behavior_return=manifest.behavior.return_mean,
+        transitions=manifest.transitions,
     )
 
 

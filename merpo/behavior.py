@@ -5,7 +5,7 @@ from __future__ import annotations
 from merpo.context import Context
 from merpo.dataset import TaskData
 from merpo.optim import adam, adam_init, gradient
-from merpo.params import expand
+from merpo.params import expand, to_device
 from merpo.policy import distribution, init_policy
 from merpo.settings import BehaviorSettings
 from merpo.types import Params
@@ -15,7 +15,8 @@ __all__ = ["fit_behavior"]
 
 def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, stage: str) -> Params:
     """π̂_β,n [T, ...] maximising E_{D_n}[log π̂_β(a|s)] for every task alone."""
-    params = expand(init_policy(data.spec, settings.hidden, context.generator("behavior")), data.n_tasks)
+    params = to_device(init_policy(data.spec, settings.hidden, context.generator("behavior")), context.device)
+    params = expand(params, data.n_tasks)
     state = adam_init(params, dims=1)
     noise = context.streams(stage, data.n_tasks)
     for step in range(settings.steps):

@@ -13,7 +13,7 @@ from merpo.collect_settings import CollectSettings
 from merpo.context import Context
 from merpo.dataset import TaskData, TaskDataset, concatenate, pack
 from merpo.duals import init_duals
-from merpo.evaluate import evaluate
+from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import np, torch
 from merpo.params import clone, expand, stack, tree_map
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
     from merpo.recipe import Recipe
 
 __all__ = [
-    "QUALITIES", "Checkpoints", "Episodes", "collect_quality", "collect_recipe", "pick_checkpoints", "roll_out_policies",
+    "QUALITIES",
+    "Checkpoints",
+    "Episodes",
+    "collect_quality",
+    "collect_recipe",
+    "pick_checkpoints",
+    "roll_out_policies",
     "train_behavior",
 ]
 
@@ -103,8 +109,14 @@ class Episodes(NamedTuple):
 
 
 def collect_quality(
-    family: TaskFamily, tasks: Sequence[Task], index: Sequence[int], checkpoints: Checkpoints, quality: str,
-    episodes: int, settings: CollectSettings, context: Context,
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    index: Sequence[int],
+    checkpoints: Checkpoints,
+    quality: str,
+    episodes: int,
+    settings: CollectSettings,
+    context: Context,
 ) -> list[Episodes]:
     """`episodes` stochastic episodes of each task, from the checkpoints that make `quality`.
 
@@ -156,10 +168,10 @@ def roll_out_policies(
 def _one_dataset(t: int, steps: list[tuple[Batch, torch.Tensor, torch.Tensor]], task: Task) -> TaskDataset:
     """Time-major steps of all tasks -> one task's rows, episode after episode."""
     alive = torch.stack([a[t] for _, _, a in steps], 1)  # [E, H]
-    fields = [torch.stack([getattr(b, key)[t] for b, _, _ in steps], 1)[alive] for key in Batch._fields]
+    fields = {key: torch.stack([getattr(b, key)[t] for b, _, _ in steps], 1)[alive] for key in Batch._fields}
     truncations = torch.stack([x[t] for _, x, _ in steps], 1)[alive]
     offsets = torch.cat([torch.zeros(1, dtype=torch.int64), alive.sum(1).cumsum(0)])
-    return TaskDataset(*fields, truncations, offsets, task, f"task {t}")
+    return TaskDataset(**fields, truncations=truncations, episode_offsets=offsets, task=task, name=f"task {t}")
 
 
 class _Envs:
@@ -204,9 +216,20 @@ def _mean_returns(
 
 def _sac_settings(settings: CollectSettings) -> RacSettings:
     return RacSettings(
-        policy_hidden=settings.hidden, discount=settings.discount, batch_size=settings.batch_size, real_ratio=1.0,
-        use_model=False, critic_lr=settings.learning_rate, actor_lr=settings.learning_rate, polyak=settings.polyak,
-        temperature_lr=settings.learning_rate, temperature_initial=settings.temperature, beta_initial=0.0, beta_tune=False, lambda_initial=0.0, lambda_tune=False,
+        policy_hidden=settings.hidden,
+        discount=settings.discount,
+        batch_size=settings.batch_size,
+        real_ratio=1.0,
+        use_model=False,
+        critic_lr=settings.learning_rate,
+        actor_lr=settings.learning_rate,
+        polyak=settings.polyak,
+        temperature_lr=settings.learning_rate,
+        temperature_initial=settings.temperature,
+        beta_initial=0.0,
+        beta_tune=False,
+        lambda_initial=0.0,
+        lambda_tune=False,
     )
 
 

@@ -12,12 +12,18 @@ __all__ = ["CollectSettings"]
 class CollectSettings(Settings):
     """SAC per task with a buffer that grows, and rollouts of its checkpoints."""
 
-    steps: int = Field(5000, ge=1, le=100_000_000, description="Environment steps of SAC per task (FOCAL: point robots).")
+    steps: int = Field(
+        5000, ge=1, le=100_000_000, description="Environment steps of SAC per task (FOCAL: point robots)."
+    )
     seed_steps: int = Field(500, ge=0, le=100_000_000, description="First steps, taken uniformly at random.")
-    checkpoint_every: int = Field(200, ge=1, le=100_000_000, description="Environment steps between checkpoints (FOCAL).")
+    checkpoint_every: int = Field(
+        200, ge=1, le=100_000_000, description="Environment steps between checkpoints (FOCAL)."
+    )
     update_every: int = Field(1, ge=1, le=1_000_000, description="Environment steps per gradient step.")
     batch_size: int = Field(128, ge=2, le=1_000_000, description="Rows per task and gradient step.")
-    hidden: tuple[int, ...] = Field((64, 64), min_length=1, max_length=12, description="Hidden widths of both networks.")
+    hidden: tuple[int, ...] = Field(
+        (64, 64), min_length=1, max_length=12, description="Hidden widths of both networks."
+    )
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate of critics, policies and temperature.")
     discount: float = Field(0.99, ge=0, lt=1, description="γ of SAC (FOCAL: 0.99).")
     polyak: float = Field(5e-3, gt=0, le=1, description="Step of the target networks towards the critics (SAC).")

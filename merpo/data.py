@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.collect import Checkpoints, collect_quality, train_behavior
 from merpo.context import Context
 from merpo.dataset import TaskDataset
-from merpo.errors import DatasetError
-from merpo.interfaces import dump_component
+from merpo.errors import DatasetError, PluginError
+from merpo.interfaces import Critic, dump_component
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.places import collection_dir, manifest_path, store_root
 from merpo.recipe import Recipe
@@ -24,11 +24,12 @@ __all__ = ["TaskSource", "collection_folder", "ensure_data", "load_data", "neede
 CHECKPOINTS = "checkpoints.safetensors"
 
 
-class TaskSource(NamedTuple):
+@dataclass(frozen=True, order=True)
+class TaskSource:
     """Where one task's dataset is, or will be."""
 
     index: int
-    task: Task
+    task: Task = field(compare=False)
     quality: str
 
     @property
@@ -110,8 +111,11 @@ def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Conte
         groups, _ = load_artifact(path)
         steps = [int(step) for step in groups["curve"]["steps"]]
         return Checkpoints(groups["policies"], steps, groups["curve"]["returns"])
-    critic = get("critic", "conservative")(hidden=recipe.collect.hidden, output_scale=recipe.collect.value_scale)
-    made = train_behavior(recipe.tasks, critic, tasks, recipe.collect, context)  # type: ignore[arg-type]
+    settings = {"hidden": recipe.collect.hidden, "output_scale": recipe.collect.value_scale}
+    critic = get("critic", "conservative").model_validate(settings)
+    if not isinstance(critic, Critic):
+        raise PluginError(f"critic/conservative is a {type(critic).__name__}, expected a Critic")
+    made = train_behavior(recipe.tasks, critic, tasks, recipe.collect, context)
     folder.mkdir(parents=True, exist_ok=True)
     curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
     save_artifact(path, {"policies": made.policies, "curve": curve}, {"stage": "collect", "family": recipe.tasks.name})
@@ -130,10 +134,19 @@ def _collect(
     for done, (source, episodes) in enumerate(zip(sources, made, strict=True), 1):
         returns = episodes.data.episode_returns()
         write_dataset(
-            folder, source.name, episodes.data, family=recipe.tasks.name,
-            family_settings=recipe.tasks.model_dump(), task_index=source.index, quality=quality, step=episodes.step,
-            return_mean=float(returns.mean()), return_std=float(returns.std(correction=0)),
-            seed=recipe.collect.seed, settings=recipe.collect.model_dump(), policy=episodes.policy,
+            folder,
+            source.name,
+            episodes.data,
+            family=recipe.tasks.name,
+            family_settings=recipe.tasks.model_dump(),
+            task_index=source.index,
+            quality=quality,
+            step=episodes.step,
+            return_mean=float(returns.mean()),
+            return_std=float(returns.std(correction=0)),
+            seed=recipe.collect.seed,
+            settings=recipe.collect.model_dump(),
+            policy=episodes.policy,
         )
         if done % 10 == 0 or done == len(sources):
             context.log(f"collect {quality}", done, len(sources), {"return": returns.mean()})

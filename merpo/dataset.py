@@ -16,7 +16,7 @@ __all__ = ["TaskData", "TaskDataset", "stack_tasks"]
 
 @dataclass(frozen=True)
 class TaskDataset:
-    """One task's transitions, N of them in E episodes. All float32 but `episode_offsets` (int64). Actions are in [-1, 1]."""
+    """One task's N transitions in E episodes, float32 but for `episode_offsets` (int64); actions are in [-1, 1]."""
 
     observations: torch.Tensor  # [N, O]
     actions: torch.Tensor  # [N, A]
@@ -95,7 +95,7 @@ def pack(batch: Batch) -> torch.Tensor:
 def unpack(rows: torch.Tensor, spec: Spec) -> Batch:
     """The inverse of `pack`; views, not copies."""
     o, a = spec.observation_dim, spec.action_dim
-    s, u, r, s2, d = rows.split([o, a, 1, o, 1], dim=-1)
+    s, u, r, s2, d = torch.split(rows, [o, a, 1, o, 1], dim=-1)
     return Batch(s, u, r.squeeze(-1), s2, d.squeeze(-1))
 
 

@@ -48,9 +48,7 @@ def tune_beta(duals: Duals, gap: torch.Tensor, settings: RacSettings) -> Duals:
     return duals._replace(log_beta=moved["x"].clamp(max=LOG_BETA_MAX), beta_opt=state)
 
 
-def tune_lambda(
-    duals: Duals, to_behavior: torch.Tensor, to_meta: torch.Tensor, settings: RacSettings
-) -> Duals:
+def tune_lambda(duals: Duals, to_behavior: torch.Tensor, to_meta: torch.Tensor, settings: RacSettings) -> Duals:
     """Tune λ (A.2.2). A plain step: λ grows where α D(π, π_β) + (1 − α) D(π, π_c) [T] is above the target."""
     if not settings.lambda_tune:
         return duals

@@ -118,7 +118,7 @@ def per_task_returns(report: Report) -> Picture:
     return Picture(
         "per_task_returns",
         "Return of every policy on every unseen task",
-        "Higher is better. A grey column spans a task's worst to best policy; the whiskers of the means are 95 % intervals.",
+        "Higher is better. A grey column spans a task's worst to best policy; whiskers of means are 95 % intervals.",
         f"Dot plot of the returns of {', '.join(label_of(name) for name in present)} on {n} unseen tasks; the adapted "
         f"policy is worse than the behaviour policy on {worse} of them.",
         png(figure),

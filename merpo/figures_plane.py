@@ -87,7 +87,7 @@ def _wind(axis: Axes, task: TaskReport, strongest: float, aspect: float) -> None
 
 
 def _extent(tasks: Sequence[TaskReport], headroom: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Center and half size of one map for all tasks, around every path and goal; `headroom` is a share of half its width."""
+    """Center and half size of one map for all tasks, around every path and goal; `headroom` is in half widths."""
     points = [point for task in tasks for path in task.trajectories.values() for point in path]
     points += [goal for task in tasks if (goal := _pair(task, "goal"))]
     low, high = np.min(points, axis=0), np.max(points, axis=0)

@@ -29,7 +29,7 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _write_synced(temporary, data)
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         finally:
             temporary.unlink(missing_ok=True)
         _sync_folder(path.parent)

@@ -1,4 +1,4 @@
-"""The kinds of component. A component is its hyper-parameters plus pure methods: it holds no parameters, no optimiser, no counter.
+"""The kinds of component: hyper-parameters plus pure methods, without parameters, optimisers or counters.
 
 A concrete component subclasses one kind, sets `name`, declares its knobs as pydantic fields with a bound and a
 description, and is never subclassed in turn. Its recipe section *is* the component.
@@ -7,7 +7,7 @@ description, and is never subclassed in turn. Its recipe section *is* the compon
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -48,7 +48,7 @@ class Component(BaseModel, ABC):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """A field typed as a kind takes `{component = "name", ...}`; a field typed as a component takes its own fields."""
+        """A field typed as a kind takes `{component = "name", ...}`, one typed as a component its own fields."""
         if cls.name:
             return handler(source)
 
@@ -93,7 +93,7 @@ class DynamicsLearner(Component):
 
     @abstractmethod
     def init(self, spec: Spec, data: Batch, generator: torch.Generator) -> Params:
-        """Parameters of one ensemble [member, ...]; `data` ([N, ...], rows of all training tasks) sets the normalisation."""
+        """Parameters of one ensemble [member, ...]; `data` [N, ...], rows of all training tasks, normalises it."""
 
     @abstractmethod
     def loss(self, params: Params, batch: Batch) -> torch.Tensor:
@@ -155,14 +155,19 @@ class Critic(Component):
 
     @abstractmethod
     def backup(
-        self, target: Params, batch: Batch, actions: torch.Tensor, log_probs: torch.Tensor,
-        temperature: torch.Tensor, discount: float,
+        self,
+        target: Params,
+        batch: Batch,
+        actions: torch.Tensor,
+        log_probs: torch.Tensor,
+        temperature: torch.Tensor,
+        discount: float,
     ) -> torch.Tensor:
         """The Bellman target of each row [T, B] with a' ~ π(·|s') [T, B, A], log π(a'|s') [T, B], temperature [T]."""
 
     @abstractmethod
     def bellman_error(self, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Second term of Eq. (1), ½ E_{d_f}[(Q − B̂Q)²] summed over critics: values [T, critic, B], targets [T, B] -> [T]."""
+        """½ E_{d_f}[(Q − B̂Q)²] of Eq. (1), summed over critics: values [T, critic, B], targets [T, B] -> [T]."""
 
     @abstractmethod
     def gap(
@@ -184,7 +189,7 @@ class PolicyRegularizer(Component):
     def to_behavior(
         self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
     ) -> torch.Tensor:
-        """Divergence from the behaviour policy [T], at the data's states and `actions` [T, B, A]; `behavior` is its clone."""
+        """Divergence [T] from the behaviour policy at the data's states and `actions` [T, B, A]; `behavior`: its clone."""
 
     @abstractmethod
     def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:
@@ -232,9 +237,14 @@ class Method(Component):
 
     kind = "method"
 
+    @property
+    def min_transitions(self) -> int:
+        """The rows of its largest batch; a dataset with fewer is refused before any training."""
+        return 2
+
     @abstractmethod
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
-        """The meta-artifact: named groups of parameters, saved as they are. Calls `context.checkpoint` along the way."""
+        """The meta-artifact: named groups of parameters, saved as they are; calls `context.checkpoint` now and then."""
 
     @abstractmethod
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
@@ -254,5 +264,3 @@ KINDS: dict[str, type[Component]] = {
 def kind_of(cls: type[Component]) -> type[Component] | None:
     """The interface that a class implements, or None."""
     return next((base for base in KINDS.values() if issubclass(cls, base)), None)
-
-

@@ -11,7 +11,7 @@ from merpo.interfaces import DynamicsLearner, MetaLearner
 from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.optim import adam, adam_init, gradient, sgd
-from merpo.params import clone, expand, weights
+from merpo.params import clone, expand, to_device, weights
 from merpo.settings import MetaModelSettings
 from merpo.types import Batch, Params
 
@@ -31,8 +31,10 @@ class TaskModels(NamedTuple):
     def measures(self) -> Params:
         """What adaptation did to every task's model, one number per task under each name."""
         return {
-            "nll_before": self.nll_before, "nll_after": self.nll_after,
-            "error_before": self.error_before, "error_after": self.error_after,
+            "nll_before": self.nll_before,
+            "nll_after": self.nll_after,
+            "error_before": self.error_before,
+            "error_after": self.error_after,
         }
 
 
@@ -47,8 +49,14 @@ def task_objective(
 
 
 def inner_steps(
-    dynamics: DynamicsLearner, learner: MetaLearner, phi: Params, tasks: int, steps: int, lr: float,
-    batches: Callable[[], Batch], differentiable: bool = False,
+    dynamics: DynamicsLearner,
+    learner: MetaLearner,
+    phi: Params,
+    tasks: int,
+    steps: int,
+    lr: float,
+    batches: Callable[[], Batch],
+    differentiable: bool = False,
 ) -> Params:
     """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...]."""
     if differentiable:
@@ -68,7 +76,7 @@ def inner_steps(
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
     """An untrained meta-model φ_m [member, ...]; its statistics are those of all training tasks' rows."""
-    return expand(dynamics.init(data.spec, unpack(data.rows, data.spec), generator))
+    return to_device(dynamics.init(data.spec, unpack(data.rows, data.spec), generator), data.rows.device)
 
 
 def fit_meta_model(
@@ -109,8 +117,13 @@ def fit_meta_model(
 
 
 def adapt_models(
-    dynamics: DynamicsLearner, learner: MetaLearner, phi: Params, data: TaskData, settings: MetaModelSettings,
-    context: Context, stage: str,
+    dynamics: DynamicsLearner,
+    learner: MetaLearner,
+    phi: Params,
+    data: TaskData,
+    settings: MetaModelSettings,
+    context: Context,
+    stage: str,
 ) -> TaskModels:
     """A model for every task from the meta-model by Eq. (4); the best members are chosen on held-out rows."""
     train, held = data.split(settings.holdout)

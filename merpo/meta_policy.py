@@ -7,11 +7,12 @@ from typing import NamedTuple
 from merpo.context import Context
 from merpo.dataset import TaskData
 from merpo.duals import Duals, init_duals
+from merpo.errors import MerpoError
 from merpo.interfaces import AlphaScheduler, PolicyRegularizer
 from merpo.lazy import torch
 from merpo.noise import Streams
-from merpo.optim import adam, adam_init, gradient
-from merpo.params import expand, gather, lerp, mean, scatter
+from merpo.optim import AdamState, adam, adam_init, gradient
+from merpo.params import expand, gather, lerp, mean, scatter, to_device
 from merpo.policy import distribution, init_policy
 from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
@@ -41,14 +42,18 @@ class MetaPolicy(NamedTuple):
 def init_meta_policy(rac: RAC, alpha: float, data: TaskData, context: Context) -> MetaPolicy:
     """An untrained meta-policy and meta-Q."""
     generator = context.generator("meta-policy-init")
-    policy = expand(init_policy(data.spec, rac.settings.policy_hidden, generator))
+    policy = init_policy(data.spec, rac.settings.policy_hidden, generator)
     duals = init_duals(rac.settings, alpha, 1, context.device)
-    on = lambda tree: {key: value.to(context.device) for key, value in tree.items()}  # noqa: E731
-    return MetaPolicy(on(policy), on(rac.critic.init(data.spec, generator)), _mean_duals(duals))
+    critic = rac.critic.init(data.spec, generator)
+    return MetaPolicy(to_device(policy, context.device), to_device(critic, context.device), _mean_duals(duals))
 
 
 def meta_loss(
-    regularizer: PolicyRegularizer, meta: Params, policy: Params, states: torch.Tensor, weight: torch.Tensor,
+    regularizer: PolicyRegularizer,
+    meta: Params,
+    policy: Params,
+    states: torch.Tensor,
+    weight: torch.Tensor,
     noise: Streams,
 ) -> torch.Tensor:
     """Eq. (10). λ (1 − α) D(π_n, π_c) at states of ρ_n, [T]: the only term that moves π_c, as π_n and Q_n are given."""
@@ -63,10 +68,18 @@ def meta_q_step(meta: Params, critics: Params, rate: float) -> Params:
 
 
 def fit_meta_policy(
-    rac: RAC, alpha: AlphaScheduler, data: TaskData, models: Params | None, behavior: Params,
-    settings: MetaPolicySettings, context: Context,
+    rac: RAC,
+    alpha: AlphaScheduler,
+    data: TaskData,
+    models: Params | None,
+    behavior: Params,
+    settings: MetaPolicySettings,
+    context: Context,
 ) -> MetaPolicy:
     """Algorithm 2, lines 9 to 18: RAC on a batch of tasks, then one step of Eq. (10) and of meta-Q, and again."""
+    regularizer = rac.regularizer
+    if regularizer is None:
+        raise MerpoError("fit_meta_policy: rac.regularizer is None, expected a policy regularizer")
     meta = init_meta_policy(rac, alpha.initial, data, context)
     chooser, noise = context.generator("meta-policy"), context.streams("meta-policy", data.n_tasks)
     tasks = _first_state(rac, meta, alpha.initial, data, context)
@@ -84,25 +97,37 @@ def fit_meta_policy(
         picked = None if models is None else gather(models, where)
         for _ in range(settings.inner_steps):
             state, states, metrics = rac_step(rac, state, batch, picked, anchors, streams)
-        duals = state.duals
-        weight = duals.lambda_ * (1.0 - duals.alpha)
-        losses, grads = gradient(
-            lambda p: meta_loss(rac.regularizer, p, state.policy, states, weight, streams) / count, meta.policy  # noqa: B023
-        )
-        policy, opt = adam(meta.policy, grads, opt, settings.outer_lr)
+        policy, opt, loss = _meta_policy_step(regularizer, meta.policy, state, states, opt, settings.outer_lr, streams)
         critic = meta_q_step(meta.critic, state.critic, settings.meta_q_lr)
-        duals = duals._replace(alpha=alpha.update(duals.alpha, metrics["to_behavior"], metrics["to_meta"]))
-        tasks = scatter(tasks, where, state._replace(duals=duals))
+        new_alpha = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
+        tasks = scatter(tasks, where, state._replace(duals=state.duals._replace(alpha=new_alpha)))
         meta = MetaPolicy(policy, critic, _mean_duals(tasks.duals))
         if context.due(k + 1, settings.iterations):
-            context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": losses.sum()})
+            context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
         if every and (k + 1) % every == 0:
             context.checkpoint(k + 1, meta.groups())
     return meta
 
 
+def _meta_policy_step(
+    regularizer: PolicyRegularizer,
+    meta: Params,
+    state: TaskState,
+    states: torch.Tensor,
+    opt: AdamState,
+    lr: float,
+    noise: Streams,
+) -> tuple[Params, AdamState, torch.Tensor]:
+    """Line 17: one Adam step of the meta-policy on the mean of Eq. (10) over the batch's tasks, and that mean."""
+    weight = state.duals.lambda_ * (1.0 - state.duals.alpha)
+    tasks = len(weight)
+    losses, grads = gradient(lambda p: meta_loss(regularizer, p, state.policy, states, weight, noise) / tasks, meta)
+    moved, opt = adam(meta, grads, opt, lr)
+    return moved, opt, losses.sum()
+
+
 def start_from_meta(state: TaskState, meta: MetaPolicy, tasks: int, with_policy: bool) -> TaskState:
-    """Task critics put back to meta-Q, and policies to the meta-policy if `with_policy` (A.2.2); duals and D_model go on."""
+    """Critics put back to meta-Q, and policies to the meta-policy if `with_policy` (A.2.2); duals and D_model go on."""
     fresh = fresh_state(expand(meta.policy, tasks), expand(meta.critic, tasks), state.duals, state.buffer)
     if with_policy:
         return fresh

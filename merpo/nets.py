@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
 
 from merpo.lazy import F, torch
 from merpo.types import Params
 
 __all__ = ["init_mlp", "layers", "mlp"]
 
-_ACTIVATIONS = {"relu": lambda x: F.relu(x), "silu": lambda x: F.silu(x)}
-
 
 def init_mlp(
-    sizes: Sequence[int], generator: torch.Generator, lead: Sequence[int] = (), prefix: str = "", head_scale: float = 1.0
+    sizes: Sequence[int],
+    generator: torch.Generator,
+    lead: Sequence[int] = (),
+    prefix: str = "",
+    head_scale: float = 1.0,
 ) -> Params:
     """Weights `w{i}` [*lead, in, out] and biases `b{i}` [*lead, out], uniform in ±1/√in as PyTorch's linear layers are.
 
@@ -22,7 +26,7 @@ def init_mlp(
     """
     params: Params = {}
     last = len(sizes) - 2
-    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         bound = 1.0 / math.sqrt(fan_in) * (head_scale if i == last else 1.0)
         for key, shape in ((f"{prefix}w{i}", (fan_in, fan_out)), (f"{prefix}b{i}", (fan_out,))):
             params[key] = (torch.rand((*lead, *shape), generator=generator) * 2.0 - 1.0) * bound
@@ -34,13 +38,14 @@ def layers(params: Params, prefix: str = "") -> int:
     return sum(1 for key in params if key.startswith(f"{prefix}w") and key[len(prefix) + 1 :].isdigit())
 
 
-def mlp(params: Params, inputs: torch.Tensor, activation: str = "relu", prefix: str = "") -> torch.Tensor:
+def mlp(
+    params: Params, inputs: torch.Tensor, activation: Literal["relu", "silu"] = "relu", prefix: str = ""
+) -> torch.Tensor:
     """[*lead, B, in] -> [*lead, B, out]; parameters without the leading dims are shared by all of them."""
-    act = _ACTIVATIONS[activation]
     hidden = inputs
     depth = layers(params, prefix)
     for i in range(depth):
         hidden = hidden @ params[f"{prefix}w{i}"] + params[f"{prefix}b{i}"].unsqueeze(-2)
         if i < depth - 1:
-            hidden = act(hidden)
+            hidden = F.relu(hidden) if activation == "relu" else F.silu(hidden)
     return hidden

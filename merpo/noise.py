@@ -12,7 +12,7 @@ __all__ = ["Streams", "derive_seed"]
 
 
 def derive_seed(*labels: object) -> int:
-    """A 63-bit seed from any labels, e.g. `derive_seed(seed, "meta-policy", 3)`: different labels, unrelated streams."""
+    """A 63-bit seed from any labels, e.g. `derive_seed(seed, "meta-policy", 3)`; other labels, other streams."""
     digest = hashlib.sha256("\x1f".join(map(str, labels)).encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 

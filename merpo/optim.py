@@ -45,7 +45,12 @@ def adam_init(params: Params, dims: int) -> AdamState:
 
 
 def adam(
-    params: Params, grads: Params, state: AdamState, lr: float, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+    params: Params,
+    grads: Params,
+    state: AdamState,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
 ) -> tuple[Params, AdamState]:
     """One Adam step, out of place, equal to `torch.optim.Adam` on each slice alone."""
     b1, b2 = betas

@@ -1,4 +1,4 @@
-"""Arithmetic on trees of tensors: dicts of parameters and NamedTuples of them, whose leading dim says whose they are."""
+"""Arithmetic on trees of tensors: dicts of parameters, and NamedTuples of them; the leading dim says whose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,19 @@ from typing import Any, TypeVar
 from merpo.lazy import torch
 from merpo.types import Params
 
-__all__ = ["clone", "expand", "gather", "lerp", "mean", "scatter", "squared_distance", "stack", "tree_map", "weights"]
+__all__ = [
+    "clone",
+    "expand",
+    "gather",
+    "lerp",
+    "mean",
+    "scatter",
+    "squared_distance",
+    "stack",
+    "to_device",
+    "tree_map",
+    "weights",
+]
 
 Tree = TypeVar("Tree", bound=Any)
 
@@ -19,7 +31,7 @@ def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
         return {key: tree_map(function, value, *(o[key] for o in others)) for key, value in tree.items()}  # type: ignore[return-value]
     if isinstance(tree, tuple):
         parts = [tree_map(function, *leaves) for leaves in zip(tree, *others, strict=True)]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)  # type: ignore[return-value]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return function(tree, *others)  # type: ignore[no-any-return]
 
 
@@ -41,6 +53,11 @@ def expand(tree: Tree, *lead: int) -> Tree:
 def clone(tree: Tree) -> Tree:
     """Every leaf detached and copied."""
     return tree_map(lambda leaf: leaf.detach().clone(), tree)
+
+
+def to_device(tree: Tree, device: torch.device | str) -> Tree:
+    """Every leaf on `device`."""
+    return tree_map(lambda leaf: leaf.to(device), tree)
 
 
 def stack(trees: Iterable[Tree]) -> Tree:

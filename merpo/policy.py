@@ -36,7 +36,9 @@ class TanhGaussian(NamedTuple):
         return self._log_density(actions.clamp(-_EDGE, _EDGE).atanh())
 
     def _log_density(self, raw: torch.Tensor) -> torch.Tensor:
-        gaussian = -0.5 * ((raw - self.mean) * (-self.log_std).exp()).square() - self.log_std - 0.5 * math.log(2 * math.pi)
+        gaussian = (
+            -0.5 * ((raw - self.mean) * (-self.log_std).exp()).square() - self.log_std - 0.5 * math.log(2 * math.pi)
+        )
         squash = 2.0 * (math.log(2.0) - raw - F.softplus(-2.0 * raw))  # log(1 - tanh²), stable for large |raw|
         return (gaussian - squash).sum(-1)
 

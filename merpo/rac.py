@@ -16,7 +16,7 @@ from merpo.rollout import ModelBuffer, append, roll_out, sample_buffer
 from merpo.settings import RacSettings
 from merpo.types import Batch, Params
 
-__all__ = ["Anchors", "RAC", "TaskState", "conservative_loss", "fresh_state", "improvement_loss", "rac_step"]
+__all__ = ["RAC", "Anchors", "TaskState", "conservative_loss", "fresh_state", "improvement_loss", "rac_step"]
 
 
 class RAC(NamedTuple):
@@ -65,7 +65,12 @@ def improvement_loss(
 
 
 def rac_step(
-    rac: RAC, state: TaskState, data: TaskData, models: Params | None, anchors: Anchors | None, noise: Streams,
+    rac: RAC,
+    state: TaskState,
+    data: TaskData,
+    models: Params | None,
+    anchors: Anchors | None,
+    noise: Streams,
     improve: bool = True,
 ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
     """Lines 3 to 5 once, for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T]."""
@@ -89,9 +94,7 @@ def gather_batches(
         real = scaled(data.sample(noise, settings.batch_size), settings.reward_scale)
         return state, real, real
     n_real = min(settings.batch_size - 1, max(1, round(settings.batch_size * settings.real_ratio)))
-    rows = roll_out(
-        rac.dynamics, models, state.policy, data, noise, settings.rollout_batch, settings.rollout_length
-    )
+    rows = roll_out(rac.dynamics, models, state.policy, data, noise, settings.rollout_batch, settings.rollout_length)
     state = state._replace(buffer=append(state.buffer, rows))
     rho = sample_buffer(state.buffer, noise, settings.batch_size - n_real, data.spec)
     real = data.sample(noise, n_real)
@@ -139,9 +142,7 @@ def evaluate_policy(
     _, grads = gradient(loss, state.critic)
     moved, opt = adam(state.critic, grads, state.critic_opt, settings.critic_lr)
     metrics["beta"] = duals.log_beta.exp()
-    state = state._replace(
-        critic=moved, critic_opt=opt, target=lerp(state.target, moved, settings.polyak), duals=duals
-    )
+    state = state._replace(critic=moved, critic_opt=opt, target=lerp(state.target, moved, settings.polyak), duals=duals)
     return state, metrics
 
 

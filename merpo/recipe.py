@@ -19,8 +19,16 @@ from merpo.requirements import requirement_problem
 from merpo.settings import Settings
 
 __all__ = [
-    "DataSection", "EvaluateSection", "Quality", "Recipe", "RunSection", "from_tables", "load_recipe", "recipe_schema",
-    "resolved", "to_toml",
+    "DataSection",
+    "EvaluateSection",
+    "Quality",
+    "Recipe",
+    "RunSection",
+    "from_tables",
+    "load_recipe",
+    "recipe_schema",
+    "resolved",
+    "to_toml",
 ]
 
 Quality = Literal["random", "medium", "expert", "mixed"]
@@ -124,7 +132,11 @@ def to_toml(recipe: Recipe) -> str:
 def recipe_schema() -> dict[str, Any]:
     """The JSON schema of recipes with the installed components, for editors."""
     schema = Recipe.model_json_schema()
-    extends = {"type": "string", "pattern": r"\.toml$", "description": "A recipe of which this one states the differences."}
+    extends = {
+        "type": "string",
+        "pattern": r"\.toml$",
+        "description": "A recipe of which this one states the differences.",
+    }
     schema["properties"]["extends"] = extends
     schema["required"] = []  # another recipe may have stated them
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "merpo recipe"}

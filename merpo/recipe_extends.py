@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from merpo.describe import value_text
@@ -12,23 +12,27 @@ from merpo.recipe_text import read
 
 __all__ = ["merge", "read_tables"]
 
-MAX_CHAIN = 8  # recipes between the first and the last of a chain of `extends`
+MAX_CHAIN = 8  # recipes beneath the first in a chain of `extends`
 
 
 def read_tables(path: Path) -> dict[str, Any]:
     """The tables of a recipe, with those of the recipe that it extends beneath them.
 
-    Raises `RecipeError` for an `extends` that is not the relative path of a TOML file, or that goes round in a circle.
+    Raises `RecipeError`, naming the recipe that says so, for an `extends` that is not the relative path of a TOML file
+    that can be read, or that goes round in a circle.
     """
-    tables = read(path)
-    chain = [path.resolve()]
-    layers = [tables]
+    layers, current = [read(path)], path
+    seen = {_identity(path, path)}
     while "extends" in layers[-1]:
-        below = _target(chain[-1], layers[-1].pop("extends"), path)
-        if below in chain or len(chain) > MAX_CHAIN:
-            raise RecipeError(f"{path}: extends: goes round in a circle, or more than {MAX_CHAIN} recipes deep")
-        chain.append(below)
-        layers.append(read(below))
+        below = _target(current, layers[-1].pop("extends"))
+        identity = _identity(below, current)
+        if identity in seen:
+            raise RecipeError(f"{current}: extends: {below} goes round in a circle")
+        if len(layers) > MAX_CHAIN:
+            raise RecipeError(f"{current}: extends: more than {MAX_CHAIN} recipes beneath {path}")
+        seen.add(identity)
+        layers.append(_read_below(below, current))
+        current = below
     merged: dict[str, Any] = {}
     for layer in reversed(layers):
         merged = merge(merged, layer)
@@ -36,25 +40,53 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` over `base`, section by section. A section that names another component replaces the whole section."""
+    """`own` over `base`, section by section; `alpha = "fixed"` is short for a section.
+
+    A section that names another component replaces the whole section; so does one that names a component where
+    `base` names none, since its default may be another.
+    """
     merged = dict(base)
     for key, value in own.items():
-        below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and not _other_component(below, value):
-            merged[key] = merge(below, value)
-        else:
-            merged[key] = value
+        below, above = _sections(merged.get(key), value)
+        both = isinstance(below, Mapping) and isinstance(above, Mapping)
+        merged[key] = merge(below, above) if both and not _other_component(below, above) else value
     return merged
+
+
+def _sections(base: Any, own: Any) -> tuple[Any, Any]:
+    """Both values, a component's bare name written out where the other one is a section."""
+    if isinstance(base, Mapping) and isinstance(own, str):
+        return base, {"component": own}
+    if isinstance(base, str) and isinstance(own, Mapping):
+        return {"component": base}, own
+    return base, own
 
 
 def _other_component(base: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     return "component" in own and own["component"] != base.get("component")
 
 
-def _target(recipe: Path, value: Any, place: Path) -> Path:
+def _target(recipe: Path, value: Any) -> Path:
     """The recipe that `value` names, from the folder of the recipe that says so."""
-    if not isinstance(value, str) or not value.endswith(".toml") or PurePosixPath(value).is_absolute():
+    relative = isinstance(value, str) and not PurePosixPath(value).is_absolute() and not PureWindowsPath(value).anchor
+    if not relative or not value.endswith(".toml"):
         raise RecipeError(
-            f"{place}: extends: got {value_text(value)}, expected the relative path of a recipe such as \"../merpo_adp.toml\""
+            f"{recipe}: extends: got {value_text(value)}, "
+            'expected the relative path of a recipe such as "../merpo_adp.toml"'
         )
-    return (recipe.parent / value).resolve()
+    return recipe.parent / value
+
+
+def _read_below(path: Path, recipe: Path) -> dict[str, Any]:
+    try:
+        return read(path)
+    except RecipeError as error:
+        raise RecipeError(f"{recipe}: extends: {error}") from None
+
+
+def _identity(path: Path, recipe: Path) -> Path:
+    """The same for one file however it is spelled."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a null byte
+        raise RecipeError(f"{recipe}: extends: {str(path)[:200]!r} cannot be read: {error}") from None

@@ -165,7 +165,7 @@ def load_report(path: Path) -> Report:
 def bands(
     records: Iterable[Record], stage: str, names: Sequence[str] = ("alpha", "lambda", "beta", "q_gap")
 ) -> dict[str, Band]:
-    """The bands of `names` that a stage logged, per task or as one number; for `Duals.training`, from `read_metrics`."""
+    """The bands of `names` that a stage logged, per task or as one number; `Duals.training` from `read_metrics`."""
     rows = [(record.step, _renamed(record.metrics)) for record in records if record.stage == stage]
     found: dict[str, Band] = {}
     for name in names:

@@ -21,7 +21,8 @@ p{margin:.4rem 0;max-width:72ch}.muted,figcaption{color:var(--muted);font-size:.
 .card{background:var(--soft);border-radius:10px;padding:.8rem 1rem}
 .card b{display:block;font-size:1.5rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .card span{color:var(--muted);font-size:.86rem}
-figure{margin:.4rem 0 0}figure img{width:100%;max-width:1000px;height:auto;display:block;border:1px solid var(--line);border-radius:10px}
+figure{margin:.4rem 0 0}figure img{width:100%;max-width:1000px;height:auto;display:block;
+ border:1px solid var(--line);border-radius:10px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.94rem}
 th,td{text-align:right;padding:.38rem .7rem;border-bottom:1px solid var(--line);white-space:nowrap}

@@ -30,7 +30,7 @@ def empty_buffer(spec: Spec, tasks: int, capacity: int, device: torch.device | s
 
 
 def append(buffer: ModelBuffer, rows: torch.Tensor) -> ModelBuffer:
-    """Write `rows` [T, B, D] over the oldest ones. The buffer's tensor is reused: the old value must not be read again."""
+    """Write `rows` [T, B, D] over the oldest. The buffer's tensor is reused: its old value must not be read again."""
     capacity, count = buffer.rows.shape[1], rows.shape[1]
     rows = rows[:, -capacity:]
     start = buffer.written + (count - rows.shape[1])

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import final
 
-from merpo.context import Adapted, Context, Metrics
+from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
 from merpo.errors import MerpoError
-from merpo.evaluate import Evaluation, evaluate, oracle_evaluation
+from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.lazy import torch
 from merpo.manifest import Manifest
@@ -75,8 +75,10 @@ def _run_seed(recipe: Recipe, path: Path, seed: int, device: str, collect: bool,
     both = _tee(progress.log, timings.log)
     ensure_data(recipe, Context(seed=recipe.collect.seed, log=both), progress.note, collect)
     train, test = load_data(recipe, batch_size=2)
-    digests = {f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part}
-    folder = RunFolder(path, recipe, seed, digests, progress.note)
+    digests = {
+        f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
+    }
+    folder = RunFolder(path, recipe, seed, digests, progress.note, device)
     with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
         context = Context(seed, device, _tee(both, metrics.log), folder.stage, log_every=recipe.run.log_every)
         runner = _Runner(recipe, folder, context, test)
@@ -113,7 +115,12 @@ class _Runner:
         act = self.recipe.method.act
         episodes, device = self.recipe.evaluate.episodes, self.base.device
         return evaluate(
-            self.recipe.tasks, self.tasks, lambda observations: act(policy, observations), episodes, self.base.seed, device
+            self.recipe.tasks,
+            self.tasks,
+            lambda observations: act(policy, observations),
+            episodes,
+            self.base.seed,
+            device,
         )
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
@@ -138,7 +145,7 @@ def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:
     return stack_tasks([data for data, _ in loaded], recipe.tasks.spec(), seed, device)
 
 
-def _tee(*logs: Callable[[str, int, int, Metrics], None]) -> Callable[[str, int, int, Metrics], None]:
+def _tee(*logs: Log) -> Log:
     def log(stage: str, step: int, total: int, metrics: Metrics) -> None:
         for each in logs:
             each(stage, step, total, metrics)

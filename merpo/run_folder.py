@@ -12,7 +12,7 @@ from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json, atomic_write_text
 from merpo.manifest import fingerprint, plain
-from merpo.params import tree_map
+from merpo.params import to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
 
@@ -44,16 +44,24 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: Path, recipe: Recipe, seed: int, data: Mapping[str, str], note: Callable[[str], None]
+        self,
+        path: Path,
+        recipe: Recipe,
+        seed: int,
+        data: Mapping[str, str],
+        note: Callable[[str], None],
+        device: str = "cpu",
     ) -> None:
         self.path = path
-        self._note = note
+        self._note, self._device = note, device
         self._stages: dict[str, dict[str, Params]] = {}
         tables = resolved(recipe)
         trained = {key: value for key, value in tables.items() if key not in UNTRAINED}
         self.fingerprint = fingerprint(plain({"recipe": trained, "seed": seed, "data": dict(data)}))
         self._header = {
-            "recipe": json.dumps(tables, sort_keys=True), "seed": str(seed), "fingerprint": self.fingerprint,
+            "recipe": json.dumps(tables, sort_keys=True),
+            "seed": str(seed),
+            "fingerprint": self.fingerprint,
             "versions": json.dumps(versions(), sort_keys=True),
         }
         self._refuse_another_run()
@@ -71,6 +79,7 @@ class RunFolder:
             groups, header = load_artifact(path)
             if header.get("fingerprint") != self.fingerprint:
                 raise ArtifactError(f"{path}: belongs to another recipe, seed or data; give another --out")
+            groups = to_device(groups, self._device)
             self._note(f"{name}: loaded from {path}")
         else:
             groups = compute()

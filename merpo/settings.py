@@ -1,4 +1,4 @@
-"""The knobs of the core's stages, each written once: type, bound, default, description. Recipes hold them as sections."""
+"""The knobs of the core's stages, each written once; recipes hold them as sections."""
 
 from __future__ import annotations
 
@@ -18,11 +18,17 @@ class Settings(BaseModel):
 class MetaModelSettings(Settings):
     """Eq. (3) and Eq. (4): the meta-model and the tasks' models."""
 
-    iterations: int = Field(200, ge=0, le=10_000_000, description="Meta-iterations k; 0 leaves the meta-model untrained.")
+    iterations: int = Field(
+        200, ge=0, le=10_000_000, description="Meta-iterations k; 0 leaves the meta-model untrained."
+    )
     task_batch: int = Field(8, ge=1, le=100_000, description="Tasks per meta-iteration.")
-    inner_steps: int = Field(25, ge=1, le=100_000, description="Gradient steps h per task and meta-iteration (Table 2).")
+    inner_steps: int = Field(
+        25, ge=1, le=100_000, description="Gradient steps h per task and meta-iteration (Table 2)."
+    )
     batch_size: int = Field(256, ge=1, le=1_000_000, description="Rows per member and step.")
-    adaptation_steps: int = Field(25, ge=0, le=10_000_000, description="Steps t of Eq. (4) for one task's model (Table 2).")
+    adaptation_steps: int = Field(
+        25, ge=0, le=10_000_000, description="Steps t of Eq. (4) for one task's model (Table 2)."
+    )
     adaptation_lr: float | None = Field(
         None, gt=0, le=1, description="Rate of Eq. (4); the meta-learner's inner rate where it is not given."
     )
@@ -42,11 +48,18 @@ class RacSettings(Settings):
     """Algorithm 1, within one task."""
 
     policy_hidden: tuple[int, ...] = Field(
-        (300, 300, 300, 300, 300), strict=False, min_length=1, max_length=12, description="Hidden widths of policies (A.2.2)."
+        (300, 300, 300, 300, 300),
+        strict=False,
+        min_length=1,
+        max_length=12,
+        description="Hidden widths of policies (A.2.2).",
     )
     discount: float = Field(0.99, ge=0, lt=1, description="γ (Table 2; 0.9 for Point-Robot-Wind).")
     reward_scale: float = Field(
-        1.0, gt=0, le=1e6, description="Rewards are multiplied by this inside the algorithm; λ, τ and β presuppose it (FOCAL)."
+        1.0,
+        gt=0,
+        le=1e6,
+        description="Rewards are multiplied by this inside the algorithm; λ, τ and β presuppose it (FOCAL).",
     )
     batch_size: int = Field(256, ge=2, le=1_000_000, description="Rows per task and step (Table 2).")
     real_ratio: float = Field(0.5, gt=0, le=1, description="f, the share of rows from the dataset (Table 2).")
@@ -75,7 +88,9 @@ class RacSettings(Settings):
 class MetaPolicySettings(Settings):
     """Algorithm 2, lines 9 to 18: the meta-policy and the meta-Q network."""
 
-    iterations: int = Field(1000, ge=0, le=10_000_000, description="Meta-iterations k; 0 leaves the meta-policy untrained.")
+    iterations: int = Field(
+        1000, ge=0, le=10_000_000, description="Meta-iterations k; 0 leaves the meta-policy untrained."
+    )
     task_batch: int = Field(8, ge=1, le=100_000, description="Tasks per meta-iteration (Table 2).")
     inner_steps: int = Field(10, ge=1, le=100_000, description="RAC steps J per task and meta-iteration (Table 2).")
     outer_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of the meta-policy (Table 2: outer actor lr).")
@@ -97,7 +112,16 @@ class AdaptSettings(Settings):
     critic_lr: float | None = Field(None, ge=0, le=1, description="Critic rate; the inner critic lr where not given.")
     actor_lr: float | None = Field(None, ge=0, le=1, description="Policy rate; the inner actor lr where not given.")
     polyak: float | None = Field(
-        None, gt=0, le=1, description="Step of the target networks, which start at meta-Q; the inner one where not given."
+        None,
+        gt=0,
+        le=1,
+        description="Step of the target networks, which start at meta-Q; the inner one where not given.",
+    )
+    alpha: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="α of the unseen tasks, kept as it is; the meta-learnt one, scheduled, where absent.",
     )
     init_policy: bool = Field(True, description="Start the policy from the meta-policy (Fig. 9b: with meta / no init).")
     init_critic: bool = Field(True, description="Start the critics from meta-Q.")

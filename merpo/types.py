@@ -17,7 +17,7 @@ Params: TypeAlias = "dict[str, torch.Tensor]"
 # One task's parameters as plain JSON values, e.g. `{"wind": [0.01, -0.03]}`.
 Task: TypeAlias = "dict[str, object]"
 
-# (observations [..., O], actions [..., A], next observations [..., O]) -> 1.0 where the episode ends there, else 0.0 [...].
+# (observations [..., O], actions [..., A], next observations [..., O]) -> 1.0 where the episode ends, else 0.0 [...].
 Terminated: TypeAlias = "Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]"
 
 
@@ -40,6 +40,8 @@ class Batch(NamedTuple):
 
 
 class Propose(Protocol):
-    """Draw `n` actions per row from the current policy: observations [T, B, O] -> actions [T, n, B, A], log-densities [T, n, B]."""
+    """Draws actions from the current policy."""
 
-    def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]: ...
+    def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`n` actions per row: observations [T, B, O] -> actions [T, n, B, A] and log-densities [T, n, B]."""
+        ...

@@ -21,8 +21,8 @@ from merpo.types import Batch, Params, Spec
 
 def rows(seed: int, *lead: int) -> Batch:
     return Batch(
-        normal(*lead, 3, label=(seed, "s")), normal(*lead, 2, label=(seed, "a")).tanh(), normal(*lead, label=(seed, "r")),
-        normal(*lead, 3, label=(seed, "s2")), (normal(*lead, label=(seed, "d")) > 0).double(),
+        normal(*lead, 3, label=(seed, "s")), normal(*lead, 2, label=(seed, "a")).tanh(),
+        normal(*lead, label=(seed, "r")), normal(*lead, 3, label=(seed, "s2")), (normal(*lead, label=(seed, "d")) > 0).double(),
     )  # fmt: skip
 
 
@@ -40,7 +40,8 @@ def slow_predictions(params: Params, member: int, batch: Batch, i: int) -> tuple
     inputs = [(x - m) / s for x, m, s in zip(inputs, stat["input_mean"], stat["input_std"], strict=True)]
     depth = sum(key.startswith("w") for key in params)
     out = slow_mlp(
-        [params[f"w{k}"][member].tolist() for k in range(depth)], [params[f"b{k}"][member].tolist() for k in range(depth)],
+        [params[f"w{k}"][member].tolist() for k in range(depth)],
+        [params[f"b{k}"][member].tolist() for k in range(depth)],
         inputs, "silu",
     )  # fmt: skip
     dims = len(stat["target_mean"])

@@ -31,7 +31,10 @@ class Conservative(Critic):
         10, ge=1, le=256, description="With logsumexp: actions drawn per state from π(·|s), from π(·|s') and uniformly."
     )
     output_scale: float = Field(
-        1.0, gt=0, le=1e6, description="Q is this times the network's output; the scale of the rewards is a good choice."
+        1.0,
+        gt=0,
+        le=1e6,
+        description="Q is this times the network's output; the scale of the rewards is a good choice.",
     )
 
     def init(self, spec: Spec, generator: torch.Generator) -> Params:
@@ -44,8 +47,13 @@ class Conservative(Critic):
         return self.output_scale * mlp(params, inputs).squeeze(-1)
 
     def backup(
-        self, target: Params, batch: Batch, actions: torch.Tensor, log_probs: torch.Tensor,
-        temperature: torch.Tensor, discount: float,
+        self,
+        target: Params,
+        batch: Batch,
+        actions: torch.Tensor,
+        log_probs: torch.Tensor,
+        temperature: torch.Tensor,
+        discount: float,
     ) -> torch.Tensor:
         """B̂Q of Eq. (1): r + γ (1 − end) (min_i Q_i(s', a') − temperature log π(a'|s')), [T, B]."""
         soft = self.value(target, batch.next_observations, actions).amin(1) - temperature[:, None] * log_probs

@@ -29,7 +29,7 @@ class ProbabilisticEnsemble(DynamicsLearner):
     )
     termination: Literal["function", "learned"] = Field(
         "function",
-        description="Where a model rollout ends: the task family's own function (never, if it has none), or a learned one.",
+        description="Where a model rollout ends: the family's own function (never, if it has none), or a learned one.",
     )
 
     def model_post_init(self, _: object) -> None:

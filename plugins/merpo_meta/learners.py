@@ -20,7 +20,9 @@ class Proximal(MetaLearner):
     name = "proximal"
 
     inner_lr: float = Field(1e-4, gt=0, le=1, description="Adam rate of a task's model (Table 2: task model lr).")
-    outer_lr: float = Field(5e-2, gt=0, le=1, description="Step ξ₁ towards the mean of the models (Table 2: meta-model lr).")
+    outer_lr: float = Field(
+        5e-2, gt=0, le=1, description="Step ξ₁ towards the mean of the models (Table 2: meta-model lr)."
+    )
     eta: float = Field(0.1, ge=0, le=1e6, description="Weight η of the proximal term; the paper does not state it.")
 
     def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
@@ -67,7 +69,8 @@ class MAML(MetaLearner):
     inner_lr: float = Field(1e-2, gt=0, le=1, description="Rate of a task's plain gradient steps.")
     outer_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of the meta-model.")
     order: Literal["first", "second"] = Field(
-        "first", description="Second order differentiates through the inner steps; first order does not (Finn et al., 2017)."
+        "first",
+        description="Second order differentiates through the inner steps; first order does not (Finn et al., 2017).",
     )
 
     def penalty(self, theta: Params, phi: Params) -> torch.Tensor:

@@ -38,26 +38,42 @@ class MerPO(Method):
     name = "merpo"
 
     dynamics: DynamicsLearner = component_field("ensemble", description="The learnt dynamics T̂_θ.")
-    meta_learner: MetaLearner = component_field("proximal", description="How the meta-model follows from tasks' models.")
+    meta_learner: MetaLearner = component_field(
+        "proximal", description="How the meta-model follows from tasks' models."
+    )
     critic: Critic = component_field("conservative", description="Q and the terms of Eq. (1).")
     regularizer: PolicyRegularizer = component_field("kl", description="D of Eq. (7).")
     alpha: AlphaScheduler = component_field("adaptive", description="The balance α of Eq. (7).")
     meta_model: MetaModelSettings = Field(default_factory=MetaModelSettings, description="Eq. (3) and Eq. (4).")
     behavior: BehaviorSettings = Field(default_factory=BehaviorSettings, description="The behaviour clones.")
     rac: RacSettings = Field(default_factory=RacSettings, description="Algorithm 1.")
-    meta_policy: MetaPolicySettings = Field(default_factory=MetaPolicySettings, description="Algorithm 2, lines 9 to 18.")
+    meta_policy: MetaPolicySettings = Field(
+        default_factory=MetaPolicySettings, description="Algorithm 2, lines 9 to 18."
+    )
     adaptation: AdaptSettings = Field(default_factory=AdaptSettings, description="Section 4.3.")
+
+    @property
+    def min_transitions(self) -> int:
+        """The largest batch of the three stages."""
+        model = self.meta_model.batch_size if self.rac.use_model else 0
+        return max(model, self.behavior.batch_size, self.rac.batch_size)
 
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
         """The meta-model, the training tasks' models and behaviour clones, then the meta-policy and meta-Q."""
-        phi = context.stage("meta-model", lambda: {"phi": self._fit_meta_model(tasks, context)})["phi"]
+        phi = self._fit_meta_model(tasks, context)
         models = self._models(phi, tasks, context, "models")
         behavior = self._behavior(tasks, context, "behavior")
         partial = replace(context, checkpoint=lambda k, meta: context.checkpoint(k, {**meta, "meta_model": phi}))
 
         def compute() -> dict[str, Params]:
             meta = merpo.fit_meta_policy(
-                self._rac(), self.alpha, tasks, models and models["models"], behavior, self.meta_policy, partial
+                self._rac(),
+                self.alpha,
+                tasks,
+                models["models"] if models else None,
+                behavior,
+                self.meta_policy,
+                partial,
             )
             return meta.groups()
 
@@ -69,7 +85,14 @@ class MerPO(Method):
         behavior = self._behavior(tasks, context, "unseen-behavior")
         start = merpo.MetaPolicy.from_groups(meta)
         result = merpo.adapt_policies(
-            self._rac(), self.alpha, tasks, models and models["models"], behavior, start, self.adaptation, context
+            self._rac(),
+            self.alpha,
+            tasks,
+            models["models"] if models else None,
+            behavior,
+            start,
+            self.adaptation,
+            context,
         )
         return merpo.Adapted(
             policy=result.state.policy,
@@ -90,7 +113,11 @@ class MerPO(Method):
     def _fit_meta_model(self, tasks: TaskData, context: Context) -> Params:
         if not self.rac.use_model:
             return {}
-        return merpo.fit_meta_model(self.dynamics, self.meta_learner, tasks, self.meta_model, context)
+
+        def compute() -> dict[str, Params]:
+            return {"phi": merpo.fit_meta_model(self.dynamics, self.meta_learner, tasks, self.meta_model, context)}
+
+        return context.stage("meta-model", compute)["phi"]
 
     def _models(self, phi: Params, tasks: TaskData, context: Context, stage: str) -> dict[str, Params] | None:
         """Every task's elite models and what adaptation did to them, or None without a model."""
@@ -104,4 +131,6 @@ class MerPO(Method):
         return context.stage(stage, compute)
 
     def _behavior(self, tasks: TaskData, context: Context, stage: str) -> Params:
-        return context.stage(stage, lambda: {"behavior": merpo.fit_behavior(tasks, self.behavior, context, stage)})["behavior"]
+        return context.stage(stage, lambda: {"behavior": merpo.fit_behavior(tasks, self.behavior, context, stage)})[
+            "behavior"
+        ]

@@ -19,7 +19,7 @@ class KL(PolicyRegularizer):
     def to_behavior(
         self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
     ) -> torch.Tensor:
-        """E_D[log π̂_β(a|s) − log π_n(a|s)], [T]: a divergence, with the gradient of Eq. (9)'s −E_D[log π_n]."""
+        """Eq. (9). E_D[log π̂_β(a|s) − log π_n(a|s)], [T]: a divergence with the gradient of −E_D[log π_n]."""
         return (behavior.log_prob(actions) - policy.log_prob(actions)).mean(-1)
 
     def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:

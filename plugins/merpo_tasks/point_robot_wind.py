@@ -54,12 +54,13 @@ class PointRobotWind(TaskFamily):
         return gymnasium.wrappers.TimeLimit(rescaled, self.horizon)
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
-        """Close each coordinate's distance as fast as the box allows: optimal, since the coordinates do not interact."""
+        """Close each coordinate's distance as fast as the box allows: optimal, as the coordinates do not interact."""
         from merpo_tasks.environments import STEP
 
         wind, goal = np.asarray(task["wind"]), np.asarray(task["goal"])
 
         def act(observation: np.ndarray) -> np.ndarray:
-            return np.clip((goal - observation - wind) / STEP, -1.0, 1.0)
+            action: np.ndarray = np.clip((goal - observation - wind) / STEP, -1.0, 1.0)
+            return action
 
         return act

@@ -1,4 +1,4 @@
-"""What policies are worth: rollouts in the true environments, all tasks and episodes in one batched policy call per step."""
+"""What policies are worth: rollouts in the true environments, with one batched policy call per step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    family: TaskFamily, tasks: Sequence[Task], act: Callable[[torch.Tensor], torch.Tensor], episodes: int, seed: int,
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    act: Callable[[torch.Tensor], torch.Tensor],
+    episodes: int,
+    seed: int,
     device: str = "cpu",
 ) -> Evaluation:
     """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
