@@ -48,6 +48,11 @@ ABLATIONS = (  # on medium data
     "maml",
     "maml_second_order",
     "semicircle",
+    "reward_scale_1",
+    "output_scale_1",
+    "meta_q_table2",
+    "meta_model_table2",
+    "temperature_fixed",
 )
 
 
@@ -55,7 +60,7 @@ def main() -> None:
     """Run what is missing, then write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--ablation-seeds", type=int, default=2)
+    parser.add_argument("--ablation-seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results")
     options = parser.parse_args()

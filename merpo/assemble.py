@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -10,7 +10,7 @@ from merpo.context import Adapted
 from merpo.dataset import TaskDataset
 from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
-from merpo.metrics import read_metrics
+from merpo.metrics import Record, read_metrics
 from merpo.recipe import Recipe, resolved
 from merpo.report import CurvePoint, DatasetEntry, Duals, ModelErrors, Report, TaskReport, bands, per_task
 from merpo.run_folder import RunFolder, versions
@@ -34,6 +34,7 @@ def assemble(
     scores = {
         name: value.double().tolist() for name, value in adapted.scores.items() if name in ModelErrors.model_fields
     }
+    training = bands(_once(read_metrics(folder.path)), "meta-policy")
     curve = [CurvePoint(step=int(step), **point) for step, point in folder.read_curve().items()]
     return Report(
         title=recipe.title,
@@ -46,9 +47,15 @@ def assemble(
         timings=dict(timings),
         tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
         training_curve=sorted(curve, key=lambda point: point.step),
-        duals=Duals(training=bands(read_metrics(folder.path), "meta-policy"), adaptation=per_task(adapted.curves)),
+        duals=Duals(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
     )
+
+
+def _once(records: Iterable[Record]) -> list[Record]:
+    """The last record of every step: a run that was interrupted and went on wrote some of them twice."""
+    last = {(record.stage, record.step): record for record in records}
+    return sorted(last.values(), key=lambda record: record.step)
 
 
 def _notes(train: Loaded, test: Loaded) -> list[str]:

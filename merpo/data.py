@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merpo.artifacts import load_artifact, save_artifact
-from merpo.collect import Checkpoints, collect_quality, train_behavior
+from merpo.collect import Checkpoints, train_behavior
 from merpo.context import Context
 from merpo.dataset import TaskDataset
-from merpo.errors import DatasetError, PluginError
+from merpo.episodes import collect_quality
+from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.interfaces import Critic, dump_component
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.places import collection_dir, manifest_path, store_root
@@ -56,16 +57,23 @@ def collection_folder(recipe: Recipe) -> Path:
 
 
 def ensure_data(
-    recipe: Recipe, context: Context, note: Callable[[str], None], collect: bool = True
+    recipe: Recipe,
+    context: Context,
+    note: Callable[[str], None],
+    collect: bool = True,
+    repair: bool = False,
 ) -> list[TaskSource]:
     """Collect what the store lacks and say so; returns what was collected.
 
-    A dataset that is there but damaged is not lacking: loading refuses it by name. Raises `DatasetError` if something
-    is lacking and `collect` is False.
+    A dataset that is there but damaged is not lacking: loading refuses it by name, and only `repair` collects it
+    again. Raises `DatasetError` if something is lacking and `collect` is False.
     """
     folder = collection_folder(recipe)
     train, unseen = needed(recipe)
     lacking = [source for source in train + unseen if not manifest_path(folder, source.name).exists()]
+    if repair:
+        there = [source for source in train + unseen if source not in lacking]
+        lacking += [source for source in there if _damaged(folder, source, recipe, note)]
     if not lacking:
         note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
         return []
@@ -92,12 +100,24 @@ def load_data(
     return loaded[0], loaded[1]
 
 
+def _damaged(folder: Path, source: TaskSource, recipe: Recipe, note: Callable[[str], None]) -> bool:
+    """Whether a dataset that is there cannot be used; `note` is told why."""
+    try:
+        _read(folder, source, recipe)
+    except DatasetError as error:
+        note(f"data: {error}")
+        return True
+    return False
+
+
 def _read(folder: Path, source: TaskSource, recipe: Recipe) -> tuple[TaskDataset, Manifest]:
     data, manifest = read_dataset(folder, source.name)
-    if manifest.family != recipe.tasks.name or manifest.task != plain(source.task):
+    found = (manifest.family, manifest.task, manifest.quality)
+    expected = (recipe.tasks.name, plain(source.task), source.quality)
+    if found != expected:
         raise DatasetError(
-            f"{manifest_path(folder, source.name)}: holds {manifest.family} {manifest.task}, "
-            f"expected {recipe.tasks.name} {source.task}; collect it again with: merpo collect RECIPE"
+            f"{manifest_path(folder, source.name)}: holds (family, task, quality) {found}, expected {expected}; "
+            "collect it again with: merpo collect RECIPE"
         )
     return data, manifest
 
@@ -108,18 +128,25 @@ def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Conte
 
     path = folder / CHECKPOINTS
     if path.exists():
-        groups, _ = load_artifact(path)
-        steps = [int(step) for step in groups["curve"]["steps"]]
-        return Checkpoints(groups["policies"], steps, groups["curve"]["returns"])
+        return _read_checkpoints(path)
     settings = {"hidden": recipe.collect.hidden, "output_scale": recipe.collect.value_scale}
     critic = get("critic", "conservative").model_validate(settings)
     if not isinstance(critic, Critic):
         raise PluginError(f"critic/conservative is a {type(critic).__name__}, expected a Critic")
     made = train_behavior(recipe.tasks, critic, tasks, recipe.collect, context)
-    folder.mkdir(parents=True, exist_ok=True)
     curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
     save_artifact(path, {"policies": made.policies, "curve": curve}, {"stage": "collect", "family": recipe.tasks.name})
     return made
+
+
+def _read_checkpoints(path: Path) -> Checkpoints:
+    """What an earlier collection trained; raises `ArtifactError` where the file is damaged."""
+    try:
+        groups, _ = load_artifact(path)
+        curve = groups["curve"]
+        return Checkpoints(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
+    except (ArtifactError, KeyError) as error:
+        raise ArtifactError(f"{path}: {error}; delete it and the behaviour policies are trained again") from None
 
 
 def _collect(

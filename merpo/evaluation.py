@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from merpo.env_grid import EnvGrid
 from merpo.interfaces import TaskFamily
 from merpo.lazy import np, torch
 from merpo.types import Task
@@ -29,23 +30,21 @@ def evaluate(
     device: str = "cpu",
 ) -> Evaluation:
     """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
-    envs = [[family.make(task) for _ in range(episodes)] for task in tasks]
-    seen = [[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in envs]
+    grid = EnvGrid(family, tasks, episodes, seed, restart=False)
     returns, lengths = torch.zeros(len(tasks), episodes), torch.zeros(len(tasks), episodes)
-    running = np.ones((len(tasks), episodes), dtype=bool)
-    paths = [[list(map(float, row[0]))] for row in seen]
-    while running.any():
+    paths = [row[:1].tolist() for row in grid.observations()]
+    while grid.running.any():
+        running = torch.as_tensor(grid.running.copy())
+        seen = grid.observations()
         with torch.no_grad():
-            actions = act(torch.as_tensor(np.asarray(seen), dtype=torch.float32, device=device)).cpu().numpy()
-        for t, e in zip(*running.nonzero(), strict=True):
-            seen[t][e], reward, terminated, truncated, _ = envs[t][e].step(actions[t, e])
-            returns[t, e] += float(reward)
-            lengths[t, e] += 1
-            running[t, e] = not (terminated or truncated)
-            if e == 0:
-                paths[t].append(list(map(float, seen[t][e])))
-    for env in (env for row in envs for env in row):
-        env.close()
+            actions = act(seen.to(device)).cpu()
+        batch, _ = grid.step(seen, actions)
+        returns += batch.rewards
+        lengths += running
+        for path, following, first_runs in zip(paths, batch.next_observations, running[:, 0], strict=True):
+            if first_runs:
+                path.append(following[0].tolist())
+    grid.close()
     return Evaluation(returns, lengths, paths)
 
 

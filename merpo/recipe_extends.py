@@ -68,13 +68,17 @@ def _other_component(base: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 def _target(recipe: Path, value: Any) -> Path:
     """The recipe that `value` names, from the folder of the recipe that says so."""
-    relative = isinstance(value, str) and not PurePosixPath(value).is_absolute() and not PureWindowsPath(value).anchor
-    if not relative or not value.endswith(".toml"):
+    if not isinstance(value, str) or not value.endswith(".toml") or _absolute(value):
         raise RecipeError(
             f"{recipe}: extends: got {value_text(value)}, "
             'expected the relative path of a recipe such as "../merpo_adp.toml"'
         )
     return recipe.parent / value
+
+
+def _absolute(path: str) -> bool:
+    """On any system, so that a recipe means the same on all of them."""
+    return PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).anchor)
 
 
 def _read_below(path: Path, recipe: Path) -> dict[str, Any]:

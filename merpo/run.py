@@ -18,11 +18,11 @@ from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.lazy import torch
 from merpo.manifest import Manifest
-from merpo.metrics import MetricsWriter
+from merpo.metrics import MetricsWriter, check_finite, to_numbers
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import RunFolder
+from merpo.run_folder import RunFolder, run_folders
 from merpo.types import Params
 
 __all__ = ["run_recipe"]
@@ -39,8 +39,7 @@ def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: s
     base = out or _new_folder(recipe.title)
     where = _device(device or recipe.run.device)
     console, reports = Console(), []
-    for seed in seeds:
-        folder = base if len(seeds) == 1 else base / f"seed-{seed}"
+    for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
         with Progress() as progress:
             reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
         print_summary(reports[-1], console)
@@ -74,7 +73,7 @@ def _run_seed(recipe: Recipe, path: Path, seed: int, device: str, collect: bool,
     timings = _Timings()
     both = _tee(progress.log, timings.log)
     ensure_data(recipe, Context(seed=recipe.collect.seed, log=both), progress.note, collect)
-    train, test = load_data(recipe, batch_size=2)
+    train, test = load_data(recipe, recipe.method.min_transitions)
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
@@ -86,7 +85,6 @@ def _run_seed(recipe: Recipe, path: Path, seed: int, device: str, collect: bool,
         adapted = runner.adapt(meta)
         folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
         evaluations = runner.evaluate(adapted)
-        timings.log("evaluate", 1, 1, {})
     report = assemble(recipe, folder, seed, train, test, adapted, evaluations, timings.seconds)
     write_report(report, path)
     return report
@@ -108,7 +106,9 @@ class _Runner:
 
     def adapt(self, meta: dict[str, Params]) -> Adapted:
         """Policies for the unseen tasks, from their data alone."""
-        return self.recipe.method.adapt(meta, self.data, self.unseen)
+        adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
+        check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+        return adapted
 
     def play(self, policy: Params) -> Evaluation:
         """Deterministic episodes of one policy per task."""
@@ -129,7 +129,9 @@ class _Runner:
         found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
         oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, self.base.seed)
-        return found if oracle is None else {**found, "oracle": oracle}
+        found |= {} if oracle is None else {"oracle": oracle}
+        self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
+        return found
 
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
         """Adapt to the unseen tasks from the meta-artifact as it is now, and record the returns."""
@@ -137,8 +139,8 @@ class _Runner:
         adapted = self.recipe.method.adapt(meta, self.data, quiet)
         returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
         returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
-        self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
         self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
+        self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
 
 
 def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -16,7 +16,9 @@ from merpo.params import to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
 
-__all__ = ["RunFolder", "versions"]
+__all__ = ["RunFolder", "run_folders", "versions"]
+
+MANIFEST = "manifest.json"
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
@@ -34,6 +36,23 @@ def versions() -> dict[str, str]:
     for name in sorted(names - {"merpo"}):
         found[name] = importlib.metadata.version(name)
     return found
+
+
+def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
+    """Where the runs go: `base` for one seed, a folder in it for each of several.
+
+    Raises `ArtifactError`, before anything is computed, for a place that holds something else.
+    """
+    if len(seeds) == 1:
+        _refuse_foreign(base)
+        return [base]
+    others = [name for name in _names(base) if name != "summary.json" and not name.startswith("seed-")]
+    if others:
+        raise ArtifactError(f"{base}: holds {others[0]}, expected no folder, or one of other seeds; give another --out")
+    folders = [base / f"seed-{seed}" for seed in seeds]
+    for folder in folders:
+        _refuse_foreign(folder)
+    return folders
 
 
 @final
@@ -64,22 +83,21 @@ class RunFolder:
             "fingerprint": self.fingerprint,
             "versions": json.dumps(versions(), sort_keys=True),
         }
-        self._refuse_another_run()
-        (path / "artifacts").mkdir(parents=True, exist_ok=True)
-        atomic_write_text(path / "recipe.toml", to_toml(recipe))
         content = {"fingerprint": self.fingerprint, "seed": seed, "versions": versions(), "datasets": dict(data)}
-        atomic_write_json(path / "manifest.json", content)
+        self._manifest: dict[str, Any] = {**content, "artifacts": self._finished()}
+        atomic_write_json(path / MANIFEST, self._manifest)  # first: it is what makes the folder a run's
+        atomic_write_text(path / "recipe.toml", to_toml(recipe))
 
     def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
-        """What `compute` gives, saved as `artifacts/name.safetensors`; loaded from there if this run has it already."""
+        """What `compute` gives, saved as `artifacts/name.safetensors`; loaded from there if this run has it already.
+
+        Raises `ArtifactError` where the file is not what this run wrote.
+        """
         if name in self._stages:
             return self._stages[name]
-        path = self.artifact(name)
-        if path.exists():
-            groups, header = load_artifact(path)
-            if header.get("fingerprint") != self.fingerprint:
-                raise ArtifactError(f"{path}: belongs to another recipe, seed or data; give another --out")
-            groups = to_device(groups, self._device)
+        path, sha256 = self.artifact(name), self._manifest["artifacts"].get(name)
+        if sha256 is not None and path.exists():
+            groups = to_device(_load(path, sha256), self._device)
             self._note(f"{name}: loaded from {path}")
         else:
             groups = compute()
@@ -88,9 +106,14 @@ class RunFolder:
         return groups
 
     def save(self, name: str, groups: Mapping[str, Params]) -> None:
-        """Write groups of parameters as an artifact; empty groups (a method without a model) are left out."""
+        """Write groups of parameters as an artifact, and its sha256 into the manifest.
+
+        Empty groups (a method without a model) have no tensors; the header keeps their names.
+        """
         on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
-        save_artifact(self.artifact(name), on_cpu, {"stage": name, **self._header})
+        header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header}
+        self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
+        atomic_write_json(self.path / MANIFEST, self._manifest)
 
     def artifact(self, name: str) -> Path:
         """Where a stage's artifact is."""
@@ -99,24 +122,58 @@ class RunFolder:
     def read_curve(self) -> dict[str, Any]:
         """The evaluations during meta-training that this folder holds, by step."""
         path = self.path / "training_curve.json"
-        return json.loads(path.read_text("utf-8")) if path.exists() else {}
+        return _read_json(path) if path.exists() else {}
 
     def add_to_curve(self, step: int, point: Mapping[str, Any]) -> None:
         """Record one evaluation during meta-training."""
         atomic_write_json(self.path / "training_curve.json", {**self.read_curve(), str(step): dict(point)})
 
-    def _refuse_another_run(self) -> None:
-        manifest = self.path / "manifest.json"
+    def _finished(self) -> dict[str, str]:
+        """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished here."""
+        _refuse_foreign(self.path)
+        manifest = self.path / MANIFEST
         if not manifest.exists():
-            if self.path.is_dir() and any(self.path.iterdir()):
-                raise ArtifactError(f"{self.path}: is not empty and not a run folder; give another --out")
-            return
-        try:
-            found = json.loads(manifest.read_text("utf-8"))["fingerprint"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise ArtifactError(f"{manifest}: cannot be read ({error}); give another --out") from None
-        if found != self.fingerprint:
+            return {}
+        found = _read_json(manifest)
+        if found.get("fingerprint") != self.fingerprint:
             raise ArtifactError(
-                f"{self.path}: holds a run of another recipe, seed or data ({found[:12]}, expected "
-                f"{self.fingerprint[:12]}); give another --out"
+                f"{self.path}: holds a run of another recipe, seed or data ({str(found.get('fingerprint'))[:12]}, "
+                f"expected {self.fingerprint[:12]}); give another --out"
             )
+        artifacts = found.get("artifacts", {})
+        return dict(artifacts) if isinstance(artifacts, dict) else {}
+
+
+def _load(path: Path, sha256: str) -> dict[str, Params]:
+    """The groups of an artifact that is as it was written, empty ones included."""
+    try:
+        groups, header = load_artifact(path, sha256)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; delete it and the stage is computed again") from None
+    return {name: groups.get(name, {}) for name in json.loads(header["groups"])}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error!s:.200}); give another --out") from None
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path}: holds a JSON {type(found).__name__}, expected an object; give another --out")
+    return found
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Refuse a folder in which something lies that is no run's."""
+    if not (path / MANIFEST).exists() and _names(path):
+        raise ArtifactError(f"{path}: is not empty and not a run folder; give another --out")
+
+
+def _names(path: Path) -> list[str]:
+    """What lies in a folder that need not exist, but for what a run that was killed at its start may leave."""
+    try:
+        return sorted(p.name for p in path.iterdir() if not p.name.startswith(f".{MANIFEST}."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be a run folder ({error.strerror or error}); give another --out") from None

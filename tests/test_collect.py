@@ -10,9 +10,10 @@ from broken import SMALL, delegate
 from small import critic, make
 from test_evaluate import _Ending
 
-from merpo.collect import QUALITIES, Checkpoints, collect_quality, pick_checkpoints, roll_out_policies, train_behavior
+from merpo.collect import QUALITIES, Checkpoints, pick_checkpoints, train_behavior
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
+from merpo.episodes import collect_quality, roll_out_policies
 from merpo.params import gather, tree_map
 from merpo.policy import init_policy
 from merpo.types import Spec

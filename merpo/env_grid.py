@@ -1,0 +1,50 @@
+"""Environments of several tasks, several of each, stepped together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import final
+
+from merpo.interfaces import TaskFamily
+from merpo.lazy import np, torch
+from merpo.types import Batch, Task
+
+__all__ = ["EnvGrid"]
+
+
+@final
+class EnvGrid:
+    """T × E environments, which start again when they end (training) or stay ended (one episode each)."""
+
+    def __init__(self, family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> None:
+        self.envs = [[family.make(task) for _ in range(episodes)] for task in tasks]
+        self.restart = restart
+        self.seen = np.stack([[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in self.envs])
+        self.running = np.ones(self.seen.shape[:2], dtype=bool)
+
+    def observations(self) -> torch.Tensor:
+        """[T, E, O]."""
+        return torch.as_tensor(self.seen, dtype=torch.float32)
+
+    def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+        """One step everywhere: the transitions [T, E, ...] and which were cut by time [T, E]."""
+        moves = actions.numpy()
+        shape = self.seen.shape[:2]
+        rewards, ends, cuts = (np.zeros(shape, dtype=np.float32) for _ in range(3))
+        following = self.seen.copy()
+        for t, e in zip(*self.running.nonzero(), strict=True):
+            following[t, e], rewards[t, e], ends[t, e], cuts[t, e], _ = self.envs[t][e].step(moves[t, e])
+        self.seen = following.copy()
+        done = (ends > 0) | (cuts > 0)
+        if self.restart:
+            for t, e in zip(*done.nonzero(), strict=True):
+                self.seen[t, e] = self.envs[t][e].reset()[0]
+        else:
+            self.running &= ~done
+        batch = Batch(*(torch.as_tensor(x, dtype=torch.float32) for x in (seen, actions, rewards, following, ends)))
+        return batch, torch.as_tensor(cuts)
+
+    def close(self) -> None:
+        """Close every environment."""
+        for env in (env for row in self.envs for env in row):
+            env.close()

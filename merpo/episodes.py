@@ -1,0 +1,94 @@
+"""Offline data as in appendix A.2.2: episodes of the behaviour policies that make a quality."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from merpo.collect import Checkpoints, pick_checkpoints
+from merpo.collect_settings import CollectSettings
+from merpo.context import Context
+from merpo.dataset import TaskDataset, concatenate
+from merpo.env_grid import EnvGrid
+from merpo.interfaces import TaskFamily
+from merpo.lazy import torch
+from merpo.params import tree_map
+from merpo.policy import act
+from merpo.types import Batch, Params, Task
+
+__all__ = ["Episodes", "collect_quality", "roll_out_policies"]
+
+
+class Episodes(NamedTuple):
+    """One task's data of one quality, and the policy that made it where it was a single one."""
+
+    data: TaskDataset
+    policy: Params | None
+    step: int  # environment steps for which that policy was trained; the last one's for mixed data
+
+
+def collect_quality(
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    index: Sequence[int],
+    checkpoints: Checkpoints,
+    quality: str,
+    episodes: int,
+    settings: CollectSettings,
+    context: Context,
+) -> list[Episodes]:
+    """`episodes` stochastic episodes of each task, from the checkpoints that make `quality`.
+
+    `index` says which task of the checkpoints each of `tasks` is.
+    """
+    picks = pick_checkpoints(checkpoints, quality, settings.medium_fraction)
+    parts: list[list[TaskDataset]] = [[] for _ in tasks]
+    rounds = len(picks[0])
+    for k in range(rounds):
+        share = episodes * (k + 1) // rounds - episodes * k // rounds  # equal, what is left over spread evenly
+        if share == 0:
+            continue
+        chosen = [picks[i][k] for i in index]
+        policies = tree_map(lambda leaf: leaf[chosen, list(index)], checkpoints.policies)  # noqa: B023
+        labelled = replace(context, labels=tuple(f"{quality}-{k}-{i}" for i in index))
+        for part, data in zip(parts, roll_out_policies(family, tasks, policies, share, labelled), strict=True):
+            part.append(data)
+    single = rounds == 1
+    return [
+        Episodes(
+            concatenate(part),
+            tree_map(lambda leaf: leaf[picks[i][0], i], checkpoints.policies) if single else None,  # noqa: B023
+            checkpoints.steps[picks[i][-1]],
+        )
+        for part, i in zip(parts, index, strict=True)
+    ]
+
+
+def roll_out_policies(
+    family: TaskFamily, tasks: Sequence[Task], policies: Params, episodes: int, context: Context
+) -> list[TaskDataset]:
+    """`episodes` stochastic episodes of each task's policy [T, ...] as one dataset per task."""
+    spec = family.spec()
+    noise = context.streams("collect-episodes", len(tasks))
+    envs = EnvGrid(family, tasks, episodes, context.seed, restart=False)
+    steps: list[tuple[Batch, torch.Tensor, torch.Tensor]] = []
+    for _ in range(family.horizon):
+        seen = envs.observations()
+        with torch.no_grad():
+            actions = act(policies, seen, noise.normal(episodes, spec.action_dim))
+        alive = torch.as_tensor(envs.running.copy())
+        batch, truncated = envs.step(seen, actions)
+        steps.append((batch, truncated, alive))
+        if not envs.running.any():
+            break
+    return [_one_dataset(t, steps, task) for t, task in enumerate(tasks)]
+
+
+def _one_dataset(t: int, steps: list[tuple[Batch, torch.Tensor, torch.Tensor]], task: Task) -> TaskDataset:
+    """Time-major steps of all tasks -> one task's rows, episode after episode."""
+    alive = torch.stack([a[t] for _, _, a in steps], 1)  # [E, H]
+    fields = {key: torch.stack([getattr(b, key)[t] for b, _, _ in steps], 1)[alive] for key in Batch._fields}
+    truncations = torch.stack([x[t] for _, x, _ in steps], 1)[alive]
+    offsets = torch.cat([torch.zeros(1, dtype=torch.int64), alive.sum(1).cumsum(0)])
+    return TaskDataset(**fields, truncations=truncations, episode_offsets=offsets, task=task, name=f"task {t}")
