@@ -24,7 +24,6 @@ MAIN = {  # arm -> recipe, on every quality
     "MerPO-Adp": "merpo_adp",
     "MerPO (α = 0.4)": "merpo",
     "meta only (Eq. 5)": "ablations/alpha_0",
-    "behaviour only throughout (α = 1)": "ablations/alpha_1",
     "COMBO from scratch": "ablations/combo",
 }
 READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
@@ -35,6 +34,7 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ no critic lead, rates of training": "ablations/no_critic_lead",
 }
 ABLATIONS = (  # on medium data
+    "alpha_1",
     "cql",
     "lambda_0",
     "lambda_tuned",

@@ -47,6 +47,7 @@ _PUBLIC = {
     "fit_meta_policy": "merpo.meta_policy",
     "gradient": "merpo.optim",
     "hookimpl": "merpo.hookspecs",
+    "init_meta_policy": "merpo.meta_policy",
     "init_mlp": "merpo.nets",
     "mlp": "merpo.nets",
     "squared_distance": "merpo.params",
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from merpo.meta_model import fit_meta_model as fit_meta_model
     from merpo.meta_policy import MetaPolicy as MetaPolicy
     from merpo.meta_policy import fit_meta_policy as fit_meta_policy
+    from merpo.meta_policy import init_meta_policy as init_meta_policy
     from merpo.nets import init_mlp as init_mlp
     from merpo.nets import mlp as mlp
     from merpo.noise import Streams as Streams

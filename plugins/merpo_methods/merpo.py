@@ -61,6 +61,9 @@ class MerPO(Method):
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
         """The meta-model, the training tasks' models and behaviour clones, then the meta-policy and meta-Q."""
         phi = self._fit_meta_model(tasks, context)
+        if self.meta_policy.iterations == 0:  # single-task methods: nothing is learnt that needs the tasks' models
+            untrained = merpo.init_meta_policy(self._rac(), self.alpha.initial, tasks, context)
+            return {**untrained.groups(), "meta_model": phi}
         models = self._models(phi, tasks, context, "models")
         behavior = self._behavior(tasks, context, "behavior")
         partial = replace(context, checkpoint=lambda k, meta: context.checkpoint(k, {**meta, "meta_model": phi}))
