@@ -21,9 +21,12 @@ from merpo.types import Batch, Params, Spec
 
 def rows(seed: int, *lead: int) -> Batch:
     return Batch(
-        normal(*lead, 3, label=(seed, "s")), normal(*lead, 2, label=(seed, "a")).tanh(),
-        normal(*lead, label=(seed, "r")), normal(*lead, 3, label=(seed, "s2")), (normal(*lead, label=(seed, "d")) > 0).double(),
-    )  # fmt: skip
+        normal(*lead, 3, label=(seed, "s")),
+        normal(*lead, 2, label=(seed, "a")).tanh(),
+        normal(*lead, label=(seed, "r")),
+        normal(*lead, 3, label=(seed, "s2")),
+        (normal(*lead, label=(seed, "d")) > 0).double(),
+    )
 
 
 def fitted(learner: object, seed: int) -> Params:

@@ -107,14 +107,14 @@ def test_every_parameter_moves(task_networks: str, use_model: bool) -> None:
 
 def test_one_iteration_is_lines_10_to_17() -> None:
     """RAC steps on the drawn tasks, one Adam step on the mean of Eq. (10), one meta-Q step: by hand."""
-    context = Context(seed=5)
+    logged: list[Any] = []
+    context = Context(seed=5, log=lambda stage, step, total, metrics: logged.append(metrics))
     algorithm, data, models, behavior = ingredients(2)
     meta = fit(context, tasks=2, iterations=1, outer_lr=0.01, meta_q_lr=0.3)
     first = init_meta_policy(algorithm, 0.4, data, context)
     chooser, noise = context.generator("meta-policy"), context.streams("meta-policy", 2)
     index = torch.randperm(2, generator=chooser)
     buffer = empty_buffer(SPEC, 2, algorithm.settings.model_buffer, "cpu")
-
     state = fresh_state(
         expand(first.policy, 2), expand(first.critic, 2), init_duals(algorithm.settings, 0.4, 2, "cpu"), buffer
     )  # fmt: skip
@@ -124,9 +124,10 @@ def test_one_iteration_is_lines_10_to_17() -> None:
     for _ in range(2):
         state, states, _ = rac_step(algorithm, state, data.select(index.tolist()), picked, anchors, streams_)
     weight = state.duals.lambda_ * (1 - state.duals.alpha)
-    _, grads = gradient(
+    loss, grads = gradient(
         lambda p: meta_loss(algorithm.regularizer, p, state.policy, states, weight, streams_).mean(), first.policy
     )  # fmt: skip
+    torch.testing.assert_close(torch.as_tensor(logged[-1]["meta_loss"]), loss)  # Adam's first step hides its scale
     moved, _ = adam(first.policy, grads, adam_init(first.policy, 0), 0.01)
     for key, value in meta.policy.items():
         torch.testing.assert_close(value, moved[key])

@@ -31,7 +31,7 @@ class MDP(NamedTuple):
 
 
 def random_mdp(seed: int, counts: int = 60) -> tuple[MDP, torch.Tensor, torch.Tensor]:
-    """The MDP and, for d and ρ, how often each (s, a) is among `counts` rows: every expectation is then a plain mean."""
+    """The MDP, and `counts` rows (s, a) each of d and of ρ: every expectation is then a plain mean over rows."""
     g = torch.Generator().manual_seed(seed)
 
     def rows() -> torch.Tensor:

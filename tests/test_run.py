@@ -1,0 +1,411 @@
+"""`merpo run` from recipe to report: what it writes, that it repeats, goes on where it stopped, and refuses by name."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import tables, tiny_recipe, write_tiny
+
+import merpo
+from merpo import cli, meta_policy
+from merpo.artifacts import load_artifact
+from merpo.context import Adapted, Context
+from merpo.dataset import TaskData
+from merpo.errors import ArtifactError, TrainingError
+from merpo.files import sha256_file
+from merpo.interfaces import Method
+from merpo.metrics import METRICS_FILE, read_metrics
+from merpo.recipe import from_tables
+from merpo.report import load_report
+from merpo.run import run_recipe
+from merpo.types import Params
+
+STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
+EVALUATED = {"evaluate": {"during_training": 2}}
+
+
+class Answer:
+    """What one call of `merpo` gave."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Merpo = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for all tests: the first that needs a dataset collects it."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def first(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the tiny recipe, evaluated twice during meta-training; tests only read it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MERPO_DATA", str(store))
+        return run_recipe(tiny_recipe(EVALUATED), tmp_path_factory.mktemp("runs") / "first", [0], None, True)
+
+
+@pytest.fixture
+def merpo_cli(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Merpo:
+    """`merpo_cli(*arguments)` in a folder with tiny.toml."""
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    write_tiny(Path("tiny.toml"))
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["merpo", *arguments])
+        capfd.readouterr()
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err + captured.out
+        return Answer(code, captured.out, captured.err)
+
+    return call
+
+
+def content(run: Path) -> dict[str, bytes]:
+    """The artifacts of a run, byte by byte."""
+    return {path.name: path.read_bytes() for path in sorted((run / "artifacts").iterdir())}
+
+
+def findings(run: Path) -> dict[str, Any]:
+    """`report.json` without what no two runs share."""
+    found: dict[str, Any] = json.loads((run / "report.json").read_text("utf-8"))
+    assert found.pop("created")
+    assert found.pop("timings")
+    return found
+
+
+def wait_free(run: Path) -> list[tuple[Any, ...]]:
+    """The metrics of a run without the time of day."""
+    return [(record.stage, record.step, record.metrics) for record in read_metrics(run)]
+
+
+def test_what_a_run_leaves_behind(first: Path) -> None:
+    names = {path.name for path in first.iterdir()}
+    assert names == {
+        "artifacts", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html", "report.json",
+        "training_curve.json",
+    }  # fmt: skip
+    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "adapted"}
+    assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
+    manifest = json.loads((first / "manifest.json").read_text("utf-8"))
+    assert manifest["seed"] == 0
+    assert manifest["versions"]["torch"] == torch.__version__
+    assert sorted(manifest["datasets"]) == [
+        "test task-002.medium", "test task-003.medium", "train task-000.medium", "train task-001.medium",
+    ]  # fmt: skip
+    for path in (first / "artifacts").iterdir():
+        assert manifest["artifacts"][path.stem] == sha256_file(path)
+    report = load_report(first / "report.json")
+    assert {entry.sha256 for entry in report.datasets} == set(manifest["datasets"].values())
+
+
+def test_artifacts_carry_the_resolved_recipe(first: Path) -> None:
+    for path in (first / "artifacts").iterdir():
+        groups, header = load_artifact(path)
+        assert from_tables(json.loads(header["recipe"])) == tiny_recipe(EVALUATED)
+        assert (header["stage"], header["seed"]) == (path.stem, "0")
+        assert json.loads(header["versions"])["merpo"] == merpo.__version__
+        assert json.loads(header["groups"]) == sorted(groups)
+    groups, _ = load_artifact(first / "artifacts" / "adapted.safetensors")
+    assert set(groups) == {"policy", "critic", "models", "scores"}
+    assert all(value.shape[0] == 2 for value in groups["policy"].values())
+
+
+def test_the_report_tells_what_was_measured(first: Path, monkeypatch: pytest.MonkeyPatch, store: Path) -> None:
+    report = load_report(first / "report.json")
+    assert [task.index for task in report.tasks] == [2, 3]
+    groups, _ = load_artifact(first / "artifacts" / "adapted.safetensors")
+    family, params = tiny_recipe().tasks, [task.params for task in report.tasks]
+    returns = merpo.evaluate(family, params, lambda s: merpo.act(groups["policy"], s), 1, 0).returns  # type: ignore[arg-type]
+    for t, task in enumerate(report.tasks):
+        assert task.adapted == pytest.approx(float(returns[t, 0]))
+        assert set(task.snapshots) == {0, 2, 3}
+        assert (task.snapshots[0], task.snapshots[3]) == (task.meta_policy, task.adapted)
+        assert task.oracle is not None
+        assert task.oracle > task.adapted
+        assert set(task.trajectories) == {"behavior", "meta_policy", "adapted", "oracle"}
+        assert len(task.trajectories["adapted"]) == 11
+    assert [point.step for point in report.training_curve] == [1, 2]
+    assert report.training_curve[-1].adapted == [task.adapted for task in report.tasks]
+    assert set(report.duals.training) == {"alpha", "lambda", "beta", "q_gap"} <= set(report.duals.adaptation)
+    assert len(report.model.nll_before) == len(report.model.nll_after) == 2
+    assert set(report.timings) >= {"meta-model", "models", "behavior", "meta-policy", "adapt", "evaluate"}
+
+
+def test_the_page_holds_every_picture(first: Path) -> None:
+    page = (first / "report.html").read_text("utf-8")
+    found = re.findall(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)">', page)
+    pictures = {path.stem: path.read_bytes() for path in (first / "pictures").iterdir()}
+    assert set(pictures) == {
+        "per_task_returns", "return_over_training", "adaptation_steps", "trajectories", "duals", "model_error",
+    }  # fmt: skip
+    assert {base64.b64decode(data) for data, _ in found} == set(pictures.values())
+    assert all(data.startswith(b"\x89PNG") for data in pictures.values())
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page)  # nothing is fetched from elsewhere
+
+
+def test_the_same_recipe_gives_the_same_bits(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    write_tiny(Path("tiny.toml"), EVALUATED)
+    answer = merpo_cli("run", "tiny.toml", "--out", "again")
+    assert answer.code == 0
+    again = tmp_path / "again"
+    assert content(again) == content(first)
+    assert findings(again) == findings(first)
+    assert wait_free(again) == wait_free(first)
+    for name in ("manifest.json", "recipe.toml", "training_curve.json"):
+        assert (again / name).read_bytes() == (first / name).read_bytes()
+    for path in (first / "pictures").iterdir():
+        assert (again / "pictures" / path.name).read_bytes() == path.read_bytes()
+    for word in ("behaviour", "meta-policy", "adapted", "oracle", "mean", "report: again/report.html"):
+        assert word in answer.out
+
+
+def test_another_seed_gives_other_numbers(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    assert merpo_cli("run", "tiny.toml", "--out", "other", "--seed", "1").code == 0
+    other = content(tmp_path / "other")
+    for name, mine in content(first).items():
+        one, two = load_artifact(first / "artifacts" / name)[0], load_artifact(tmp_path / "other" / "artifacts" / name)[0]
+        assert one.keys() == two.keys()
+        assert mine != other[name]
+        assert any(not torch.equal(one[g][k], two[g][k]) for g in one for k in one[g])
+    assert load_report(tmp_path / "other" / "report.json").seed == 1
+
+
+def test_a_second_run_loads_what_the_first_finished(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    shutil.copytree(first, tmp_path / "copy")
+    write_tiny(Path("tiny.toml"), EVALUATED)
+    answer = merpo_cli("run", "tiny.toml", "--out", "copy")
+    assert answer.code == 0
+    for stage in STAGES:
+        assert f"{stage}: loaded from copy/artifacts/{stage}.safetensors" in answer.err
+    assert "meta-policy: 2/2" not in answer.err
+    assert content(tmp_path / "copy") == content(first)
+    assert findings(tmp_path / "copy") == findings(first)
+
+
+def test_what_is_shown_may_change_what_is_trained_may_not(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    shutil.copytree(first, tmp_path / "copy")
+    answer = merpo_cli("run", "tiny.toml", "--out", "copy", "--set", "evaluate.episodes=3", "--set", 'title="New"')
+    assert answer.code == 0
+    assert "meta-policy: loaded" in answer.err
+    assert load_report(tmp_path / "copy" / "report.json").title == "New"
+    for change in ("method.rac.discount=0.5", "data.episodes=5", "seed=4"):
+        answer = merpo_cli("run", "tiny.toml", "--out", "copy", "--set", change)
+        assert answer.code == 2
+        assert "copy: holds a run of another recipe, seed or data" in answer.err
+    assert merpo_cli("run", "tiny.toml", "--out", "copy", "--seed", "1").code == 2
+
+
+def test_a_place_that_holds_something_else_is_refused_before_anything(tmp_path: Path, merpo_cli: Merpo) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("")
+    (tmp_path / "file").write_text("")
+    for out, reason in (("full", "is not empty and not a run folder"), ("file", "cannot be a run folder")):
+        answer = merpo_cli("run", "tiny.toml", "--out", out, "--set", "data.store='unused'")
+        assert (answer.code, answer.out) == (2, "")
+        assert f"{out}: {reason}" in answer.err
+        assert "collecting" not in answer.err
+    answer = merpo_cli("run", "tiny.toml", "--out", "full", "--seeds", "0:2")
+    assert answer.code == 2
+    assert "full: holds thesis.tex" in answer.err
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"seed": 0}', "\xff", '{"fingerprint": 5}'])
+def test_a_manifest_that_is_damaged_is_refused(first: Path, tmp_path: Path, merpo_cli: Merpo, text: str) -> None:
+    shutil.copytree(first, tmp_path / "copy")
+    (tmp_path / "copy" / "manifest.json").write_bytes(text.encode("latin-1"))
+    answer = merpo_cli("run", "tiny.toml", "--out", "copy")
+    assert answer.code == 2
+    assert "give another --out" in answer.err
+
+
+def test_an_artifact_that_is_damaged_is_refused_and_deleting_it_helps(
+    first: Path, tmp_path: Path, merpo_cli: Merpo
+) -> None:
+    shutil.copytree(first, tmp_path / "copy")
+    path = tmp_path / "copy" / "artifacts" / "meta-policy.safetensors"
+    damaged = bytearray(path.read_bytes())
+    damaged[-1] ^= 1
+    path.write_bytes(damaged)
+    answer = merpo_cli("run", "tiny.toml", "--out", "copy")
+    assert answer.code == 2
+    assert "meta-policy.safetensors: the content has changed" in answer.err
+    assert "delete it" in answer.err
+    path.unlink()
+    write_tiny(Path("tiny.toml"), EVALUATED)
+    assert merpo_cli("run", "tiny.toml", "--out", "copy").code == 0
+    assert content(tmp_path / "copy") == content(first)
+    assert findings(tmp_path / "copy") == findings(first)
+
+
+def test_seeds_get_a_folder_each_and_a_summary(tmp_path: Path, merpo_cli: Merpo) -> None:
+    answer = merpo_cli("run", "tiny.toml", "--out", "many", "--seeds", "0:2")
+    assert answer.code == 0
+    many = tmp_path / "many"
+    assert sorted(path.name for path in many.iterdir()) == ["seed-0", "seed-1", "summary.json"]
+    reports = [load_report(many / f"seed-{seed}" / "report.json") for seed in (0, 1)]
+    assert [report.seed for report in reports] == [0, 1]
+    summary = json.loads((many / "summary.json").read_text("utf-8"))
+    mean = sum(report.summary.adapted.mean for report in reports) / 2
+    assert summary["adapted"]["mean"] == pytest.approx(mean)
+    assert summary["seeds"] == 2
+    again = merpo_cli("run", "tiny.toml", "--out", "many", "--seeds", "1:2")
+    assert again.code == 2  # one seed is a run of its own
+    assert "many: is not empty and not a run folder" in again.err
+
+
+def test_an_interrupted_run_goes_on_as_if_it_never_was(
+    first: Path, tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tiny(Path("tiny.toml"), EVALUATED)
+    step, calls = meta_policy.meta_q_step, []
+
+    def interrupt(*arguments: Any) -> Params:
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return step(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(meta_policy, "meta_q_step", interrupt)
+        patch.setattr(Context, "due", lambda self, step, total: True)  # the half of a stage leaves its metrics
+        assert merpo_cli("run", "tiny.toml", "--out", "cut").code not in (0, 2)
+    cut = tmp_path / "cut"
+    assert set(content(cut)) == {f"{stage}.safetensors" for stage in STAGES if stage != "meta-policy"}
+    assert [record.step for record in read_metrics(cut) if record.stage == "meta-policy"] == [1]
+    answer = merpo_cli("run", "tiny.toml", "--out", "cut")
+    assert answer.code == 0
+    assert "meta-model: loaded" in answer.err
+    assert "meta-policy: loaded" not in answer.err
+    assert content(cut) == content(first)
+    mine, theirs = findings(cut), findings(first)
+    assert mine.pop("duals")["training"]["alpha"]["steps"] == [1, 2]  # step 1 from before, step 2 once
+    theirs.pop("duals")
+    assert mine == theirs
+
+
+def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path, merpo_cli: Merpo) -> None:
+    deep = {"critic": {"hidden": [8] * 12, "output_scale": 1e6}, "rac": {"reward_scale": 1e6, "critic_lr": 1.0}}
+    write_tiny(Path("tiny.toml"), {"method": deep, "run": {"log_every": 1}})
+    answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_policy.iterations=20")
+    assert answer.code == 2
+    assert re.search(r"error: stage 'meta-policy', step \d+: metric '\w+' of task \d", answer.err)
+    assert not (tmp_path / "nan" / "artifacts" / "meta-policy.safetensors").exists()
+    assert (tmp_path / "nan" / "artifacts" / "meta-model.safetensors").exists()
+    assert not (tmp_path / "nan" / "report.json").exists()
+
+
+def test_refusals_before_any_training(tmp_path: Path, merpo_cli: Merpo) -> None:
+    answer = merpo_cli("run", "tiny.toml", "--out", "x", "--set", "method.rac.batch_size=41")
+    assert answer.code == 2
+    assert "task-000.medium: 40 transitions, fewer than a batch of 41" in answer.err
+    answer = merpo_cli("run", "tiny.toml", "--out", "x", "--no-collect", "--set", "data.store='empty'")
+    assert answer.code == 2
+    assert "4 of 4 datasets are missing, the first is task-000.medium" in answer.err
+    if not torch.cuda.is_available():
+        answer = merpo_cli("run", "tiny.toml", "--out", "x", "--device", "cuda")
+        assert answer.code == 2
+        assert "finds no CUDA device; expected auto or cpu" in answer.err
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_run_without_out_has_a_new_folder(tmp_path: Path, merpo_cli: Merpo) -> None:
+    for _ in range(2):
+        assert merpo_cli("run", "tiny.toml", "--set", 'title="Tiny / α"').code == 0
+    runs = sorted((tmp_path / "runs").iterdir())
+    assert len(runs) == 2
+    assert all(re.match(r"tiny-\d{8}-\d{6}", run.name) for run in runs)
+    assert content(runs[0]) == content(runs[1])
+
+
+def test_without_a_model_there_is_none(tmp_path: Path, merpo_cli: Merpo) -> None:
+    for _ in range(2):  # computed, then loaded
+        answer = merpo_cli("run", "tiny.toml", "--out", "cql", "--set", "method.rac.use_model=false")
+        assert answer.code == 0
+    assert "meta-policy: loaded" in answer.err
+    report = load_report(tmp_path / "cql" / "report.json")
+    assert report.model.nll_before == []
+    assert "model_error" not in {path.stem for path in (tmp_path / "cql" / "pictures").iterdir()}
+
+
+class Still(Method):
+    """Stands still; it has no reference, no curve, no score, and one group of parameters that is empty."""
+
+    name = "still"
+    bias: float = 0.0
+
+    def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
+        return context.stage("still", lambda: {"all": {"bias": torch.tensor(self.bias)}, "nothing": {}})
+
+    def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        assert meta["nothing"] == {}
+        bias = meta["all"]["bias"].expand(tasks.n_tasks)
+        if self.bias > 1:
+            bias = bias * torch.nan
+        return Adapted({"bias": bias}, {}, {}, {}, {}, {"other": torch.full((tasks.n_tasks,), torch.nan)} if self.bias < 0 else {})
+
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        return policy["bias"][:, None, None].expand_as(observations).contiguous()
+
+
+def still(bias: float) -> Any:
+    return tiny_recipe().model_copy(update={"method": Still(bias=bias)})
+
+
+def test_a_method_that_gives_the_least(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    reports = []
+    for _ in range(2):  # computed, then loaded
+        run_recipe(still(0.0), tmp_path / "still", [0], None, True)
+        reports.append(findings(tmp_path / "still"))
+    assert reports[0] == reports[1]
+    task = load_report(tmp_path / "still" / "report.json").tasks[0]
+    assert (task.meta_policy, task.snapshots) == (None, {})
+    assert "<h1>Tiny</h1>" in (tmp_path / "still" / "report.html").read_text("utf-8")
+    assert {path.stem for path in (tmp_path / "still" / "pictures").iterdir()} == {"per_task_returns", "trajectories"}
+
+
+@pytest.mark.parametrize(("bias", "stage", "metric"), [(2.0, "evaluate", "adapted"), (-1.0, "adapt", "other")])
+def test_policies_and_scores_that_are_not_finite_stop_the_run(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch, bias: float, stage: str, metric: str
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    with pytest.raises(TrainingError, match=f"stage '{stage}'.*metric '{metric}' of task 0"):
+        run_recipe(still(bias), tmp_path / "still", [0], None, True)
+
+
+def test_a_curve_that_is_damaged_is_refused(first: Path, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    shutil.copytree(first, tmp_path / "copy")
+    (tmp_path / "copy" / "training_curve.json").write_text("{", "utf-8")
+    with pytest.raises(ArtifactError, match=r"training_curve\.json: cannot be read"):
+        run_recipe(tiny_recipe(EVALUATED), tmp_path / "copy", [0], None, True)
+
+
+def test_tensorboard_scalars(tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorboard")
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    run_recipe(from_tables(tables({"run": {"tensorboard": True}})), tmp_path / "board", [0], None, True)
+    assert list((tmp_path / "board" / "tensorboard").glob("events.*"))
