@@ -29,6 +29,7 @@ _PUBLIC = {
     "Propose": "merpo.types",
     "RAC": "merpo.rac",
     "RacSettings": "merpo.settings",
+    "Recipe": "merpo.recipe",
     "Spec": "merpo.types",
     "Streams": "merpo.noise",
     "TanhGaussian": "merpo.policy",
@@ -49,7 +50,9 @@ _PUBLIC = {
     "hookimpl": "merpo.hookspecs",
     "init_meta_policy": "merpo.meta_policy",
     "init_mlp": "merpo.nets",
+    "load_recipe": "merpo.recipe",
     "mlp": "merpo.nets",
+    "run_recipe": "merpo.run",
     "squared_distance": "merpo.params",
     "stack_tasks": "merpo.dataset",
     "weights": "merpo.params",
@@ -90,6 +93,9 @@ if TYPE_CHECKING:
     from merpo.policy import TanhGaussian as TanhGaussian
     from merpo.policy import act as act
     from merpo.rac import RAC as RAC
+    from merpo.recipe import Recipe as Recipe
+    from merpo.recipe import load_recipe as load_recipe
+    from merpo.run import run_recipe as run_recipe
     from merpo.settings import AdaptSettings as AdaptSettings
     from merpo.settings import BehaviorSettings as BehaviorSettings
     from merpo.settings import MetaModelSettings as MetaModelSettings

@@ -73,6 +73,7 @@ def _quiet(axis: Axes) -> None:
     axis.grid(True, color=LINE, linewidth=0.6, alpha=0.7)
     axis.set_axisbelow(True)
     axis.tick_params(which="both", colors=MUTED, labelsize=8.5, length=0)
+    axis.ticklabel_format(useOffset=False)  # an offset would be printed over the title
 
 
 def axis_title(axis: Axes, title: str = "", x: str = "", y: str = "", size: float = 10) -> None:

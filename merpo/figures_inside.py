@@ -57,7 +57,8 @@ def _band(axis: Axes, report: Report, name: str) -> None:
         return
     mean, low, high = (np.asarray(values, dtype=float) for values in (band.mean, band.low, band.high))
     axis.fill_between(band.steps, low, high, color=color_of("adapted"), alpha=0.15, linewidth=0)
-    axis.plot(band.steps, mean, color=color_of("adapted"), linewidth=1.8)
+    marker = "o" if len(band.steps) == 1 else None
+    axis.plot(band.steps, mean, color=color_of("adapted"), linewidth=1.8, marker=marker)
 
 
 def _task_lines(axis: Axes, report: Report, name: str) -> None:

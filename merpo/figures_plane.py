@@ -32,7 +32,7 @@ def trajectories(report: Report) -> Picture | None:
     strongest = max((math.hypot(*wind) for task in shown if (wind := _pair(task, "wind"))), default=0.0)
     center, half = _extent(shown, headroom=0.36 if strongest else 0.0)
     aspect = half[1] / half[0]
-    figure = blank(2.15 * columns + 0.6, (2.05 * aspect + 0.3) * rows + 0.7)
+    figure = blank(max(6.4, 2.15 * columns + 0.6), (2.05 * aspect + 0.3) * rows + 0.7)
     grid = grid_of(figure, rows, columns, sharex=True, sharey=True)
     axes = [axis for row in grid for axis in row]
     for axis, task in zip(axes, shown, strict=False):

@@ -91,18 +91,14 @@ def fit_meta_model(
     for k in range(settings.iterations):
         index = torch.randperm(data.n_tasks, generator=chooser)[:count]
         batches = _batches(data.select(index.tolist()), noise.select(index), members, settings.batch_size)
-        losses: list[torch.Tensor] = []
 
         def adapt(start: Params, differentiable: bool, batches: Callable[[], Batch] = batches) -> Params:
             return inner_steps(
                 dynamics, learner, start, count, settings.inner_steps, learner.inner_lr, batches, differentiable
             )
 
-        def query(
-            theta: Params, batches: Callable[[], Batch] = batches, losses: list[torch.Tensor] = losses
-        ) -> torch.Tensor:
-            losses.append(dynamics.loss(theta, batches()))
-            return losses[-1]
+        def query(theta: Params, batches: Callable[[], Batch] = batches) -> torch.Tensor:
+            return dynamics.loss(theta, batches())
 
         direction = learner.direction(phi, adapt, query)
         if learner.outer_optimizer == "sgd":
@@ -110,8 +106,9 @@ def fit_meta_model(
         else:
             phi, outer = adam(clone(phi), clone(direction), outer, learner.outer_lr)
         if context.due(k + 1, settings.iterations):
+            rows = data.select(index.tolist()).first(settings.batch_size)  # not drawn: what is shown changes nothing
             with torch.no_grad():
-                nll = dynamics.loss(expand(phi, count), batches())
+                nll = dynamics.loss(expand(phi, count), Batch(*(x.unsqueeze(1) for x in rows)))
             context.log("meta-model", k + 1, settings.iterations, {"nll": nll.mean()})
     return phi
 

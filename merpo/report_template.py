@@ -21,7 +21,7 @@ p{margin:.4rem 0;max-width:72ch}.muted,figcaption{color:var(--muted);font-size:.
 .card{background:var(--soft);border-radius:10px;padding:.8rem 1rem}
 .card b{display:block;font-size:1.5rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .card span{color:var(--muted);font-size:.86rem}
-figure{margin:.4rem 0 0}figure img{width:100%;max-width:1000px;height:auto;display:block;
+figure{margin:.4rem 0 0}figure img{max-width:min(100%,1000px);height:auto;display:block;
  border:1px solid var(--line);border-radius:10px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.94rem}
@@ -32,6 +32,7 @@ details{border:1px solid var(--line);border-radius:10px;margin:.6rem 0;padding:.
 summary{cursor:pointer;font-weight:600;padding:.45rem 0}
 pre{background:var(--soft);border-radius:8px;padding:.8rem;overflow-x:auto;font-size:.84rem;line-height:1.45}
 code{font-size:.86em}
+@media(max-width:600px){table{font-size:.86rem}th,td{padding:.35rem .4rem}}
 @media print{details>*{display:block}h2,figure{break-after:avoid}}
 """
 

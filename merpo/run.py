@@ -41,7 +41,11 @@ def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: s
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
         with Progress() as progress:
-            reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
+            try:
+                reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
+            except KeyboardInterrupt:
+                progress.note(f"interrupted; with --out {base} the same command goes on after the last finished stage")
+                raise
         print_summary(reports[-1], console)
         console.print(f"report: {folder / 'report.html'}")
     if len(seeds) > 1:

@@ -68,7 +68,7 @@ def test_what_a_recipe_needs() -> None:
     train, unseen = needed(recipe)
     assert [source.name for source in train] == ["task-000.expert", "task-001.expert"]
     assert [source.name for source in unseen] == ["task-002.random", "task-003.random"]
-    assert [source.task for source in train + unseen] == sum(recipe.tasks.tasks(2, 2), [])
+    assert [source.task for source in train + unseen] == [task for part in recipe.tasks.tasks(2, 2) for task in part]
 
 
 def test_what_is_lacking_is_collected_and_reused(tmp_path: Path) -> None:
@@ -101,7 +101,9 @@ def test_the_same_data_comes_again_all_at_once_or_one_by_one(folder: Path, monke
     assert hashes(folder) == before
 
 
-def test_training_from_nothing_gives_the_same_data(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_from_nothing_gives_the_same_data(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = hashes(folder)
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "another"))
     ensure(tiny_recipe())
@@ -206,7 +208,11 @@ def test_tasks_and_settings_that_change_the_data_have_a_folder_of_their_own() ->
         {"collect": {"steps": 61}},
     ]
     assert len({collection_folder(tiny_recipe(change)) for change in changes}) == len(changes)
-    same: list[dict[str, Any]] = [{"data": {"quality": "expert"}}, {"seed": 3}, {"method": {"adaptation": {"steps": 9}}}]
+    same: list[dict[str, Any]] = [
+        {"data": {"quality": "expert"}},
+        {"seed": 3},
+        {"method": {"adaptation": {"steps": 9}}},
+    ]
     assert {collection_folder(tiny_recipe(change)) for change in same} == {collection_folder(tiny_recipe())}
 
 
@@ -226,7 +232,9 @@ def test_another_quality_comes_from_the_same_policies(folder: Path, monkeypatch:
         assert all(torch.equal(policy[key], checkpoints[key][0, t]) for key in policy)
 
 
-@pytest.mark.parametrize(("episodes", "shares"), [(4, [1, 1, 1, 1]), (8, [2, 2, 2, 2]), (6, [1, 2, 1, 2]), (2, [0, 1, 0, 1])])
+@pytest.mark.parametrize(
+    ("episodes", "shares"), [(4, [1, 1, 1, 1]), (8, [2, 2, 2, 2]), (6, [1, 2, 1, 2]), (2, [0, 1, 0, 1])]
+)
 def test_mixed_data_takes_equal_episodes_of_all_checkpoints(
     monkeypatch: pytest.MonkeyPatch, episodes: int, shares: list[int]
 ) -> None:

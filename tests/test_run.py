@@ -58,9 +58,7 @@ def first(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def merpo_cli(
-    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Merpo:
+def merpo_cli(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Merpo:
     """`merpo_cli(*arguments)` in a folder with tiny.toml."""
     monkeypatch.setenv("MERPO_DATA", str(store))
     monkeypatch.setenv("COLUMNS", "200")
@@ -181,11 +179,26 @@ def test_the_same_recipe_gives_the_same_bits(first: Path, tmp_path: Path, merpo_
         assert word in answer.out
 
 
+def test_how_often_a_run_reports_changes_nothing(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    write_tiny(Path("tiny.toml"), {"evaluate": {"during_training": 1}, "run": {"log_every": 1}})
+    assert merpo_cli("run", "tiny.toml", "--out", "chatty").code == 0
+    assert len(wait_free(tmp_path / "chatty")) > len(wait_free(first))
+    for name in content(first):
+        groups, header = load_artifact(tmp_path / "chatty" / "artifacts" / name)
+        theirs, other_header = load_artifact(first / "artifacts" / name)
+        assert header["fingerprint"] == other_header["fingerprint"]
+        assert groups.keys() == theirs.keys()
+        assert all(torch.equal(groups[g][k], theirs[g][k]) for g in theirs for k in theirs[g])
+
+
 def test_another_seed_gives_other_numbers(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
     assert merpo_cli("run", "tiny.toml", "--out", "other", "--seed", "1").code == 0
     other = content(tmp_path / "other")
     for name, mine in content(first).items():
-        one, two = load_artifact(first / "artifacts" / name)[0], load_artifact(tmp_path / "other" / "artifacts" / name)[0]
+        one, two = (
+            load_artifact(first / "artifacts" / name)[0],
+            load_artifact(tmp_path / "other" / "artifacts" / name)[0],
+        )
         assert one.keys() == two.keys()
         assert mine != other[name]
         assert any(not torch.equal(one[g][k], two[g][k]) for g in one for k in one[g])
@@ -291,7 +304,9 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
     with monkeypatch.context() as patch:
         patch.setattr(meta_policy, "meta_q_step", interrupt)
         patch.setattr(Context, "due", lambda self, step, total: True)  # the half of a stage leaves its metrics
-        assert merpo_cli("run", "tiny.toml", "--out", "cut").code not in (0, 2)
+        answer = merpo_cli("run", "tiny.toml", "--out", "cut")
+        assert answer.code not in (0, 2)
+        assert "interrupted; with --out cut the same command goes on" in answer.err
     cut = tmp_path / "cut"
     assert set(content(cut)) == {f"{stage}.safetensors" for stage in STAGES if stage != "meta-policy"}
     assert [record.step for record in read_metrics(cut) if record.stage == "meta-policy"] == [1]
@@ -307,13 +322,12 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
 
 
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path, merpo_cli: Merpo) -> None:
-    deep = {"critic": {"hidden": [8] * 12, "output_scale": 1e6}, "rac": {"reward_scale": 1e6, "critic_lr": 1.0}}
-    write_tiny(Path("tiny.toml"), {"method": deep, "run": {"log_every": 1}})
-    answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_policy.iterations=20")
+    absurd = {"component": "maml", "inner_lr": 1.0, "outer_lr": 1.0}
+    write_tiny(Path("tiny.toml"), {"method": {"meta_learner": absurd}, "run": {"log_every": 1}})
+    answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_model.iterations=20")
     assert answer.code == 2
-    assert re.search(r"error: stage 'meta-policy', step \d+: metric '\w+' of task \d", answer.err)
-    assert not (tmp_path / "nan" / "artifacts" / "meta-policy.safetensors").exists()
-    assert (tmp_path / "nan" / "artifacts" / "meta-model.safetensors").exists()
+    assert re.search(r"error: stage 'meta-model', step \d+: metric 'nll' is nan, expected a finite number", answer.err)
+    assert not (tmp_path / "nan" / "artifacts").exists()  # nothing that is not finite is kept
     assert not (tmp_path / "nan" / "report.json").exists()
 
 
@@ -364,7 +378,9 @@ class Still(Method):
         bias = meta["all"]["bias"].expand(tasks.n_tasks)
         if self.bias > 1:
             bias = bias * torch.nan
-        return Adapted({"bias": bias}, {}, {}, {}, {}, {"other": torch.full((tasks.n_tasks,), torch.nan)} if self.bias < 0 else {})
+        return Adapted(
+            {"bias": bias}, {}, {}, {}, {}, {"other": torch.full((tasks.n_tasks,), torch.nan)} if self.bias < 0 else {}
+        )
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         return policy["bias"][:, None, None].expand_as(observations).contiguous()
@@ -396,7 +412,9 @@ def test_policies_and_scores_that_are_not_finite_stop_the_run(
         run_recipe(still(bias), tmp_path / "still", [0], None, True)
 
 
-def test_a_curve_that_is_damaged_is_refused(first: Path, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_curve_that_is_damaged_is_refused(
+    first: Path, tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MERPO_DATA", str(store))
     shutil.copytree(first, tmp_path / "copy")
     (tmp_path / "copy" / "training_curve.json").write_text("{", "utf-8")
