@@ -1,8 +1,8 @@
 """The claims of Section 5.2 on Point-Robot-Wind, on unseen tasks, with 4 seeds: `python bench/results.py`.
 
 Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so that
-the script can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation only. Writes
-`bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
+the script can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation
+only. Writes `bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def run(runs: Path, recipe: str, quality: str, seed: int) -> None:
     if (where / "report.json").exists():
         return
     began = time.monotonic()
-    few = ("--set", "evaluate.during_training=5", "--set", "run.tensorboard=false")
+    few = ("--set", "evaluate.during_training=4", "--set", "run.tensorboard=false")
     merpo("run", recipe, quality, "--seed", str(seed), "--out", str(where), *few)
     print(f"{where.name}: {time.monotonic() - began:.0f} s", flush=True)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from merpo.settings import Settings
 
@@ -33,3 +35,12 @@ class CollectSettings(Settings):
         0.5, ge=0, le=1, description="Medium is the first checkpoint this share of the way from random to best."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of collection; the run's own seed does not change the data.")
+
+    @model_validator(mode="after")
+    def _trained_checkpoints(self) -> Self:
+        """Refuse settings with which no checkpoint but the untrained policy would be trained."""
+        if self.seed_steps >= self.steps:
+            raise ValueError(f"seed_steps = {self.seed_steps}, expected less than steps = {self.steps}")
+        if self.checkpoint_every > self.steps:
+            raise ValueError(f"checkpoint_every = {self.checkpoint_every}, expected at most steps = {self.steps}")
+        return self

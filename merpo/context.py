@@ -39,7 +39,8 @@ class Context:
     """Seeds, device and the run's callbacks. `Context(seed=0)` is enough to use a method as a library.
 
     `log` reports progress; `stage(name, compute)` saves what `compute` gives, or loads it if a run with the same
-    recipe saved it before; `checkpoint(step, meta)` lets the run evaluate a meta-artifact during meta-training.
+    recipe saved it before: what it computes must not depend on how far meta-training is. `checkpoint(step, meta)` lets
+    the run evaluate a meta-artifact during meta-training.
     """
 
     seed: int = 0

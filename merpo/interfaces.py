@@ -189,7 +189,7 @@ class PolicyRegularizer(Component):
     def to_behavior(
         self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
     ) -> torch.Tensor:
-        """Divergence [T] from the behaviour policy at the data's states and `actions` [T, B, A]; `behavior` clones it."""
+        """Divergence [T] from the behaviour policy, of which `behavior` is a clone, at the data's rows [T, B, ...]."""
 
     @abstractmethod
     def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:

@@ -138,7 +138,7 @@ def recipe_schema() -> dict[str, Any]:
         "description": "A recipe of which this one states the differences.",
     }
     schema["properties"]["extends"] = extends
-    schema["required"] = []  # another recipe may have stated them
+    schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "merpo recipe"}
 
 

@@ -58,25 +58,23 @@ def verdict(summary: Summary) -> str:
     text = f"Adaptation {_against(summary.adapted_minus_behavior)} the behaviour policies"
     if summary.adapted_minus_meta_policy is not None:
         text += f", and {_against(summary.adapted_minus_meta_policy)} the meta-policy"
-    worse = summary.worse_than_behavior
     of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
-    text += (
-        f". On {worse} of {of} it is worse than the behaviour policy." if worse else f". It is worse on none of {of}."
-    )
+    worse = f"the behaviour policy on {summary.worse_than_behavior or 'none'}"
+    if summary.worse_than_meta_policy is not None:
+        worse += f", and than the meta-policy on {summary.worse_than_meta_policy or 'none'},"
+    text += f". It is worse than {worse} of {of}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
     return text
 
 
 def _against(difference: Interval) -> str:
-    size = f"{number(abs(difference.mean))} [{number(difference.low)}, {number(difference.high)}]"
+    mean, low, high = (number(value) for value in (difference.mean, difference.low, difference.high))
     if difference.low > 0:
-        return f"gains {size} over"
+        return f"gains {mean} [{low}, {high}] over"
     if difference.high < 0:
-        return f"loses {size} against"
-    return (
-        f"cannot be told apart ({number(difference.mean)} [{number(difference.low)}, {number(difference.high)}]) from"
-    )
+        return f"loses {number(-difference.mean)} [{number(-difference.high)}, {number(-difference.low)}] against"
+    return f"cannot be told apart ({mean} [{low}, {high}]) from"
 
 
 def print_summary(report: Report, console: Console) -> None:

@@ -76,7 +76,9 @@ def test_python_runs(block: Block) -> None:
 @pytest.mark.parametrize("block", of("toml"))
 def test_toml_is_toml_and_a_recipe_loads(block: Block) -> None:
     tables = tomllib.loads(block.text)
-    if "method" in tables:
+    if "extends" in tables:
+        assert load_recipe(ROOT / block.file).title == tables["title"]
+    elif "method" in tables:
         assert from_tables(tables).method.name == tables["method"]["component"]
 
 

@@ -294,7 +294,7 @@ def test_requires(load: Load, requires: list[str], message: str | None) -> None:
 def test_schema_accepts_names_bounds_and_sections(load: Load) -> None:
     load()
     schema = recipe_schema()
-    assert schema["required"] == ["title", "tasks", "method"]
+    assert schema["anyOf"] == [{"required": ["title", "tasks", "method"]}, {"required": ["extends"]}]
     (toy,) = [item for item in schema["properties"]["method"]["oneOf"] if item.get("type") == "object"]
     assert toy["additionalProperties"] is False
     assert toy["properties"]["rate"]["exclusiveMaximum"] == 1

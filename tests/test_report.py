@@ -1,4 +1,4 @@
-"""The report: what it derives, what it survives, and that the page shows what the run has and nothing that it has not."""
+"""The report: what it derives, what it survives, and that the page shows what the run has and nothing else."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def test_the_verdict_says_when_adaptation_hurts_or_cannot_be_told_apart() -> Non
     tasks = [{"index": i, "behavior": float(i), "adapted": float(i) - 1.0, "meta_policy": float(-i)} for i in range(4)]
     text = verdict(bare(tasks=tasks).summary)
     assert "loses 1.00" in text
-    assert "On 4 of 4 unseen tasks it is worse" in text
+    assert "worse than the behaviour policy on 4, and than the meta-policy on 1, of 4 unseen tasks" in text
     noise = [{"index": i, "behavior": 0.0, "adapted": (-1.0) ** i} for i in range(6)]
     assert "cannot be told apart" in verdict(bare(tasks=noise).summary)
 
