@@ -14,7 +14,7 @@ _PUBLIC = {
     "AlphaScheduler": "merpo.interfaces",
     "Batch": "merpo.types",
     "BehaviorSettings": "merpo.settings",
-    "Component": "merpo.interfaces",
+    "Component": "merpo.component",
     "Context": "merpo.context",
     "Critic": "merpo.interfaces",
     "DynamicsLearner": "merpo.interfaces",
@@ -40,7 +40,7 @@ _PUBLIC = {
     "act": "merpo.policy",
     "adapt_models": "merpo.meta_model",
     "adapt_policies": "merpo.adapt",
-    "component_field": "merpo.interfaces",
+    "component_field": "merpo.component",
     "evaluate": "merpo.evaluation",
     "expand": "merpo.params",
     "fit_behavior": "merpo.behavior",
@@ -61,6 +61,8 @@ _PUBLIC = {
 if TYPE_CHECKING:
     from merpo.adapt import adapt_policies as adapt_policies
     from merpo.behavior import fit_behavior as fit_behavior
+    from merpo.component import Component as Component
+    from merpo.component import component_field as component_field
     from merpo.context import Adapted as Adapted
     from merpo.context import Context as Context
     from merpo.dataset import TaskData as TaskData
@@ -70,14 +72,12 @@ if TYPE_CHECKING:
     from merpo.evaluation import evaluate as evaluate
     from merpo.hookspecs import hookimpl as hookimpl
     from merpo.interfaces import AlphaScheduler as AlphaScheduler
-    from merpo.interfaces import Component as Component
     from merpo.interfaces import Critic as Critic
     from merpo.interfaces import DynamicsLearner as DynamicsLearner
     from merpo.interfaces import MetaLearner as MetaLearner
     from merpo.interfaces import Method as Method
     from merpo.interfaces import PolicyRegularizer as PolicyRegularizer
     from merpo.interfaces import TaskFamily as TaskFamily
-    from merpo.interfaces import component_field as component_field
     from merpo.meta_model import adapt_models as adapt_models
     from merpo.meta_model import fit_meta_model as fit_meta_model
     from merpo.meta_policy import MetaPolicy as MetaPolicy

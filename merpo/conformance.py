@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from merpo.interfaces import KINDS, Component
+from merpo.component import Component
+from merpo.interfaces import KINDS
 
 __all__ = ["defaults_problem", "interface_problem", "summary"]
 

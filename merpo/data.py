@@ -8,11 +8,12 @@ from pathlib import Path
 
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.collect import Checkpoints, train_behavior
+from merpo.component import dump_component
 from merpo.context import Context
 from merpo.dataset import TaskDataset
 from merpo.episodes import collect_quality
 from merpo.errors import ArtifactError, DatasetError, PluginError
-from merpo.interfaces import Critic, dump_component
+from merpo.interfaces import Critic
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.places import collection_dir, manifest_path, store_root
 from merpo.recipe import Recipe

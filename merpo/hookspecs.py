@@ -9,7 +9,7 @@ import pluggy
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from merpo.interfaces import Component
+    from merpo.component import Component
 
 __all__ = ["hookimpl", "hookspec"]
 

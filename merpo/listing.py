@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from merpo.component import Component
 from merpo.describe import bounds_text, type_text, value_text
 from merpo.errors import RecipeError, nearest
-from merpo.interfaces import KINDS, Component
+from merpo.interfaces import KINDS
 from merpo.registry import PLUGIN, Entry, components, get
 
 __all__ = ["component_page", "component_table", "entry_record"]

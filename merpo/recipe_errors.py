@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from merpo.component import Component
 from merpo.describe import article, holds, printable, type_text, value_text
 from merpo.errors import MerpoError, RecipeError, nearest
-from merpo.interfaces import Component
 
 __all__ = ["MAX_PROBLEMS", "concrete", "recipe_error"]
 

@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from merpo.component import Component
 from merpo.conformance import defaults_problem, interface_problem, summary
 from merpo.errors import MerpoError, PluginError, RecipeError, nearest
-from merpo.interfaces import KINDS, Component, kind_of
+from merpo.interfaces import KINDS, kind_of
 from merpo.plugins import Plugin, load_plugins
 
 __all__ = ["Entry", "components", "from_table", "get", "names", "refresh", "resolve", "tuples"]

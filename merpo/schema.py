@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from merpo.component import Component
 from merpo.conformance import summary
-from merpo.interfaces import Component
 from merpo.registry import components
 
 __all__ = ["kind_schema"]

@@ -11,9 +11,10 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from merpo.component import Component, dump_component
 from merpo.conformance import interface_problem
 from merpo.errors import MerpoError
-from merpo.interfaces import Component, dump_component, kind_of
+from merpo.interfaces import kind_of
 from merpo.testing_kinds import check_alpha, check_critic, check_regularizer
 from merpo.testing_laws import require
 from merpo.testing_learners import check_dynamics, check_meta_learner

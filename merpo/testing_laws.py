@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, final
 
-from merpo.interfaces import Component, dump_component
+from merpo.component import Component, dump_component
 from merpo.lazy import np, torch
 from merpo.optim import gradient
 from merpo.params import weights

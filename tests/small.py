@@ -8,8 +8,8 @@ import torch
 from strategies import make_dataset
 
 from merpo import registry
+from merpo.component import Component
 from merpo.dataset import TaskData, stack_tasks
-from merpo.interfaces import Component
 from merpo.noise import Streams, derive_seed
 from merpo.rac import RAC
 from merpo.settings import RacSettings

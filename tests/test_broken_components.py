@@ -12,8 +12,9 @@ import torch
 from broken import SMALL, delegate
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from merpo.component import Component
 from merpo.context import Adapted
-from merpo.interfaces import AlphaScheduler, Component
+from merpo.interfaces import AlphaScheduler
 from merpo.testing import check_component
 
 
