@@ -62,22 +62,32 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--ablation-seeds", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--tables", action="store_true", help="only write the tables, from the runs that are there")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results")
     options = parser.parse_args()
     seeds = range(options.seeds)
+    if not options.tables:
+        run_all(options.runs, seeds, range(options.ablation_seeds), options.jobs)
+    arms = {quality: collect_arms(options.runs, quality, seeds) for quality in QUALITIES}
+    ablations = {}
+    for name in ABLATIONS:
+        recipe = f"ablations/{name}"
+        done = [s for s in seeds if (folder(options.runs, recipe, "medium", s) / "report.json").exists()]
+        if done:
+            ablations[name] = gather(options.runs, recipe, "medium", done)
+    OUT.mkdir(parents=True, exist_ok=True)
+    write(arms, ablations)
+
+
+def run_all(runs: Path, seeds: Sequence[int], ablation_seeds: Sequence[int], at_once: int) -> None:
+    """Every run that is not there yet."""
     for quality in QUALITIES:  # the data first: two runs must not collect the same
         merpo("collect", "merpo_adp", quality)
     merpo("collect", "ablations/semicircle", "medium")
     jobs = [(recipe, quality, seed) for seed in seeds for quality in QUALITIES for recipe in MAIN.values()]
-    jobs += [(f"ablations/{name}", "medium", seed) for seed in range(options.ablation_seeds) for name in ABLATIONS]
-    with ThreadPoolExecutor(options.jobs) as pool:
-        list(pool.map(lambda job: run(options.runs, *job), jobs))
-    arms = {quality: collect_arms(options.runs, quality, seeds) for quality in QUALITIES}
-    ablations = {
-        name: gather(options.runs, f"ablations/{name}", "medium", range(options.ablation_seeds)) for name in ABLATIONS
-    }
-    OUT.mkdir(parents=True, exist_ok=True)
-    write(arms, ablations)
+    jobs += [(f"ablations/{name}", "medium", seed) for seed in ablation_seeds for name in ABLATIONS]
+    with ThreadPoolExecutor(at_once) as pool:
+        list(pool.map(lambda job: run(runs, *job), jobs))
 
 
 def merpo(command: str, recipe: str, quality: str, *more: str) -> None:

@@ -150,14 +150,18 @@ def _bars(console: Console) -> Bars:
     from rich import progress
     from rich.table import Column
 
+    def fixed(width: int) -> Column:
+        return Column(no_wrap=True, min_width=width)
+
     return progress.Progress(
-        progress.TextColumn("{task.description}", markup=False, style="bold"),
-        progress.BarColumn(bar_width=20),
-        progress.MofNCompleteColumn(),
-        progress.TimeRemainingColumn(elapsed_when_finished=True),
-        progress.TextColumn(
-            "{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+        progress.TextColumn("{task.description}", markup=False, style="bold", table_column=fixed(11)),
+        progress.BarColumn(bar_width=12, table_column=fixed(12)),
+        progress.MofNCompleteColumn(table_column=fixed(9)),
+        progress.TimeRemainingColumn(elapsed_when_finished=True, table_column=fixed(7)),
+        progress.TextColumn(  # the numbers have what is left of the line
+            "{task.fields[numbers]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)
         ),
+        expand=True,
         console=console,
         auto_refresh=False,  # its thread outlives it, and would share the cores with the training
     )
