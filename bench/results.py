@@ -172,7 +172,16 @@ def write(
         "",
     ]
     for quality, table in arms.items():
-        lines += [f"## {quality} data", "", *_table(table), "", *_differences(table), ""]
+        lines += [
+            f"## {quality} data",
+            "",
+            *_table(table),
+            "",
+            *_differences(table),
+            "",
+            *_by_task(table["MerPO-Adp"]),
+            "",
+        ]
     lines += ["## Ablations, medium data", "", *_table(ablations)]
     (OUT / "point_robot_wind.json").write_text(
         json.dumps({"arms": arms, "ablations": ablations}, ensure_ascii=False) + "\n", "utf-8"
@@ -208,6 +217,21 @@ def _differences(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
         for arm, rows in table.items()
         if arm != "MerPO-Adp"
     ]
+
+
+def _by_task(rows: dict[str, list[list[float]]]) -> list[str]:
+    """MerPO-Adp task by task: mean over seeds, and in brackets the least and greatest seed."""
+    lines = [
+        "| MerPO-Adp, unseen task | adapted − behaviour | adapted − meta-policy | oracle − meta-policy |",
+        "|---|---|---|---|",
+    ]
+    for t in range(len(rows["adapted"][0])):
+        cells = [str(t)]
+        for first, second in (("adapted", "behavior"), ("adapted", "meta_policy"), ("oracle", "meta_policy")):
+            values = [a[t] - b[t] for a, b in zip(rows[first], rows[second], strict=True)]
+            cells.append(f"{sum(values) / len(values):.2f} [{min(values):.2f}, {max(values):.2f}]")
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _i(interval: object) -> str:

@@ -65,9 +65,15 @@ class EvaluateSection(Settings):
 
 
 class RunSection(Settings):
-    """How a run is carried out; nothing here changes what is computed."""
+    """How a run is carried out; nothing here changes what is computed, but for rounding with other threads."""
 
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one.")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="PyTorch's threads; its own choice if absent. Small networks need but one.",
+    )
     log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
     tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")
 

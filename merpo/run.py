@@ -23,6 +23,7 @@ from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import RunFolder, run_folders
+from merpo.threads import threads
 from merpo.types import Params
 
 __all__ = ["run_recipe"]
@@ -40,7 +41,7 @@ def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: s
     where = _device(device or recipe.run.device)
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
-        with Progress() as progress:
+        with threads(recipe.run.threads), Progress() as progress:
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
             except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import merpo
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json, atomic_write_text
+from merpo.lazy import torch
 from merpo.manifest import fingerprint, plain
 from merpo.params import to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
@@ -32,7 +33,7 @@ def versions() -> dict[str, str]:
     from merpo.registry import components
 
     names = {"gymnasium", "numpy", "pydantic", "torch"} | {e.distribution for e in components() if e.status == "ok"}
-    found = {"python": platform.python_version(), "merpo": merpo.__version__}
+    found = {"python": platform.python_version(), "merpo": merpo.__version__, "threads": str(torch.get_num_threads())}
     for name in sorted(names - {"merpo"}):
         found[name] = importlib.metadata.version(name)
     return found
