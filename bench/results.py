@@ -25,7 +25,6 @@ MAIN = {  # arm -> recipe, on every quality
     "MerPO (α = 0.4)": "merpo",
     "meta only (Eq. 5)": "ablations/alpha_0",
     "COMBO from scratch": "ablations/combo",
-    "MerPO-Adp, task networks from meta": "ablations/from_meta",
 }
 READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ behaviour only (Fig. 7c)": "ablations/behavior_only",
@@ -44,6 +43,7 @@ ABLATIONS = (  # on medium data
     "logsumexp",
     "tv",
     "persistent",
+    "from_meta",
     "reptile",
     "maml",
     "maml_second_order",
