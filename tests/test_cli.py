@@ -10,21 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import Answer, call_merpo
 from pydantic import Field
 from wheels import TOYS
 
 import merpo
-from merpo import cli, listing
+from merpo import listing
 from merpo.recipe import load_recipe
 
 GOOD = 'title = "A toy"\nseed = 3\ntasks = "line"\n[method]\ncomponent = "toy"\n'
-
-
-class Answer:
-    """What one call of `merpo` gave."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
 
 
 Merpo = Callable[..., Answer]
@@ -39,18 +33,7 @@ def merpo_cli(
     monkeypatch.chdir(tmp_path)
     Path("x.toml").write_text(GOOD)
 
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["merpo", *arguments])
-        capsys.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capsys.readouterr()
-        return Answer(code, captured.out, captured.err)
-
-    return call
+    return lambda *arguments: call_merpo(monkeypatch, capsys, *arguments)
 
 
 def test_version_and_help(merpo_cli: Merpo) -> None:

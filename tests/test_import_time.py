@@ -13,8 +13,8 @@ import pytest
 from wheels import TOYS
 
 HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "safetensors")
-GOAL = 0.7  # seconds, on an idle 2-core machine
-BOUND = 3 * GOAL  # a busy machine is not a failure
+BOUND = 0.7  # seconds
+TRIES = 6  # the first may have to compile, and the machine may be busy with something else
 
 COMMANDS = {
     "--help": ["--help"],
@@ -46,7 +46,7 @@ def test_a_command_is_light_and_quick(folder: tuple[Path, dict[str, str]], comma
         "from merpo.cli import main\nmain()"
     )
     times = []
-    for _ in range(2):  # the first may have to compile
+    for _ in range(TRIES):
         start = time.perf_counter()
         done = subprocess.run(
             [sys.executable, "-c", code],
@@ -58,8 +58,10 @@ def test_a_command_is_light_and_quick(folder: tuple[Path, dict[str, str]], comma
             check=False,
         )
         times.append(time.perf_counter() - start)
+        if times[-1] < BOUND:
+            break
     assert done.returncode == 0, done.stderr
     assert done.stdout
     assert done.stderr.strip().splitlines()[-1] == "[]", "imported at start"
-    print(f"merpo {command}: {min(times):.2f} s (goal {GOAL} s)")
+    print(f"merpo {command}: {min(times):.2f} s (bound {BOUND} s)")
     assert min(times) < BOUND

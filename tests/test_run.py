@@ -6,17 +6,17 @@ import base64
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from command import Answer, call_merpo
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
-from merpo import cli, meta_policy
+from merpo import meta_policy
 from merpo.artifacts import load_artifact
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
@@ -31,13 +31,6 @@ from merpo.types import Params
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
 EVALUATED = {"evaluate": {"during_training": 2}}
-
-
-class Answer:
-    """What one call of `merpo` gave."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
 
 
 Merpo = Callable[..., Answer]
@@ -65,19 +58,7 @@ def merpo_cli(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
     monkeypatch.chdir(tmp_path)
     write_tiny(Path("tiny.toml"))
 
-    def call(*arguments: str) -> Answer:
-        monkeypatch.setattr(sys, "argv", ["merpo", *arguments])
-        capfd.readouterr()
-        try:
-            cli.main()
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err + captured.out
-        return Answer(code, captured.out, captured.err)
-
-    return call
+    return lambda *arguments: call_merpo(monkeypatch, capfd, *arguments)
 
 
 def content(run: Path) -> dict[str, bytes]:
