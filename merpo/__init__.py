@@ -26,6 +26,7 @@ _PUBLIC = {
     "Method": "merpo.interfaces",
     "Params": "merpo.types",
     "PolicyRegularizer": "merpo.interfaces",
+    "Probes": "merpo.types",
     "Propose": "merpo.types",
     "RAC": "merpo.rac",
     "RacSettings": "merpo.settings",
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from merpo.settings import RacSettings as RacSettings
     from merpo.types import Batch as Batch
     from merpo.types import Params as Params
+    from merpo.types import Probes as Probes
     from merpo.types import Propose as Propose
     from merpo.types import Spec as Spec
     from merpo.types import Task as Task

@@ -10,6 +10,7 @@ from merpo.duals import init_duals
 from merpo.interfaces import AlphaScheduler
 from merpo.lazy import torch
 from merpo.meta_policy import MetaPolicy
+from merpo.packed import pack
 from merpo.params import clone, expand, to_device
 from merpo.policy import init_policy
 from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
@@ -41,12 +42,13 @@ def adapt_policies(
     context: Context,
 ) -> AdaptedPolicies:
     """RAC (Algorithm 1) on every task for `settings.steps` steps; in the first `critic_lead` only critics move."""
-    rates = {"critic_lr": settings.critic_lr, "actor_lr": settings.actor_lr, "polyak": settings.polyak}
-    knobs = rac.settings.model_copy(update={key: value for key, value in rates.items() if value is not None})
+    own = {key: getattr(settings, key) for key in ("critic_lr", "actor_lr", "polyak", "rho_batch")}
+    knobs = rac.settings.model_copy(update={key: value for key, value in own.items() if value is not None})
     rac = rac._replace(settings=knobs)
     state = _start(rac, data, meta, settings, context)
     noise = context.streams("adapt", data.n_tasks)
-    anchors = Anchors(behavior, meta.policy)
+    anchors = Anchors(pack(behavior), pack(meta.policy))
+    models = None if models is None else pack(models)
     saved: dict[int, Params] = {}
     history: dict[str, list[torch.Tensor]] = {}
     for step in range(settings.steps):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from merpo.context import Context
 from merpo.dataset import TaskData
-from merpo.optim import adam, adam_init, gradient
+from merpo.optim import adam_, adam_init, gradient
+from merpo.packed import pack
 from merpo.params import expand, to_device
 from merpo.policy import distribution, init_policy
 from merpo.settings import BehaviorSettings
@@ -16,7 +17,7 @@ __all__ = ["fit_behavior"]
 def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, stage: str) -> Params:
     """π̂_β,n [T, ...] maximising E_{D_n}[log π̂_β(a|s)] for every task alone."""
     params = to_device(init_policy(data.spec, settings.hidden, context.generator("behavior")), context.device)
-    params = expand(params, data.n_tasks)
+    params = pack(expand(params, data.n_tasks))
     state = adam_init(params, dims=1)
     noise = context.streams(stage, data.n_tasks)
     for step in range(settings.steps):
@@ -25,7 +26,7 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
             lambda p: -distribution(p, batch.observations).log_prob(batch.actions).mean(-1),  # noqa: B023
             params,
         )
-        params, state = adam(params, grads, state, settings.learning_rate)
+        adam_(params, grads, state, settings.learning_rate)
         if context.due(step + 1, settings.steps):
             context.log(stage, step + 1, settings.steps, {"nll": losses})
     return params

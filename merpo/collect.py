@@ -16,12 +16,12 @@ from merpo.env_grid import EnvGrid
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
+from merpo.machine import machine
 from merpo.params import clone, expand, stack
 from merpo.policy import act, init_policy
 from merpo.rac import RAC, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
 from merpo.settings import RacSettings
-from merpo.threads import threads
 from merpo.types import Params, Spec, Task
 
 if TYPE_CHECKING:
@@ -130,6 +130,6 @@ def collect_recipe(recipe: Recipe) -> None:
     from merpo.data import ensure_data
     from merpo.progress import Progress
 
-    with threads(recipe.run.threads), Progress() as progress:
+    with machine(recipe.run.threads), Progress() as progress:
         context = Context(seed=recipe.collect.seed, log=progress.log)
         ensure_data(recipe, context, progress.note, repair=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merpo.component import Component
-from merpo.types import Batch, Params, Propose, Spec, Task
+from merpo.types import Batch, Params, Probes, Propose, Spec, Task
 
 if TYPE_CHECKING:
     import gymnasium
@@ -118,13 +118,17 @@ class Critic(Component):
         """½ E_{d_f}[(Q − B̂Q)²] of Eq. (1), summed over critics: values [T, critic, B], targets [T, B] -> [T]."""
 
     @abstractmethod
-    def gap(
-        self, params: Params, rho: Batch, data_values: torch.Tensor, propose: Propose, noise: Streams
-    ) -> torch.Tensor:
+    def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
+        """Where Q is to be low, from rows `rho` of model rollouts; `propose` draws the current policy's actions.
+
+        They are given to `value` together with the rows of the Bellman error, in one pass through the networks.
+        """
+
+    @abstractmethod
+    def gap(self, probes: Probes, probe_values: torch.Tensor, data_values: torch.Tensor) -> torch.Tensor:
         """The difference in the first term of Eq. (1), E_ρ[Q] − E_D[Q], averaged over critics: [T].
 
-        `rho` holds rows of model rollouts, `data_values` [T, critic, B] is Q at rows of the dataset; `propose` draws
-        the current policy's actions.
+        `probe_values` [T, critic, P] is Q at the probes, `data_values` [T, critic, B] at rows of the dataset.
         """
 
 

@@ -10,8 +10,9 @@ from merpo.dataset import TaskData, unpack
 from merpo.interfaces import DynamicsLearner, MetaLearner
 from merpo.lazy import torch
 from merpo.noise import Streams
-from merpo.optim import adam, adam_init, gradient, sgd
-from merpo.params import clone, expand, to_device, weights
+from merpo.optim import adam, adam_, adam_init, gradient, sgd
+from merpo.packed import pack
+from merpo.params import clone, expand, to_device, tree_map, weights
 from merpo.settings import MetaModelSettings
 from merpo.types import Batch, Params
 
@@ -59,24 +60,23 @@ def inner_steps(
     differentiable: bool = False,
 ) -> Params:
     """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...]."""
-    if differentiable:
-        theta = {key: value.expand(tasks, *value.shape) for key, value in phi.items()}
-    else:
-        theta = expand(phi, tasks)
+    theta = tree_map(lambda leaf: leaf.expand(tasks, *leaf.shape), phi) if differentiable else expand(phi, tasks)
     state = adam_init(theta, dims=2)
     for _ in range(steps):
         batch = batches()
         _, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
         if learner.inner_optimizer == "sgd":
             theta = sgd(theta, grads, lr)
-        else:
+        elif differentiable:
             theta, state = adam(theta, grads, state, lr)
+        else:
+            adam_(theta, grads, state, lr)
     return theta
 
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
     """An untrained meta-model φ_m [member, ...]; its statistics are those of all training tasks' rows."""
-    return to_device(dynamics.init(data.spec, unpack(data.rows, data.spec), generator), data.rows.device)
+    return pack(to_device(dynamics.init(data.spec, unpack(data.rows, data.spec), generator), data.rows.device))
 
 
 def fit_meta_model(
@@ -104,7 +104,7 @@ def fit_meta_model(
         if learner.outer_optimizer == "sgd":
             phi = clone(sgd(phi, direction, learner.outer_lr))
         else:
-            phi, outer = adam(clone(phi), clone(direction), outer, learner.outer_lr)
+            adam_(phi, clone(direction), outer, learner.outer_lr)
         if context.due(k + 1, settings.iterations):
             rows = data.select(index.tolist()).first(settings.batch_size)  # not drawn: what is shown changes nothing
             with torch.no_grad():
@@ -123,6 +123,7 @@ def adapt_models(
     stage: str,
 ) -> TaskModels:
     """A model for every task from the meta-model by Eq. (4); the best members are chosen on held-out rows."""
+    phi = pack(phi)
     train, held = data.split(settings.holdout)
     members = next(iter(weights(phi).values())).shape[0]
     noise = context.streams(stage, data.n_tasks)
@@ -135,7 +136,7 @@ def adapt_models(
         start = expand(phi, data.n_tasks)
         scores = dynamics.score(theta, rows)
         result = TaskModels(
-            dynamics.keep_best(theta, scores),
+            pack(dynamics.keep_best(theta, scores)),
             scores,
             dynamics.loss(start, rows).mean(-1),
             dynamics.loss(theta, rows).mean(-1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from merpo.context import Context
 from merpo.dataset import TaskData
@@ -11,15 +11,24 @@ from merpo.errors import MerpoError
 from merpo.interfaces import AlphaScheduler, PolicyRegularizer
 from merpo.lazy import torch
 from merpo.noise import Streams
-from merpo.optim import AdamState, adam, adam_init, gradient
-from merpo.params import expand, gather, lerp, mean, scatter, to_device
+from merpo.optim import AdamState, adam_, adam_init, gradient
+from merpo.packed import pack
+from merpo.params import clone, expand, gather, lerp_, mean, scatter_, to_device
 from merpo.policy import distribution, init_policy
 from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
 from merpo.settings import MetaPolicySettings
 from merpo.types import Params
 
-__all__ = ["MetaPolicy", "fit_meta_policy", "init_meta_policy", "meta_loss", "meta_q_step"]
+__all__ = ["MetaPolicy", "fit_meta_policy", "init_meta_policy", "meta_loss", "meta_q_step_"]
+
+
+# What a task keeps from one of its turns to the next, by `MetaPolicySettings.task_networks`.
+KEPT = {
+    "persistent": TaskState._fields,
+    "critic-from-meta": ("policy", "policy_opt", "duals", "buffer"),
+    "from-meta": ("duals", "buffer"),
+}
 
 
 class MetaPolicy(NamedTuple):
@@ -42,9 +51,9 @@ class MetaPolicy(NamedTuple):
 def init_meta_policy(rac: RAC, alpha: float, data: TaskData, context: Context) -> MetaPolicy:
     """An untrained meta-policy and meta-Q."""
     generator = context.generator("meta-policy-init")
-    policy = init_policy(data.spec, rac.settings.policy_hidden, generator)
+    policy = pack(init_policy(data.spec, rac.settings.policy_hidden, generator))
     duals = init_duals(rac.settings, alpha, 1, context.device)
-    critic = rac.critic.init(data.spec, generator)
+    critic = pack(rac.critic.init(data.spec, generator))
     return MetaPolicy(to_device(policy, context.device), to_device(critic, context.device), _mean_duals(duals))
 
 
@@ -62,9 +71,9 @@ def meta_loss(
     return weight * regularizer.to_meta(ours, distribution(meta, states), noise)
 
 
-def meta_q_step(meta: Params, critics: Params, rate: float) -> Params:
-    """The meta-Q step of A.2.2: Q_meta − ξ_q (Q_meta − mean of the batch's Q_n); critics [T, critic, ...]."""
-    return lerp(meta, mean(critics), rate)
+def meta_q_step_(meta: Params, critics: Params, rate: float) -> None:
+    """The meta-Q step of A.2.2, in place: Q_meta − ξ_q (Q_meta − mean of the batch's Q_n); critics [T, critic, ...]."""
+    lerp_(meta, mean(critics), rate)
 
 
 def fit_meta_policy(
@@ -82,30 +91,30 @@ def fit_meta_policy(
         raise MerpoError("fit_meta_policy: rac.regularizer is None, expected a policy regularizer")
     meta = init_meta_policy(rac, alpha.initial, data, context)
     chooser, noise = context.generator("meta-policy"), context.streams("meta-policy", data.n_tasks)
-    tasks = _first_state(rac, meta, alpha.initial, data, context)
+    tasks = _first_states(rac, meta, alpha.initial, data, settings.task_networks, context)
     opt = adam_init(meta.policy, dims=0)
+    behavior, models = pack(behavior), None if models is None else pack(models)
     count = min(settings.task_batch, data.n_tasks)
     every = max(1, settings.iterations // context.checkpoints) if context.checkpoints else 0
     for k in range(settings.iterations):
         index = torch.randperm(data.n_tasks, generator=chooser)[:count]
         where = index.to(context.device)
-        state = gather(tasks, where)
-        if settings.task_networks != "persistent":
-            state = start_from_meta(state, meta, count, settings.task_networks == "from-meta")
+        state = start_turn(gather(tasks, where), meta, count)
         batch, streams = data.select(index.tolist()), noise.select(index)
         anchors = Anchors(gather(behavior, where), meta.policy)
         picked = None if models is None else gather(models, where)
         for _ in range(settings.inner_steps):
             state, states, metrics = rac_step(rac, state, batch, picked, anchors, streams)
-        policy, opt, loss = _meta_policy_step(regularizer, meta.policy, state, states, opt, settings.outer_lr, streams)
-        critic = meta_q_step(meta.critic, state.critic, settings.meta_q_lr)
+        loss = _meta_policy_step(regularizer, meta.policy, state, states, opt, settings.outer_lr, streams)
+        meta_q_step_(meta.critic, state.critic, settings.meta_q_lr)
         new_alpha = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
-        tasks = scatter(tasks, where, state._replace(duals=state.duals._replace(alpha=new_alpha)))
-        meta = MetaPolicy(policy, critic, _mean_duals(tasks.duals))
+        state = state._replace(duals=state.duals._replace(alpha=new_alpha))
+        scatter_(tasks, where, {part: getattr(state, part) for part in tasks})
+        meta = meta._replace(duals=_mean_duals(tasks["duals"]))
         if context.due(k + 1, settings.iterations):
             context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
         if every and (k + 1) % every == 0:
-            context.checkpoint(k + 1, meta.groups())
+            context.checkpoint(k + 1, clone(meta).groups())
     return meta
 
 
@@ -117,28 +126,32 @@ def _meta_policy_step(
     opt: AdamState,
     lr: float,
     noise: Streams,
-) -> tuple[Params, AdamState, torch.Tensor]:
-    """Line 17: one Adam step of the meta-policy on the mean of Eq. (10) over the batch's tasks, and that mean."""
+) -> torch.Tensor:
+    """Line 17: an Adam step of the meta-policy, in place, on the mean of Eq. (10) over the batch's tasks; that mean."""
     weight = state.duals.lambda_ * (1.0 - state.duals.alpha)
     tasks = len(weight)
     losses, grads = gradient(lambda p: meta_loss(regularizer, p, state.policy, states, weight, noise) / tasks, meta)
-    moved, opt = adam(meta, grads, opt, lr)
-    return moved, opt, losses.sum()
+    adam_(meta, grads, opt, lr)
+    return losses.sum()
 
 
-def start_from_meta(state: TaskState, meta: MetaPolicy, tasks: int, with_policy: bool) -> TaskState:
-    """Critics put back to meta-Q, and policies to the meta-policy if `with_policy` (A.2.2); duals and D_model go on."""
-    fresh = fresh_state(expand(meta.policy, tasks), expand(meta.critic, tasks), state.duals, state.buffer)
-    if with_policy:
-        return fresh
-    return fresh._replace(policy=state.policy, policy_opt=state.policy_opt)
+def start_turn(kept: dict[str, Any], meta: MetaPolicy, tasks: int) -> TaskState:
+    """The state with which tasks begin their turn: what they kept, and the rest from the meta-policy and meta-Q."""
+    if len(kept) == len(TaskState._fields):
+        return TaskState(**kept)
+    fresh = fresh_state(expand(meta.policy, tasks), expand(meta.critic, tasks), kept["duals"], kept["buffer"])
+    return fresh._replace(**kept)
 
 
-def _first_state(rac: RAC, meta: MetaPolicy, alpha: float, data: TaskData, context: Context) -> TaskState:
+def _first_states(
+    rac: RAC, meta: MetaPolicy, alpha: float, data: TaskData, keep: str, context: Context
+) -> dict[str, Any]:
+    """What every task keeps from turn to turn, as it is before the first one."""
     n, settings = data.n_tasks, rac.settings
     buffer = empty_buffer(data.spec, n, settings.model_buffer if rac.dynamics else 1, context.device)
     duals = init_duals(settings, alpha, n, context.device)
-    return fresh_state(expand(meta.policy, n), expand(meta.critic, n), duals, buffer)
+    state = fresh_state(expand(meta.policy, n), expand(meta.critic, n), duals, buffer)
+    return {part: getattr(state, part) for part in KEPT[keep]}
 
 
 def _mean_duals(duals: Duals) -> Params:

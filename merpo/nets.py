@@ -1,4 +1,4 @@
-"""Stacked multi-layer perceptrons: all tasks, members and critics are one batched matmul per layer."""
+"""Stacked multi-layer perceptrons: all tasks, members and critics are one batched product per layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+from merpo.kernels import Shape, stacked_mlp
 from merpo.lazy import F, torch
+from merpo.packed import Packed
 from merpo.types import Params
 
 __all__ = ["init_mlp", "layers", "mlp"]
@@ -41,7 +43,14 @@ def layers(params: Params, prefix: str = "") -> int:
 def mlp(
     params: Params, inputs: torch.Tensor, activation: Literal["relu", "silu"] = "relu", prefix: str = ""
 ) -> torch.Tensor:
-    """[*lead, B, in] -> [*lead, B, out]; parameters without the leading dims are shared by all of them."""
+    """[*lead, B, in] -> [*lead, B, out]; parameters without the leading dims are shared by all of them.
+
+    Packed parameters (`merpo.packed`) go through `merpo.kernels`; the result is the same but for rounding.
+    """
+    if isinstance(params, Packed):
+        outputs = _packed_mlp(params, inputs, activation, prefix)
+        if outputs is not None:
+            return outputs
     hidden = inputs
     depth = layers(params, prefix)
     for i in range(depth):
@@ -49,3 +58,24 @@ def mlp(
         if i < depth - 1:
             hidden = F.relu(hidden) if activation == "relu" else F.silu(hidden)
     return hidden
+
+
+def _packed_mlp(
+    params: Packed, inputs: torch.Tensor, activation: Literal["relu", "silu"], prefix: str
+) -> torch.Tensor | None:
+    """The product on blocks, or None where inputs and parameters do not line up network by network."""
+    found = params.network(prefix)
+    if found is None or inputs.dim() < 2:
+        return None
+    network, weights, biases = found
+    shape = Shape(network.sizes, network.folded, activation)
+    lead, rows = weights[0].shape[:-2], inputs.shape[-2:]
+    if not lead:
+        weights, biases = ([leaf.unsqueeze(0) for leaf in leaves] for leaves in (weights, biases))
+        return stacked_mlp(inputs.reshape(1, -1, rows[1]), weights, biases, shape).view(*inputs.shape[:-1], -1)
+    if inputs.dim() != len(lead) + 2 or any(n not in (1, own) for n, own in zip(inputs.shape, lead, strict=False)):
+        return None
+    wide = inputs.expand(*lead, *rows).reshape(-1, *rows)
+    weights = [leaf.reshape(-1, *leaf.shape[-2:]) for leaf in weights]
+    biases = [leaf.reshape(-1, leaf.shape[-1]) for leaf in biases]
+    return stacked_mlp(wide, weights, biases, shape).view(*lead, rows[0], -1)

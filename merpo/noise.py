@@ -51,6 +51,10 @@ class Streams:
         draws = [torch.randint(h, shape, generator=g) for h, g in zip(highs, self.generators, strict=True)]
         return torch.stack(draws).to(self.device)
 
+    def permutation(self, n: int) -> torch.Tensor:
+        """The numbers 0 to n - 1 in random order, [T, n]."""
+        return torch.stack([torch.randperm(n, generator=g) for g in self.generators]).to(self.device)
+
     def state(self) -> torch.Tensor:
         """All generators' states [T, bytes], for a checkpoint."""
         return torch.stack([g.get_state() for g in self.generators])

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from merpo.lazy import torch
+from merpo.packed import leaves, like, rebuild
 from merpo.params import tree_map, weights
 from merpo.types import Params
 
-__all__ = ["AdamState", "adam", "adam_init", "gradient", "sgd"]
+__all__ = ["AdamState", "adam", "adam_", "adam_init", "gradient", "sgd"]
+
+BETAS, EPS = (0.9, 0.999), 1e-8  # Kingma and Ba
 
 
 class AdamState(NamedTuple):
@@ -28,45 +31,68 @@ def gradient(
     The sum, never the mean: each slice then gets the gradient of its own loss. With `create_graph` the result can be
     differentiated again (second-order MAML).
     """
-    leaves = weights(params)
+    held = leaves(weights(params))
     if not create_graph:
-        leaves = {key: value.detach().requires_grad_(True) for key, value in leaves.items()}
+        held = {key: value.detach().requires_grad_(True) for key, value in held.items()}
     with torch.enable_grad():
-        losses = loss({**params, **leaves})
-        grads = torch.autograd.grad(losses.sum(), list(leaves.values()), create_graph=create_graph)
-    return losses if create_graph else losses.detach(), dict(zip(leaves, grads, strict=True))
+        losses = loss(rebuild(params, {**leaves(params), **held}))
+        grads = torch.autograd.grad(losses.sum(), list(held.values()), create_graph=create_graph)
+    slopes = rebuild(params, dict(zip(held, grads, strict=True)))
+    return losses if create_graph else losses.detach(), slopes
 
 
 def adam_init(params: Params, dims: int) -> AdamState:
     """Zero moments for `params` whose first `dims` dims tell slices apart."""
-    zeros = {key: torch.zeros_like(value) for key, value in weights(params).items()}
-    first = next(iter(zeros.values()))
+    zeros = tree_map(torch.zeros_like, weights(params))
+    first = next(iter(leaves(zeros).values()))
     return AdamState(zeros, tree_map(torch.zeros_like, zeros), first.new_zeros(first.shape[:dims]))
 
 
-def adam(
-    params: Params,
-    grads: Params,
-    state: AdamState,
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-) -> tuple[Params, AdamState]:
-    """One Adam step, out of place, equal to `torch.optim.Adam` on each slice alone."""
-    b1, b2 = betas
+def adam(params: Params, grads: Params, state: AdamState, lr: float) -> tuple[Params, AdamState]:
+    """One Adam step, out of place and differentiable, equal to `torch.optim.Adam` on each slice alone."""
+    b1, b2 = BETAS
     t = state.t + 1
     rate = lr * (1 - b2**t).sqrt() / (1 - b1**t)  # the two bias corrections
-    floor = eps * (1 - b2**t).sqrt()
-    new, m_new, v_new = dict(params), {}, {}
-    for key, grad in grads.items():
+    floor = EPS * (1 - b2**t).sqrt()
+    old, first, second = leaves(params), leaves(state.m), leaves(state.v)
+    new, m_new, v_new = dict(old), {}, {}
+    for key, grad in leaves(like(params, grads)).items():
         lead = (...,) + (None,) * (grad.dim() - t.dim())
-        m = torch.lerp(state.m[key], grad, 1 - b1)
-        v = (state.v[key] * b2).addcmul(grad, grad, value=1 - b2)
-        new[key] = params[key] - rate[lead] * m / (v.sqrt() + floor[lead])
+        m = torch.lerp(first[key], grad, 1 - b1)
+        v = (second[key] * b2).addcmul(grad, grad, value=1 - b2)
+        new[key] = old[key] - rate[lead] * m / (v.sqrt() + floor[lead])
         m_new[key], v_new[key] = m, v
-    return new, AdamState(m_new, v_new, t)
+    return rebuild(params, new), AdamState(rebuild(state.m, m_new), rebuild(state.v, v_new), t)
+
+
+def adam_(params: Params, grads: Params, state: AdamState, lr: float) -> None:
+    """The same step in place, in PyTorch's fused loop: what training uses, as it touches each number once."""
+    slopes = {key: grad.contiguous() for key, grad in leaves(like(params, grads)).items()}
+    held, first, second = (leaves(tree) for tree in (params, state.m, state.v))
+    columns = [[tree[key] for key in slopes] for tree in (held, slopes, first, second)]
+    if not all(leaf.is_contiguous() for column in columns for leaf in column):
+        raise ValueError("adam_: got a strided view, expected contiguous tensors, as the fused loop knows no strides")
+    if not bool((state.t == state.t.flatten()[0]).all()):  # slices that took other numbers of steps: one by one
+        columns = [[row for leaf in leaves_ for row in leaf.flatten(0, state.t.dim() - 1)] for leaves_ in columns]
+        steps = [t.clone() for _ in slopes for t in state.t.flatten()]
+    else:
+        steps = [state.t.flatten()[0].clone() for _ in slopes]
+    _fused_adam(columns, steps, lr)
+    state.t.add_(1)
+
+
+def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr: float) -> None:
+    """PyTorch's own functional Adam on parameters, gradients, m and v, each tensor with its number of steps."""
+    from torch.optim.adam import adam as torch_adam
+
+    params, grads, m, v = columns
+    torch_adam(
+        params, grads, m, v, [], steps, fused=True, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=lr,
+        weight_decay=0.0, eps=EPS, maximize=False,
+    )  # fmt: skip
 
 
 def sgd(params: Params, grads: Params, lr: float) -> Params:
     """One plain gradient step, out of place and differentiable."""
-    return {**params, **{key: params[key] - lr * grad for key, grad in grads.items()}}
+    held, slopes = leaves(params), leaves(like(params, grads))
+    return rebuild(params, {**held, **{key: held[key] - lr * grad for key, grad in slopes.items()}})

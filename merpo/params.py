@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from merpo.lazy import torch
+from merpo.packed import Packed, leaves, like, rebuild
 from merpo.types import Params
 
 __all__ = [
     "clone",
     "expand",
     "gather",
-    "lerp",
+    "lerp_",
     "mean",
-    "scatter",
+    "scatter_",
     "squared_distance",
     "stack",
     "to_device",
@@ -26,7 +27,14 @@ Tree = TypeVar("Tree", bound=Any)
 
 
 def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
-    """Apply `function` to the tensors of equally built dicts and (named) tuples, leaf by leaf."""
+    """Apply `function` to the tensors of equally built dicts and (named) tuples, leaf by leaf.
+
+    Packed parameters are mapped block by block: `function` may act on leading dims or element by element, with
+    f(0, ..., 0) = 0, and on nothing else.
+    """
+    if isinstance(tree, Packed):
+        held = [leaves(like(tree, other)) for other in others]
+        return rebuild(tree, tree_map(function, tree.leaves, *held))  # type: ignore[return-value]
     if isinstance(tree, dict):
         return {key: tree_map(function, value, *(o[key] for o in others)) for key, value in tree.items()}  # type: ignore[return-value]
     if isinstance(tree, tuple):
@@ -40,9 +48,9 @@ def gather(tree: Tree, index: torch.Tensor) -> Tree:
     return tree_map(lambda leaf: leaf.index_select(0, index), tree)
 
 
-def scatter(tree: Tree, index: torch.Tensor, part: Tree) -> Tree:
-    """`tree` with its slices `index` [k] replaced by `part`; the inverse of `gather`."""
-    return tree_map(lambda leaf, new: leaf.index_copy(0, index, new.detach()), tree, part)
+def scatter_(tree: Tree, index: torch.Tensor, part: Tree) -> None:
+    """The slices `index` [k] of every leaf of `tree` become `part`, in place; the inverse of `gather`."""
+    tree_map(lambda leaf, new: leaf.index_copy_(0, index, new.detach()), tree, part)
 
 
 def expand(tree: Tree, *lead: int) -> Tree:
@@ -71,17 +79,18 @@ def mean(tree: Tree) -> Tree:
     return tree_map(lambda leaf: leaf.mean(0), tree)
 
 
-def lerp(old: Tree, new: Tree, rate: float) -> Tree:
-    """`old + rate (new - old)`: a Polyak step, or a step towards a mean."""
-    return tree_map(lambda a, b: torch.lerp(a.detach(), b.detach(), rate), old, new)
+def lerp_(old: Tree, new: Tree, rate: float) -> None:
+    """`old + rate (new - old)`, in place: a Polyak step, or a step towards a mean."""
+    tree_map(lambda a, b: a.lerp_(b, rate), old, new)
 
 
 def weights(params: Params) -> Params:
     """The trainable part of `params`: everything but the statistics (`stat.`)."""
-    return {key: value for key, value in params.items() if not key.startswith("stat.")}
+    return rebuild(params, {key: value for key, value in leaves(params).items() if not key.startswith("stat.")})
 
 
 def squared_distance(params: Params, center: Params, dims: int) -> torch.Tensor:
     """‖params − center‖² over the trainable part, one number per slice of the first `dims` leading dims: [*lead]."""
-    parts = [(params[key] - center[key]).square().flatten(dims).sum(-1) for key in weights(params)]
+    ours, theirs = leaves(weights(params)), leaves(like(params, center))
+    parts = [(value - theirs[key]).square().flatten(dims).sum(-1) for key, value in ours.items()]
     return torch.stack(parts).sum(0)

@@ -9,8 +9,9 @@ from merpo.duals import Duals, temperature, tune_beta, tune_lambda, tune_tempera
 from merpo.interfaces import Critic, DynamicsLearner, PolicyRegularizer
 from merpo.lazy import torch
 from merpo.noise import Streams
-from merpo.optim import AdamState, adam, adam_init, gradient
-from merpo.params import clone, lerp, tree_map
+from merpo.optim import AdamState, adam_, adam_init, gradient
+from merpo.packed import pack
+from merpo.params import clone, lerp_, tree_map
 from merpo.policy import TanhGaussian, distribution
 from merpo.rollout import ModelBuffer, append, roll_out, sample_buffer
 from merpo.settings import RacSettings
@@ -49,6 +50,7 @@ class Anchors(NamedTuple):
 
 def fresh_state(policy: Params, critic: Params, duals: Duals, buffer: ModelBuffer) -> TaskState:
     """A state whose optimisers have not moved and whose targets are the critics themselves."""
+    policy, critic = pack(policy), pack(critic)
     return TaskState(policy, critic, clone(critic), adam_init(policy, 1), adam_init(critic, 1), duals, buffer)
 
 
@@ -73,7 +75,10 @@ def rac_step(
     noise: Streams,
     improve: bool = True,
 ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-    """Lines 3 to 5 once, for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T]."""
+    """Lines 3 to 5 once, for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T].
+
+    The state's networks, optimisers and ring are updated in place: the old state must not be read again.
+    """
     state, real, rho = gather_batches(rac, state, data, models, noise)
     state, metrics = evaluate_policy(rac, state, real, rho, noise)
     if improve:
@@ -85,9 +90,10 @@ def rac_step(
 def gather_batches(
     rac: RAC, state: TaskState, data: TaskData, models: Params | None, noise: Streams
 ) -> tuple[TaskState, Batch, Batch]:
-    """Line 3: roll out the model, then draw rows of D_n and of D_model; rewards are scaled here, once.
+    """Line 3: roll out the model, then draw rows of D_n and of ρ from D_model; rewards are scaled here, once.
 
-    Without a model ρ is the policy at the dataset's own states (CQL), and all rows are real.
+    The first rows of ρ are the model's share of d_f. Without a model ρ is the policy at the dataset's own states (CQL),
+    and all rows are real.
     """
     settings = rac.settings
     if rac.dynamics is None or models is None:
@@ -96,7 +102,8 @@ def gather_batches(
     n_real = min(settings.batch_size - 1, max(1, round(settings.batch_size * settings.real_ratio)))
     rows = roll_out(rac.dynamics, models, state.policy, data, noise, settings.rollout_batch, settings.rollout_length)
     state = state._replace(buffer=append(state.buffer, rows))
-    rho = sample_buffer(state.buffer, noise, settings.batch_size - n_real, data.spec)
+    n_rho = max(settings.rho_batch or 0, settings.batch_size - n_real)
+    rho = sample_buffer(state.buffer, noise, n_rho, data.spec)
     real = data.sample(noise, n_real)
     return state, scaled(real, settings.reward_scale), scaled(rho, settings.reward_scale)
 
@@ -111,8 +118,8 @@ def evaluate_policy(
 ) -> tuple[TaskState, dict[str, torch.Tensor]]:
     """Line 4: one step of every critic on Eq. (1), β tuned just before it, and the targets' Polyak step."""
     settings, critic = rac.settings, rac.critic
-    mixed = real if rho is real else tree_map(lambda a, b: torch.cat([a, b], dim=1), real, rho)
-    n_real, rows, width = real.rewards.shape[1], mixed.rewards.shape[1], real.actions.shape[-1]
+    n_real, rows, width = real.rewards.shape[1], settings.batch_size, real.actions.shape[-1]
+    mixed = real if rho is real else tree_map(lambda a, b: torch.cat([a, b[:, : rows - n_real]], dim=1), real, rho)
 
     def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.no_grad():
@@ -124,26 +131,30 @@ def evaluate_policy(
         following, log_probs = distribution(state.policy, mixed.next_observations).sample(noise.normal(rows, width))
         heat = temperature(state.duals, settings)
         targets = critic.backup(state.target, mixed, following, log_probs, heat, settings.discount)
-    duals = state.duals
+    duals, probes = state.duals, None
+    observations, actions = mixed.observations, mixed.actions
+    if settings.beta_initial > 0:
+        probes = critic.probes(rho, propose, noise)
+        observations = torch.cat([observations, probes.observations], dim=1)
+        actions = torch.cat([actions, probes.actions], dim=1)
     metrics: dict[str, torch.Tensor] = {}
 
     def loss(params: Params) -> torch.Tensor:
         nonlocal duals
-        values = critic.value(params, mixed.observations, mixed.actions)
+        values, probed = critic.value(params, observations, actions).tensor_split([rows], dim=-1)
         error = critic.bellman_error(values, targets)
-        if settings.beta_initial == 0:
-            gap = torch.zeros_like(error)
-        else:
-            gap = critic.gap(params, rho, values[..., :n_real], propose, noise)
+        gap = torch.zeros_like(error)
+        if probes is not None:
+            gap = critic.gap(probes, probed, values[..., :n_real])
             duals = tune_beta(duals, gap.detach(), settings)
         metrics.update(bellman_error=error.detach(), q_gap=gap.detach(), q=values.detach().mean((1, 2)))
         return conservative_loss(duals.log_beta.exp(), gap, error)
 
     _, grads = gradient(loss, state.critic)
-    moved, opt = adam(state.critic, grads, state.critic_opt, settings.critic_lr)
+    adam_(state.critic, grads, state.critic_opt, settings.critic_lr)
+    lerp_(state.target, state.critic, settings.polyak)
     metrics["beta"] = duals.log_beta.exp()
-    state = state._replace(critic=moved, critic_opt=opt, target=lerp(state.target, moved, settings.polyak), duals=duals)
-    return state, metrics
+    return state._replace(duals=duals), metrics
 
 
 def improve_policy(
@@ -178,9 +189,9 @@ def improve_policy(
         return improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
 
     losses, grads = gradient(loss, state.policy)
-    moved, opt = adam(state.policy, grads, state.policy_opt, settings.actor_lr)
+    adam_(state.policy, grads, state.policy_opt, settings.actor_lr)
     metrics.update(policy_loss=losses, lambda_=duals.lambda_, alpha=duals.alpha, temperature=heat.squeeze(-1))
-    return state._replace(policy=moved, policy_opt=opt, duals=duals), metrics
+    return state._replace(duals=duals), metrics
 
 
 def _anchor_distributions(

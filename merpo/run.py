@@ -17,13 +17,13 @@ from merpo.errors import MerpoError
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.lazy import torch
+from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import RunFolder, run_folders
-from merpo.threads import threads
 from merpo.types import Params
 
 __all__ = ["run_recipe"]
@@ -41,7 +41,7 @@ def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: s
     where = _device(device or recipe.run.device)
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
-        with threads(recipe.run.threads), Progress() as progress:
+        with machine(recipe.run.threads), Progress() as progress:
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
             except KeyboardInterrupt:

@@ -63,6 +63,13 @@ class RacSettings(Settings):
     )
     batch_size: int = Field(256, ge=2, le=1_000_000, description="Rows per task and step (Table 2).")
     real_ratio: float = Field(0.5, gt=0, le=1, description="f, the share of rows from the dataset (Table 2).")
+    rho_batch: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Rows of ρ in the expectations of Eq. (1) and Eq. (7): at least the model rows of a batch, just "
+        "those if absent. d_f takes no more than its share.",
+    )
     use_model: bool = Field(True, description="Roll out the learnt model; without it the method is model-free (CQL).")
     rollout_length: int = Field(1, ge=1, le=1000, description="Model steps per rollout (Table 2).")
     rollout_batch: int = Field(128, ge=1, le=1_000_000, description="Rollouts per task and step.")
@@ -116,6 +123,9 @@ class AdaptSettings(Settings):
         gt=0,
         le=1,
         description="Step of the target networks, which start at meta-Q; the inner one where not given.",
+    )
+    rho_batch: int | None = Field(
+        None, ge=1, le=1_000_000, description="Rows of ρ; as in meta-training where not given."
     )
     alpha: float | None = Field(
         None,

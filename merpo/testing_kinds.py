@@ -37,9 +37,13 @@ def check_critic(critic: Critic) -> None:
     def error(tasks: Sequence[int]) -> tuple[Any, ...]:
         return draw("values", tasks, critics, ROWS), draw("targets", tasks, ROWS)
 
+    def probes(tasks: Sequence[int]) -> tuple[Any, ...]:
+        return batch("rho", tasks, ROWS), _proposals(tasks), streams("probes", tasks)
+
     def gap(tasks: Sequence[int]) -> tuple[Any, ...]:
-        values = draw("values", tasks, critics, ROWS)
-        return params(tasks), batch("rho", tasks, ROWS), values, _proposals(tasks), streams("gap", tasks)
+        drawn = critic.probes(*probes(tasks))
+        values = draw("probe-values", tasks, critics, drawn.actions.shape[1])
+        return drawn, values, draw("values", tasks, critics, ROWS)
 
     laws.per_task("value", value, (critics, ROWS))
     targets = laws.per_task("backup", backup, (ROWS,))
@@ -52,13 +56,24 @@ def check_critic(critic: Critic) -> None:
     flat = draw("targets", TASKS, ROWS)
     none = critic.bellman_error(flat[:, None].expand(-1, critics, -1), flat)
     require(bool((none.abs() < 1e-6).all()), f"{laws.name}.bellman_error", "is not zero where Q is its target")
+    drawn = laws.per_task("probes", probes, None)
+    pairs = drawn.actions.shape[1]
+    law = f"gives states {tuple(drawn.observations.shape[:2])} and densities {tuple(drawn.log_densities.shape)}"
+    alike = drawn.observations.shape[:2] == drawn.actions.shape[:2] == drawn.log_densities.shape
+    require(alike and pairs > 0, f"{laws.name}.probes", f"{law} for actions {tuple(drawn.actions.shape)}")
     laws.per_task("gap", gap, ())
     zero = torch.zeros(len(TASKS), ROWS)
     require_gradient(
         f"{laws.name}.value", lambda p: critic.bellman_error(critic.value(p, *value(TASKS)[1:]), zero), params(TASKS)
     )
+
+    def gap_of(p: Params) -> torch.Tensor:
+        values = critic.value(p, drawn.observations, drawn.actions)
+        rows = batch("value", TASKS, ROWS)
+        return critic.gap(drawn, values, critic.value(p, rows.observations, rows.actions))
+
     # a constant in Q, such as a last bias, cancels in a difference of Qs: not every tensor moves the gap
-    require_gradient(f"{laws.name}.gap", lambda p: critic.gap(p, *gap(TASKS)[1:]), params(TASKS), every=False)
+    require_gradient(f"{laws.name}.gap", gap_of, params(TASKS), every=False)
 
 
 def check_regularizer(regularizer: PolicyRegularizer) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Batch", "Params", "Propose", "Spec", "Task", "Terminated"]
+__all__ = ["Batch", "Params", "Probes", "Propose", "Spec", "Task", "Terminated"]
 
 # Parameters of one or many networks: leading dims say whose, `[task, member | critic, in, out]`. Keys that begin with
 # `stat.` are statistics of the data (normalisation); they are saved and broadcast like the rest, never trained.
@@ -37,6 +37,14 @@ class Batch(NamedTuple):
     rewards: torch.Tensor  # [*lead, B]
     next_observations: torch.Tensor  # [*lead, B, O]
     terminations: torch.Tensor  # [*lead, B]
+
+
+class Probes(NamedTuple):
+    """Where Eq. (1) pushes Q down: P state-action pairs per task."""
+
+    observations: torch.Tensor  # [T, P, O]
+    actions: torch.Tensor  # [T, P, A]
+    log_densities: torch.Tensor  # [T, P], of the distribution from which each action was drawn
 
 
 class Propose(Protocol):

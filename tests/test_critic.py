@@ -95,7 +95,8 @@ def test_equation_1_plain(seed: int, beta: float) -> None:
     params, rho, real = parameters(component, seed), batch(seed), batch(seed + 1)
     policy = double(stack([init_policy(SPEC, (4,), generator(seed, "pi", t)) for t in range(T)]))
     values = component.value(params, real.observations, real.actions)
-    gap = component.gap(params, rho, values, proposals(policy, seed, seen), streams(T, "gap"))
+    probes = component.probes(rho, proposals(policy, seed, seen), streams(T, "gap"))
+    gap = component.gap(probes, component.value(params, probes.observations, probes.actions), values)
     targets = normal(T, B, label=seed + 2)
     found = conservative_loss(torch.full((T,), beta), gap, component.bellman_error(values, targets))
     (drawn, _), *more = seen
@@ -119,7 +120,8 @@ def test_equation_1_with_log_sum_exp(seed: int, n: int) -> None:
     params, rho, real = parameters(component, seed), batch(seed), batch(seed + 1)
     policy = double(stack([init_policy(SPEC, (4,), generator(seed, "pi", t)) for t in range(T)]))
     values = component.value(params, real.observations, real.actions)
-    gap = component.gap(params, rho, values, proposals(policy, seed, seen), streams(T, "uniform"))
+    probes = component.probes(rho, proposals(policy, seed, seen), streams(T, "uniform"))
+    gap = component.gap(probes, component.value(params, probes.observations, probes.actions), values)
     uniform = streams(T, "uniform").uniform(n, B, 2).double() * 2 - 1
     (here, here_p), (there, there_p) = seen
     for t in range(T):
@@ -142,7 +144,8 @@ def test_log_sum_exp_estimates_the_soft_maximum() -> None:
     params["b1"] += 1.5
     policy = double(stack([init_policy(SPEC, (4,), generator("pi", t)) for t in range(T)]))
     data = torch.zeros(T, 1, B).double()
-    gap = component.gap(params, batch(0), data, proposals(policy, 0, []), streams(T, "volume"))
+    probes = component.probes(batch(0), proposals(policy, 0, []), streams(T, "volume"))
+    gap = component.gap(probes, component.value(params, probes.observations, probes.actions), data)
     torch.testing.assert_close(gap, torch.full((T,), 1.5 + 2 * math.log(2.0)).double(), rtol=0.02, atol=0.02)
 
 

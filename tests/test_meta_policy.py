@@ -15,9 +15,9 @@ from strategies import SEEDS
 from merpo.context import Context
 from merpo.duals import init_duals
 from merpo.meta_model import init_meta_model
-from merpo.meta_policy import MetaPolicy, fit_meta_policy, init_meta_policy, meta_loss, meta_q_step, start_from_meta
+from merpo.meta_policy import KEPT, MetaPolicy, fit_meta_policy, init_meta_policy, meta_loss, meta_q_step_, start_turn
 from merpo.optim import adam, adam_init, gradient
-from merpo.params import expand, stack
+from merpo.params import clone, expand, stack
 from merpo.policy import distribution, init_policy
 from merpo.rac import Anchors, fresh_state, rac_step
 from merpo.rollout import empty_buffer
@@ -68,11 +68,12 @@ def test_task_policies_get_no_gradient_from_equation_10() -> None:
 @given(seed=SEEDS, rate=st.floats(0, 1))
 def test_the_meta_q_step_is_the_printed_one(seed: int, rate: float) -> None:
     meta, critics = {"w0": normal(2, 3, label=seed)}, {"w0": normal(T, 2, 3, label=seed + 1)}
-    found = meta_q_step(meta, critics, rate)["w0"]
+    found = clone(meta)
+    meta_q_step_(found, critics, rate)
     for c in range(2):
         for i in range(3):
             expected = outer_step(float(meta["w0"][c, i]), critics["w0"][:, c, i].tolist(), rate)
-            assert float(found[c, i]) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+            assert float(found["w0"][c, i]) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 def ingredients(tasks: int = 3, use_model: bool = True) -> tuple[Any, ...]:
@@ -145,7 +146,9 @@ def test_from_meta_and_persistent_begin_a_turn_differently() -> None:
         init_duals(algorithm.settings, 0.2, T, "cpu"), empty_buffer(SPEC, T, 4, "cpu"),
     )  # fmt: skip
     state = state._replace(policy_opt=state.policy_opt._replace(t=torch.full((T,), 7.0)))
-    whole, critics = (start_from_meta(state, meta, T, with_policy) for with_policy in (True, False))
+    kept = {keep: {part: getattr(state, part) for part in parts} for keep, parts in KEPT.items()}
+    whole, critics = (start_turn(kept[keep], meta, T) for keep in ("from-meta", "critic-from-meta"))
+    assert all(a is b for a, b in zip(start_turn(kept["persistent"], meta, T), state, strict=True))
     for t in range(T):
         for key, value in meta.policy.items():
             assert torch.equal(whole.policy[key][t], value)

@@ -16,6 +16,7 @@ from merpo.dataset import unpack
 from merpo.duals import init_duals
 from merpo.meta_model import init_meta_model
 from merpo.optim import gradient
+from merpo.packed import Packed
 from merpo.params import expand, stack, tree_map
 from merpo.policy import TanhGaussian, distribution, init_policy
 from merpo.rac import RAC, Anchors, TaskState, evaluate_policy, fresh_state, gather_batches, improvement_loss, rac_step
@@ -137,7 +138,7 @@ def test_targets_follow_the_critics_by_polyak() -> None:
 
 def test_without_improvement_only_the_critic_moves() -> None:
     state = start(algorithm := rac())
-    new, _, metrics = step(algorithm, state, improve=False)
+    new, _, metrics = step(algorithm, tree_map(torch.clone, state), improve=False)
     assert all(torch.equal(value, state.policy[key]) for key, value in new.policy.items())
     assert torch.equal(new.duals.lambda_, state.duals.lambda_)
     assert not torch.equal(new.critic["w0"], state.critic["w0"])
@@ -194,7 +195,8 @@ def test_time_outs_bootstrap_and_terminations_do_not() -> None:
         batch = batch._replace(
             terminations=torch.full_like(batch.rewards, terminated), next_observations=batch.next_observations + shift
         )
-        return evaluate_policy(algorithm, state, batch, batch, streams(T, "noise"))[0].critic
+        first = tree_map(torch.clone, state)
+        return evaluate_policy(algorithm, first, batch, batch, streams(T, "noise"))[0].critic
 
     def same(a: Params, b: Params) -> bool:
         return all(torch.equal(a[key], b[key]) for key in a)
@@ -224,7 +226,7 @@ def test_a_large_lambda_holds_the_policy_at_its_anchor() -> None:
     data = task_data(T)
     observations = data.first(20).observations
     before = start(algorithm)
-    state = before._replace(duals=before.duals._replace(alpha=torch.zeros(T)))
+    state = tree_map(torch.clone, before._replace(duals=before.duals._replace(alpha=torch.zeros(T))))
     for i in range(60):
         state, _, _ = step(algorithm, state, i)
     meta = distribution(fixed.meta, observations)
@@ -236,7 +238,7 @@ def test_without_anchors_the_step_is_sacs() -> None:
     """The policy's gradient is that of −(min Q − temperature log π), and no divergence is measured."""
     algorithm = rac(use_model=False, beta_initial=0.0)
     state, data = start(algorithm), task_data(T)
-    new, _, metrics = rac_step(algorithm, state, data, None, None, streams(T, "sac"))
+    new, _, metrics = rac_step(algorithm, tree_map(torch.clone, state), data, None, None, streams(T, "sac"))
     assert "to_meta" not in metrics
     noise = streams(T, "sac")
     data.sample(noise, 8)
@@ -254,11 +256,45 @@ def test_without_anchors_the_step_is_sacs() -> None:
         torch.testing.assert_close(new.policy_opt.m[key], 0.1 * grad, rtol=1e-4, atol=1e-7)
 
 
-def test_inputs_other_than_the_ring_are_left_as_they_are() -> None:
-    algorithm = rac()
-    state = start(algorithm)
-    copy = tree_map(torch.clone, state)
-    step(algorithm, state)
-    for one, two in zip(leaves(copy[:6]), leaves(state[:6]), strict=True):
-        assert one[0] == two[0]
-        assert torch.equal(one[1], two[1])
+def test_what_is_not_the_state_is_left_as_it_is() -> None:
+    algorithm, data, fixed = rac(), task_data(T), anchors()
+    given = (data.rows, models(algorithm), fixed)
+    copy = tree_map(torch.clone, given)
+    rac_step(algorithm, start(algorithm), data, given[1], fixed, streams(T, "rac"))
+    for (path, one), (_, two) in zip(leaves(copy), leaves(given), strict=True):
+        assert torch.equal(one, two), path
+
+
+def to_double(leaf: torch.Tensor) -> torch.Tensor:
+    return leaf.double() if leaf.is_floating_point() else leaf
+
+
+def unpacked(tree: Any) -> Any:
+    """A state whose networks are plain dicts."""
+    if isinstance(tree, Packed):
+        return dict(tree)
+    return type(tree)(*map(unpacked, tree)) if isinstance(tree, tuple) else tree
+
+
+@settings(max_examples=10)
+@given(seed=SEEDS, use_model=st.booleans(), regularizer=st.sampled_from(["kl", "tv"]))
+def test_blocks_are_the_same_algorithm_as_ordinary_weights(seed: int, use_model: bool, regularizer: str) -> None:
+    """The state's networks as padded blocks, and the same step on plain dicts, in float64."""
+    algorithm = rac(use_model, regularizer)
+    data = task_data(T)
+    data = data._replace(rows=data.rows.double())
+    rest = [anchors(), models(algorithm) if use_model else {}]
+    packed: TaskState = tree_map(to_double, start(algorithm, seed=seed))
+    ordinary = tree_map(torch.clone, unpacked(packed))
+    fixed, picked = tree_map(to_double, tuple(rest))
+    results = []
+    for state in (packed, ordinary):
+        for i in range(2):
+            state, _, metrics = rac_step(
+                algorithm, state, data, picked or None, fixed, streams(T, "rac", seed, i)
+            )  # fmt: skip
+        results.append((state.policy, state.critic, state.target, metrics))
+    assert isinstance(results[0][0], Packed)
+    assert not isinstance(results[1][0], Packed)
+    for (path, one), (_, two) in zip(leaves(results[0]), leaves(results[1]), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-7, atol=1e-9, msg=lambda text, path=path: f"{path}: {text}")

@@ -274,16 +274,16 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
     first: Path, tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_tiny(Path("tiny.toml"), EVALUATED)
-    step, calls = meta_policy.meta_q_step, []
+    step, calls = meta_policy.meta_q_step_, []
 
-    def interrupt(*arguments: Any) -> Params:
+    def interrupt(*arguments: Any) -> None:
         calls.append(arguments)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return step(*arguments)
+        step(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(meta_policy, "meta_q_step", interrupt)
+        patch.setattr(meta_policy, "meta_q_step_", interrupt)
         patch.setattr(Context, "due", lambda self, step, total: True)  # the half of a stage leaves its metrics
         answer = merpo_cli("run", "tiny.toml", "--out", "cut")
         assert answer.code not in (0, 2)

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import Batch, Critic, Params, Propose, Spec, Streams, init_mlp, mlp
+from merpo import Batch, Critic, Params, Probes, Propose, Spec, Streams, init_mlp, mlp
 from merpo.lazy import torch
 
 __all__ = ["Conservative"]
@@ -63,20 +63,12 @@ class Conservative(Critic):
         """½ E_{d_f}[(Q_i − B̂Q)²] summed over critics, [T]."""
         return 0.5 * (values - targets[:, None]).square().mean(-1).sum(-1)
 
-    def gap(
-        self, params: Params, rho: Batch, data_values: torch.Tensor, propose: Propose, noise: Streams
-    ) -> torch.Tensor:
-        """E_ρ[Q] − E_D[Q], or the soft maximum of Q at states of ρ less E_D[Q]; mean over critics, [T]."""
-        high = self._expected if self.penalty == "rho" else self._soft_maximum
-        return (high(params, rho, propose, noise) - data_values.mean(-1)).mean(-1)
-
-    def _expected(self, params: Params, rho: Batch, propose: Propose, noise: Streams) -> torch.Tensor:
-        actions, _ = propose(rho.observations, 1)
-        return self.value(params, rho.observations, actions[:, 0]).mean(-1)  # [T, critic]
-
-    def _soft_maximum(self, params: Params, rho: Batch, propose: Propose, noise: Streams) -> torch.Tensor:
-        """log ∫ exp Q(s, a) da by importance sampling, mean over states: [T, critic]."""
-        n, (t, b, _) = self.proposals, rho.observations.shape
+    def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
+        """Actions of π at states of ρ; for the soft maximum also π's actions at the next states, and uniform ones."""
+        if self.penalty == "rho":
+            actions, densities = propose(rho.observations, 1)
+            return Probes(rho.observations, actions[:, 0], densities[:, 0])
+        n, (t, b, o) = self.proposals, rho.observations.shape
         here, here_density = propose(rho.observations, n)
         there, there_density = propose(rho.next_observations, n)  # drawn at s', weighed at s, as CQL does
         anywhere = noise.uniform(n, b, here.shape[-1]) * 2.0 - 1.0
@@ -84,6 +76,15 @@ class Conservative(Critic):
         uniform = torch.full_like(here_density, -here.shape[-1] * math.log(2.0))
         densities = torch.cat([here_density, there_density, uniform], dim=1)  # [T, 3 n, B]
         states = rho.observations[:, None].expand(-1, 3 * n, -1, -1)
-        q = self.value(params, states.reshape(t, 3 * n * b, -1), actions.reshape(t, 3 * n * b, -1))
-        weighed = q.view(t, -1, 3 * n, b) - densities[:, None]
-        return (weighed.logsumexp(2) - math.log(3 * n)).mean(-1)
+        return Probes(states.reshape(t, -1, o), actions.flatten(1, 2), densities.flatten(1))
+
+    def gap(self, probes: Probes, probe_values: torch.Tensor, data_values: torch.Tensor) -> torch.Tensor:
+        """E_ρ[Q] − E_D[Q], or the soft maximum of Q at states of ρ less E_D[Q]; mean over critics, [T]."""
+        high = probe_values.mean(-1) if self.penalty == "rho" else self._soft_maximum(probes, probe_values)
+        return (high - data_values.mean(-1)).mean(-1)
+
+    def _soft_maximum(self, probes: Probes, values: torch.Tensor) -> torch.Tensor:
+        """log ∫ exp Q(s, a) da by importance sampling, mean over states: [T, critic]."""
+        drawn = 3 * self.proposals
+        weighed = (values - probes.log_densities[:, None])  # [T, critic, 3 n B]
+        return (weighed.view(*values.shape[:2], drawn, -1).logsumexp(2) - math.log(drawn)).mean(-1)

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import Batch, DynamicsLearner, Params, Spec, Streams, init_mlp, mlp
+from merpo import Batch, DynamicsLearner, Params, Spec, Streams, init_mlp, mlp, weights
 from merpo.lazy import F, torch
 
 __all__ = ["ProbabilisticEnsemble"]
@@ -73,17 +73,23 @@ class ProbabilisticEnsemble(DynamicsLearner):
     def step(
         self, params: Params, spec: Spec, observations: torch.Tensor, actions: torch.Tensor, noise: Streams
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sample s' and r of every row from one elite of its task, drawn uniformly."""
-        inputs = _inputs(observations, actions).unsqueeze(1)  # [T, 1, B, O + A]
-        mean, log_var, logit = self._forward(params, inputs)  # [T, elite, B, O + 1]
-        who = noise.integers(mean.shape[1], mean.shape[2])[:, None]  # [T, 1, B]
-        pick = who[..., None].expand(-1, -1, -1, mean.shape[-1])
-        mean, std = mean.gather(1, pick).squeeze(1), (0.5 * log_var).exp().gather(1, pick).squeeze(1)
+        """Sample s' and r of every row from one elite of its task, drawn uniformly; all elites get as many rows.
+
+        Only the elite that a row has drawn is computed: rows are dealt to elites in random order, in equal blocks.
+        """
+        inputs = _inputs(observations, actions)  # [T, B, O + A]
+        elites = next(iter(weights(params).values())).shape[1]
+        rows, each = inputs.shape[1], -(-inputs.shape[1] // elites)
+        order = noise.permutation(each * elites)  # slot -> row; the slots of row numbers from B on are left over
+        dealt = _take(inputs, order.clamp(max=rows - 1)).view(-1, elites, each, inputs.shape[-1])
+        mean, log_var, logit = self._forward(params, dealt)
+        slot = order.argsort(1)[:, :rows]
+        mean, std = _take(mean.flatten(1, 2), slot), _take((0.5 * log_var).exp().flatten(1, 2), slot)
         drawn = mean + std * noise.normal(*mean.shape[1:])
         drawn = drawn * params["stat.target_std"].squeeze(1) + params["stat.target_mean"].squeeze(1)
         next_observations, rewards = observations + drawn[..., :-1], drawn[..., -1]
         if logit is not None:
-            chance = logit.gather(1, who).squeeze(1).sigmoid()
+            chance = logit.flatten(1, 2).gather(1, slot).sigmoid()
             return next_observations, rewards, (noise.uniform(chance.shape[-1]) < chance).to(rewards.dtype)
         if spec.terminated is None:
             return next_observations, rewards, torch.zeros_like(rewards)
@@ -96,6 +102,11 @@ class ProbabilisticEnsemble(DynamicsLearner):
         log_var = high - F.softplus(high - out[..., dims : 2 * dims])  # soft clamp from above, then from below
         log_var = low + F.softplus(log_var - low)
         return out[..., :dims], log_var, out[..., -1] if self.termination == "learned" else None
+
+
+def _take(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """The rows `index` [T, K] of each task's `rows` [T, B, D]."""
+    return rows.gather(1, index[..., None].expand(-1, -1, rows.shape[-1]))
 
 
 def _inputs(observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:

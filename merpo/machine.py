@@ -1,0 +1,42 @@
+"""What a run asks of the machine: PyTorch's threads, memory that stays at hand, and no denormal numbers."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from merpo.lazy import torch
+
+__all__ = ["machine"]
+
+TRIM, MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
+LARGEST_BLOCK = 32 << 20  # glibc takes no larger threshold
+
+
+@contextmanager
+def machine(threads: int | None) -> Iterator[None]:
+    """PyTorch with `threads` threads inside the block (None: its own choice), and as before after it.
+
+    Inside, numbers too small to be normal are zero: a decaying second moment of Adam would else slow its whole loop.
+    One thing outlasts the block, as a process cannot ask for the old state: glibc keeps freed memory instead of handing
+    it back to the kernel at every step and faulting it in again at the next (`bench/inner_step.py`).
+    """
+    before = torch.get_num_threads()
+    _keep_freed_memory()
+    torch.set_flush_denormal(True)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+        torch.set_flush_denormal(False)
+
+
+def _keep_freed_memory() -> None:
+    """Where the C library is glibc; elsewhere nothing."""
+    with suppress(OSError, AttributeError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(MMAP, LARGEST_BLOCK)
+        library.mallopt(TRIM, 2**31 - 1)
