@@ -2,7 +2,8 @@
 
 Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so that
 the script can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation
-only. Writes `bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
+only. The winds are others than those with which the recipes were tuned. Writes
+`bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,7 +34,11 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ no init of policy": "ablations/no_init_policy",
     "@ no init": "ablations/no_init",
     "@ no critic lead, rates of training": "ablations/no_critic_lead",
+    "@ rates of a single new task (A.2.2)": "ablations/single_task_rates",
+    "@ time-outs as terminations": "merpo_adp",
 }
+CUT = "@ time-outs as terminations"  # the arm whose datasets say that time-outs are terminations
+WINDS = 2026  # seed of the tasks: other winds than those with which the recipes were tuned (1337, 11)
 ABLATIONS = (  # on medium data
     "alpha_1",
     "cql",
@@ -50,6 +56,7 @@ ABLATIONS = (  # on medium data
     "semicircle",
     "reward_scale_1",
     "output_scale_1",
+    "real_half",
     "meta_q_table2",
     "meta_model_table2",
     "temperature_fixed",
@@ -92,7 +99,7 @@ def run_all(runs: Path, seeds: Sequence[int], ablation_seeds: Sequence[int], at_
 
 def merpo(command: str, recipe: str, quality: str, *more: str) -> None:
     """One `merpo` command with one thread."""
-    sets = ("--set", f"data.quality={quality}")
+    sets = ("--set", f"data.quality={quality}", "--set", f"tasks.seed={WINDS}")
     line = [sys.executable, "-m", "merpo.cli", command, str(ROOT / "recipes" / f"{recipe}.toml"), *sets, *more]
     subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
 
@@ -124,12 +131,12 @@ def collect_arms(runs: Path, quality: str, seeds: Sequence[int]) -> dict[str, di
     """All arms of one quality."""
     arms = {arm: gather(runs, recipe, quality, seeds) for arm, recipe in MAIN.items()}
     for arm, recipe in READAPTED.items():
-        rows = [readapt(folder(runs, "merpo_adp", quality, seed), recipe, quality, seed) for seed in seeds]
+        rows = [readapt(folder(runs, "merpo_adp", quality, seed), recipe, quality, seed, arm == CUT) for seed in seeds]
         arms[arm] = {**arms["MerPO-Adp"], "adapted": rows}
     return arms
 
 
-def readapt(where: Path, recipe: str, quality: str, seed: int) -> list[float]:
+def readapt(where: Path, recipe: str, quality: str, seed: int, cut: bool) -> list[float]:
     """Returns on the unseen tasks when `recipe`'s adaptation starts from the meta-artifact of the run in `where`."""
     from merpo.artifacts import load_artifact
     from merpo.context import Context
@@ -139,8 +146,11 @@ def readapt(where: Path, recipe: str, quality: str, seed: int) -> list[float]:
     from merpo.lazy import torch
     from merpo.recipe import load_recipe
 
-    loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", [f"data.quality={quality}"])
+    loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", [f"data.quality={quality}", f"tasks.seed={WINDS}"])
     _, test = load_data(loaded, 2)
+    if cut:
+        ends = [torch.maximum(data.terminations, data.truncations) for data, _ in test]
+        test = [(replace(data, terminations=end), m) for (data, m), end in zip(test, ends, strict=True)]
     groups = {
         name: load_artifact(where / "artifacts" / f"{name}.safetensors")[0]
         for name in ("meta-model", "meta-policy", "unseen-models", "unseen-behavior")

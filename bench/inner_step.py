@@ -1,0 +1,54 @@
+"""One RAC step for all tasks of a batch (Algorithm 1, lines 3 to 5): merpo beside a loop over tasks of modules.
+
+`modules` is the peers' way (`_reference.py`), `shared` the same without waste (`_reference_shared.py`); both must
+give merpo's parameters. FLOP are those of merpo's own products, so that GFLOP/s of the others is useful work only.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from _check import check
+from _problem import SIZES, Stepper, make_problem, step_flop
+from _reference import Reference
+from _reference_shared import Shared
+from _timing import interleave, parser, prepare, show, write
+
+
+def main() -> None:
+    """Check, time, print, write."""
+    arguments = _arguments()
+    prepare(arguments)
+    for knobs in ({}, {"lambda_tune": False}):
+        check(lambda: make_problem(SIZES["tiny"], 3, rows=40, **knobs), [Reference, Shared])  # noqa: B023
+    write(arguments, {"sizes": {name: measure(name, arguments) for name in arguments.sizes}})
+
+
+def measure(name: str, arguments: argparse.Namespace) -> object:
+    """All variants at these sizes."""
+    problem = make_problem(SIZES[name], arguments.tasks)
+    peers = {kind: [kind(problem, t) for t in range(problem.tasks)] for kind in (Reference, Shared)}
+
+    def one_by_one(kind: type[Reference]) -> None:
+        for task in peers[kind]:
+            task.step()
+
+    variants = {
+        "modules": lambda: one_by_one(Reference),
+        "shared": lambda: one_by_one(Shared),
+        "merpo": Stepper(problem).step,
+    }
+    timings = interleave(variants, arguments.rounds)
+    title = f"inner step, {name}, {problem.tasks} tasks"
+    return show(title, timings, ("modules", "shared"), step_flop(problem))
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__, __file__, rounds=15)
+    made.add_argument("--tasks", type=int, default=8)
+    made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
+    return made.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""One step of Eq. (4) for all members of all tasks: merpo beside peers' loops over tasks.
+
+`modules` has a module per member, `ensemble` a module per task with a `bmm` per layer, as OfflineRL-Kit; both must give
+merpo's parameters. Only the steps are timed, not the copies of the meta-model with which they start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from _problem import SIZES, Sizes, make_data, multiplications
+from _reference_model import Draws, Fitted, fit_ensemble, fit_modules
+from _timing import interleave, parser, prepare, show, write
+
+from merpo.dataset import TaskData
+from merpo.meta_model import init_meta_model, inner_steps
+from merpo.noise import Streams
+from merpo.types import Batch, Params
+from merpo_dynamics import ProbabilisticEnsemble
+from merpo_meta import Proximal
+
+PEERS = {"modules": fit_modules, "ensemble": fit_ensemble}
+LEARNER = Proximal()
+
+
+class Problem:
+    """A meta-model and the tasks to which it is adapted."""
+
+    def __init__(self, sizes: Sizes, tasks: int, rows: int, batch: int) -> None:
+        self.dynamics = ProbabilisticEnsemble(
+            members=sizes.members, elites=sizes.elites, hidden=sizes.dynamics_hidden
+        )
+        self.data: TaskData = make_data(sizes, tasks, rows)
+        self.phi = init_meta_model(self.dynamics, self.data, torch.Generator().manual_seed(0))
+        self.batch = batch
+
+    def merpo(self, steps: int) -> Fitted:
+        """θ [T, member, ...] by merpo, and seconds from the first batch on."""
+        noise = Streams.seeded(range(self.data.n_tasks))
+        begun: list[float] = []
+
+        def batches() -> Batch:
+            begun.append(time.perf_counter())
+            return self.data.sample(noise, self.dynamics.members, self.batch)
+
+        theta = inner_steps(self.dynamics, LEARNER, self.phi, self.data.n_tasks, steps, LEARNER.inner_lr, batches)
+        return theta, time.perf_counter() - begun[0]
+
+    def peer(self, fit: Callable[..., Fitted], steps: int) -> list[Fitted]:
+        """The same task by task."""
+        phi = dict(self.phi.items())
+        draws = [Draws(self.data, t, t) for t in range(self.data.n_tasks)]
+        return [fit(phi, each, steps, self.batch, LEARNER.inner_lr, LEARNER.eta) for each in draws]
+
+    def flop(self) -> float:
+        """FLOP of one step's products: forward, and backward to weights and hidden layers."""
+        o, a = self.data.spec.observation_dim, self.data.spec.action_dim
+        hidden = self.dynamics.hidden
+        each = 3 * multiplications(o + a, *hidden, 2 * (o + 1)) - (o + a) * hidden[0]
+        return 2.0 * each * self.data.n_tasks * self.dynamics.members * self.batch
+
+
+def main() -> None:
+    """Check, time, print, write."""
+    arguments = _arguments()
+    prepare(arguments)
+    check()
+    problem = Problem(SIZES["5x300"], arguments.tasks, 2000, arguments.batch)
+    steps = arguments.steps
+    variants = {
+        "modules": lambda: _seconds(problem.peer(fit_modules, steps)) / steps,
+        "ensemble": lambda: _seconds(problem.peer(fit_ensemble, steps)) / steps,
+        "merpo": lambda: problem.merpo(steps)[1] / steps,
+    }
+    timings = interleave(variants, arguments.rounds)
+    title = f"step of Eq. (4), {arguments.tasks} tasks x {problem.dynamics.members} members x {arguments.batch} rows"
+    write(arguments, show(title, timings, ("modules", "ensemble"), problem.flop()))
+
+
+def check(steps: int = 3, tolerance: float = 1e-9) -> None:
+    """Stop unless all give the same parameters in float64 after a few steps of a small problem."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        problem = Problem(SIZES["tiny"], 3, 40, 8)
+        ours, _ = problem.merpo(steps)
+        for name, fit in PEERS.items():
+            worst = max(_difference(ours, theirs, t) for t, (theirs, _) in enumerate(problem.peer(fit, steps)))
+            if not worst < tolerance:
+                raise AssertionError(f"{name}: differs from merpo by {worst:.1e} after {steps} steps")
+            print(f"{name} equals merpo within {worst:.1e} after {steps} small steps, tasks: 3")
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _difference(ours: Params, theirs: Params, t: int) -> float:
+    return max(float((ours[key][t] - value).abs().max()) for key, value in theirs.items())
+
+
+def _seconds(fitted: list[Fitted]) -> float:
+    return sum(seconds for _, seconds in fitted)
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__, __file__, rounds=5)
+    made.add_argument("--tasks", type=int, default=20)
+    made.add_argument("--batch", type=int, default=256)
+    made.add_argument("--steps", type=int, default=5, help="steps per round")
+    return made.parse_args()
+
+
+if __name__ == "__main__":
+    main()
