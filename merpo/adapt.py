@@ -13,10 +13,11 @@ from merpo.meta_policy import MetaPolicy
 from merpo.packed import pack
 from merpo.params import clone, expand, to_device
 from merpo.policy import init_policy
-from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
+from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_steps
 from merpo.rollout import empty_buffer
 from merpo.settings import AdaptSettings
 from merpo.types import Params
+from merpo.workers import workers
 
 __all__ = ["AdaptedPolicies", "adapt_policies"]
 
@@ -51,20 +52,22 @@ def adapt_policies(
     models = None if models is None else pack(models)
     saved: dict[int, Params] = {}
     history: dict[str, list[torch.Tensor]] = {}
-    for step in range(settings.steps):
-        if step in context.snapshots:
-            saved[step] = clone(state.policy)
-        state, _, metrics = rac_step(rac, state, data, models, anchors, noise, improve=step >= settings.critic_lead)
-        if settings.alpha is None and "to_meta" in metrics and (step + 1) % ALPHA_EVERY == 0:
-            new = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
-            state = state._replace(duals=state.duals._replace(alpha=new))
-        metrics.setdefault("lambda_", state.duals.lambda_)
-        metrics.setdefault("alpha", state.duals.alpha)
-        for key in ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta"):
-            if key in metrics:
-                history.setdefault(key, []).append(metrics[key])
-        if context.due(step + 1, settings.steps):
-            context.log("adapt", step + 1, settings.steps, metrics)
+    with workers(context.workers) as share:
+        for step in range(settings.steps):
+            if step in context.snapshots:
+                saved[step] = clone(state.policy)
+            improve = step >= settings.critic_lead
+            state, _, metrics = rac_steps(rac, state, data, models, anchors, noise, 1, share, improve)
+            if settings.alpha is None and "to_meta" in metrics and (step + 1) % ALPHA_EVERY == 0:
+                new = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
+                state = state._replace(duals=state.duals._replace(alpha=new))
+            metrics.setdefault("lambda_", state.duals.lambda_)
+            metrics.setdefault("alpha", state.duals.alpha)
+            for key in ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta"):
+                if key in metrics:
+                    history.setdefault(key, []).append(metrics[key])
+            if context.due(step + 1, settings.steps):
+                context.log("adapt", step + 1, settings.steps, metrics)
     saved[settings.steps] = clone(state.policy)
     return AdaptedPolicies(state, saved, {key: torch.stack(rows) for key, rows in history.items()})
 

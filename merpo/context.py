@@ -48,6 +48,7 @@ class Context:
     log: Log = _silent
     stage: Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]] = _unsaved
     checkpoint: Callable[[int, dict[str, Params]], None] = _unseen
+    workers: int = 1  # threads over groups of tasks
     log_every: int = 10  # steps between two reports of a stage
     checkpoints: int = 0  # how many evaluations during meta-training the run asks for
     snapshots: tuple[int, ...] = ()  # adaptation steps after which the run wants a copy of the policies

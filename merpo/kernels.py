@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Shape", "stacked_mlp"]
 
 CHUNK = 1 << 20  # numbers of one layer's activations that are worked on at a time where nothing is kept: 4 MB
+KEEP = 1 << 22  # the same where activations are kept for the backward pass: 16 MB
 
 
 class Shape(NamedTuple):
@@ -41,11 +42,17 @@ def stacked_mlp(
     if torch.is_grad_enabled() and (inputs.requires_grad or any(leaf.requires_grad for leaf in held)):
         result: torch.Tensor = _function().apply(inputs, shape, *held)
         return result
-    rows = max(64, CHUNK // (inputs.shape[0] * max(weight.shape[-1] for weight in weights)))
-    if rows >= inputs.shape[1]:
-        return _forward(inputs, weights, biases, shape, None)
-    parts = [_forward(part, weights, biases, shape, None) for part in torch.split(inputs, rows, dim=1)]
-    return torch.cat(parts, dim=1)
+    return _joined([_forward(part, weights, biases, shape, None) for part in _chunks(inputs, weights, CHUNK)])
+
+
+def _chunks(inputs: torch.Tensor, weights: list[torch.Tensor], numbers: int) -> list[torch.Tensor]:
+    """The rows of inputs [G, B, in] in parts whose widest layer has about so many numbers: what fits into the cache."""
+    rows = max(64, numbers // (inputs.shape[0] * max(weight.shape[-1] for weight in weights)))
+    return [inputs] if rows >= inputs.shape[1] else list(torch.split(inputs, rows, dim=1))
+
+
+def _joined(parts: list[torch.Tensor]) -> torch.Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
 
 def _forward(
@@ -75,22 +82,29 @@ def _forward(
 
 
 def _backward(
-    upstream: torch.Tensor, weights: list[torch.Tensor], shape: Shape, kept: Kept, wanted: tuple[bool, bool]
-) -> tuple[torch.Tensor | None, list[torch.Tensor | None]]:
-    """Gradients of the inputs and of weights and biases, each where it is wanted; those of padding are zero."""
-    of_inputs, of_held = wanted
+    upstream: torch.Tensor,
+    weights: list[torch.Tensor],
+    shape: Shape,
+    kept: Kept,
+    of_inputs: bool,
+    grads: list[torch.Tensor | None] | None,
+) -> torch.Tensor | None:
+    """The gradient of the inputs if wanted; those of weights and biases are added to `grads`. Padding's are zero."""
     last = len(weights) - 1
-    grads: list[torch.Tensor | None] = [None for _ in range(len(weights) * (1 if shape.folded else 2))]
     d = upstream
     for i in range(last, -1, -1):
         hidden = kept.hidden[i]
-        if of_held:
+        if grads is not None:
             if i == last:
-                grads[i] = torch.bmm(d.transpose(1, 2), hidden).transpose(1, 2).contiguous()
-            else:
+                narrow = torch.bmm(d.transpose(1, 2), hidden).transpose(1, 2)
+                grads[i] = narrow.contiguous() if (sum_ := grads[i]) is None else sum_.add_(narrow)
+            elif (sum_ := grads[i]) is None:
                 grads[i] = torch.bmm(hidden.transpose(1, 2), d)
+            else:
+                sum_.baddbmm_(hidden.transpose(1, 2), d)
             if not shape.folded:
-                grads[len(weights) + i] = d.sum(1)
+                total = d.sum(1)
+                grads[len(weights) + i] = total if (sum_ := grads[len(weights) + i]) is None else sum_.add_(total)
         if i == 0:
             break
         d = d * weights[i].transpose(1, 2) if d.shape[-1] == 1 else torch.bmm(d, weights[i].transpose(1, 2))
@@ -101,8 +115,8 @@ def _backward(
         if shape.folded:
             d[..., shape.sizes[i]] = 0.0  # the constant does not depend on anything
     if not of_inputs:
-        return None, grads
-    return torch.bmm(weights[0], d.transpose(1, 2))[:, : shape.sizes[0]].transpose(1, 2), grads
+        return None
+    return torch.bmm(weights[0], d.transpose(1, 2))[:, : shape.sizes[0]].transpose(1, 2)
 
 
 def _plain(
@@ -139,9 +153,13 @@ def _function() -> Any:
             @staticmethod
             def forward(ctx: FunctionCtx, inputs: torch.Tensor, shape: Shape, *held: torch.Tensor) -> torch.Tensor:
                 state: Any = ctx
-                state.shape, state.kept = shape, Kept([], [])
+                weights, biases = _apart(held, shape)
+                parts = _chunks(inputs, weights, KEEP)
+                state.shape, state.kept = shape, [Kept([], []) for _ in parts]
                 ctx.save_for_backward(inputs, *held)
-                return _forward(inputs, *_apart(held, shape), shape, state.kept)
+                return _joined(
+                    [_forward(p, weights, biases, shape, kept) for p, kept in zip(parts, state.kept, strict=True)]
+                )
 
             @staticmethod
             def backward(ctx: Any, *upstream: torch.Tensor) -> tuple[Any, ...]:
@@ -154,8 +172,14 @@ def _function() -> Any:
                     found = iter(torch.autograd.grad(outputs, tensors, upstream[0], create_graph=True))
                     first, *rest = [next(found) if want else None for want in wanted]
                     return first, None, *rest
-                first, rest = _backward(upstream[0], weights, ctx.shape, ctx.kept, (wanted[0], any(wanted[1:])))
-                return first, None, *rest
+                grads: list[torch.Tensor | None] = [None for _ in held]
+                of_held = grads if any(wanted[1:]) else None
+                rows = [kept.hidden[0].shape[1] for kept in ctx.kept]
+                parts = [
+                    _backward(d, weights, ctx.shape, kept, wanted[0], of_held)
+                    for d, kept in zip(torch.split(upstream[0], rows, dim=1), ctx.kept, strict=True)
+                ]
+                return _joined(parts) if wanted[0] else None, None, *grads  # type: ignore[arg-type]
 
         _CLASSES.append(StackedMLP)
     return _CLASSES[0]

@@ -12,9 +12,10 @@ from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.optim import adam, adam_, adam_init, gradient, sgd
 from merpo.packed import pack
-from merpo.params import clone, expand, to_device, tree_map, weights
+from merpo.params import clone, concatenate, expand, to_device, tree_map, weights
 from merpo.settings import MetaModelSettings
 from merpo.types import Batch, Params
+from merpo.workers import Workers, fitting, groups, workers
 
 __all__ = ["TaskModels", "adapt_models", "fit_meta_model", "task_objective"]
 
@@ -74,6 +75,28 @@ def inner_steps(
     return theta
 
 
+def adapted(
+    dynamics: DynamicsLearner,
+    learner: MetaLearner,
+    phi: Params,
+    data: TaskData,
+    noise: Streams,
+    steps: int,
+    lr: float,
+    rows: int,
+    share: Workers,
+) -> Params:
+    """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker."""
+    members = next(iter(weights(phi).values())).shape[0]
+    size = min(fitting(phi, 1, rows), -(-data.n_tasks // share.count))
+
+    def group(index: range) -> Params:
+        batches = _batches(data.select(index), noise.select(torch.tensor(index)), members, rows)
+        return inner_steps(dynamics, learner, phi, len(index), steps, lr, batches)
+
+    return concatenate(share.map(group, groups(data.n_tasks, size)))
+
+
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
     """An untrained meta-model φ_m [member, ...]; its statistics are those of all training tasks' rows."""
     return pack(to_device(dynamics.init(data.spec, unpack(data.rows, data.spec), generator), data.rows.device))
@@ -88,29 +111,45 @@ def fit_meta_model(
     members = next(iter(weights(phi).values())).shape[0]
     outer = adam_init(phi, dims=1)
     count = min(settings.task_batch, data.n_tasks)
-    for k in range(settings.iterations):
-        index = torch.randperm(data.n_tasks, generator=chooser)[:count]
-        batches = _batches(data.select(index.tolist()), noise.select(index), members, settings.batch_size)
-
-        def adapt(start: Params, differentiable: bool, batches: Callable[[], Batch] = batches) -> Params:
-            return inner_steps(
-                dynamics, learner, start, count, settings.inner_steps, learner.inner_lr, batches, differentiable
-            )
-
-        def query(theta: Params, batches: Callable[[], Batch] = batches) -> torch.Tensor:
-            return dynamics.loss(theta, batches())
-
-        direction = learner.direction(phi, adapt, query)
-        if learner.outer_optimizer == "sgd":
-            phi = clone(sgd(phi, direction, learner.outer_lr))
-        else:
-            adam_(phi, clone(direction), outer, learner.outer_lr)
-        if context.due(k + 1, settings.iterations):
-            rows = data.select(index.tolist()).first(settings.batch_size)  # not drawn: what is shown changes nothing
-            with torch.no_grad():
-                nll = dynamics.loss(expand(phi, count), Batch(*(x.unsqueeze(1) for x in rows)))
-            context.log("meta-model", k + 1, settings.iterations, {"nll": nll.mean()})
+    with workers(context.workers) as share:
+        for k in range(settings.iterations):
+            index = torch.randperm(data.n_tasks, generator=chooser)[:count]
+            turn = _Turn(dynamics, learner, data.select(index.tolist()), noise.select(index), settings, members, share)
+            direction = learner.direction(phi, turn.adapt, turn.query)
+            if learner.outer_optimizer == "sgd":
+                phi = clone(sgd(phi, direction, learner.outer_lr))
+            else:
+                adam_(phi, clone(direction), outer, learner.outer_lr)
+            if context.due(k + 1, settings.iterations):
+                rows = turn.data.first(settings.batch_size)  # not drawn: what is shown changes nothing
+                with torch.no_grad():
+                    nll = dynamics.loss(expand(phi, count), Batch(*(x.unsqueeze(1) for x in rows)))
+                context.log("meta-model", k + 1, settings.iterations, {"nll": nll.mean()})
     return phi
+
+
+class _Turn(NamedTuple):
+    """A batch of tasks in one meta-iteration: what a meta-learner may do with it."""
+
+    dynamics: DynamicsLearner
+    learner: MetaLearner
+    data: TaskData
+    noise: Streams
+    settings: MetaModelSettings
+    members: int
+    share: Workers
+
+    def adapt(self, start: Params, differentiable: bool) -> Params:
+        """The inner steps from `start`; where they are to be differentiated, as one graph."""
+        steps, rows, lr = self.settings.inner_steps, self.settings.batch_size, self.learner.inner_lr
+        if not differentiable:
+            return adapted(self.dynamics, self.learner, start, self.data, self.noise, steps, lr, rows, self.share)
+        batches = _batches(self.data, self.noise, self.members, rows)
+        return inner_steps(self.dynamics, self.learner, start, self.data.n_tasks, steps, lr, batches, True)
+
+    def query(self, theta: Params) -> torch.Tensor:
+        """The loss of the tasks' models on other rows."""
+        return self.dynamics.loss(theta, _batches(self.data, self.noise, self.members, self.settings.batch_size)())
 
 
 def adapt_models(
@@ -125,13 +164,13 @@ def adapt_models(
     """A model for every task from the meta-model by Eq. (4); the best members are chosen on held-out rows."""
     phi = pack(phi)
     train, held = data.split(settings.holdout)
-    members = next(iter(weights(phi).values())).shape[0]
     noise = context.streams(stage, data.n_tasks)
     lr = settings.adaptation_lr or learner.inner_lr
     rows = held.first(1000)
     rows = Batch(*(x.unsqueeze(1) for x in rows))  # the same held-out rows for all members: [T, 1, B, ...]
-    batches = _batches(train, noise, members, settings.batch_size)
-    theta = inner_steps(dynamics, learner, phi, data.n_tasks, settings.adaptation_steps, lr, batches)
+    with workers(context.workers) as share:
+        steps, size = settings.adaptation_steps, settings.batch_size
+        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share)
     with torch.no_grad():
         start = expand(phi, data.n_tasks)
         scores = dynamics.score(theta, rows)

@@ -15,10 +15,11 @@ from merpo.optim import AdamState, adam_, adam_init, gradient
 from merpo.packed import pack
 from merpo.params import clone, expand, gather, lerp_, mean, scatter_, to_device
 from merpo.policy import distribution, init_policy
-from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
+from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_steps
 from merpo.rollout import empty_buffer
 from merpo.settings import MetaPolicySettings
 from merpo.types import Params
+from merpo.workers import workers
 
 __all__ = ["MetaPolicy", "fit_meta_policy", "init_meta_policy", "meta_loss", "meta_q_step_"]
 
@@ -96,25 +97,27 @@ def fit_meta_policy(
     behavior, models = pack(behavior), None if models is None else pack(models)
     count = min(settings.task_batch, data.n_tasks)
     every = max(1, settings.iterations // context.checkpoints) if context.checkpoints else 0
-    for k in range(settings.iterations):
-        index = torch.randperm(data.n_tasks, generator=chooser)[:count]
-        where = index.to(context.device)
-        state = start_turn(gather(tasks, where), meta, count)
-        batch, streams = data.select(index.tolist()), noise.select(index)
-        anchors = Anchors(gather(behavior, where), meta.policy)
-        picked = None if models is None else gather(models, where)
-        for _ in range(settings.inner_steps):
-            state, states, metrics = rac_step(rac, state, batch, picked, anchors, streams)
-        loss = _meta_policy_step(regularizer, meta.policy, state, states, opt, settings.outer_lr, streams)
-        meta_q_step_(meta.critic, state.critic, settings.meta_q_lr)
-        new_alpha = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
-        state = state._replace(duals=state.duals._replace(alpha=new_alpha))
-        scatter_(tasks, where, {part: getattr(state, part) for part in tasks})
-        meta = meta._replace(duals=_mean_duals(tasks["duals"]))
-        if context.due(k + 1, settings.iterations):
-            context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
-        if every and (k + 1) % every == 0:
-            context.checkpoint(k + 1, clone(meta).groups())
+    with workers(context.workers) as share:
+        for k in range(settings.iterations):
+            index = torch.randperm(data.n_tasks, generator=chooser)[:count]
+            where = index.to(context.device)
+            state = start_turn(gather(tasks, where), meta, count)
+            batch, streams = data.select(index.tolist()), noise.select(index)
+            anchors = Anchors(gather(behavior, where), meta.policy)
+            picked = None if models is None else gather(models, where)
+            steps = settings.inner_steps
+            state, states, metrics = rac_steps(rac, state, batch, picked, anchors, streams, steps, share)
+            lr = settings.outer_lr
+            loss = _meta_policy_step(regularizer, meta.policy, state, states, opt, lr, streams)
+            meta_q_step_(meta.critic, state.critic, settings.meta_q_lr)
+            new_alpha = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
+            state = state._replace(duals=state.duals._replace(alpha=new_alpha))
+            scatter_(tasks, where, {part: getattr(state, part) for part in tasks})
+            meta = meta._replace(duals=_mean_duals(tasks["duals"]))
+            if context.due(k + 1, settings.iterations):
+                context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
+            if every and (k + 1) % every == 0:
+                context.checkpoint(k + 1, clone(meta).groups())
     return meta
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from merpo.lazy import torch
@@ -11,10 +11,12 @@ from merpo.types import Params
 
 __all__ = [
     "clone",
+    "concatenate",
     "expand",
     "gather",
     "lerp_",
     "mean",
+    "piece",
     "scatter_",
     "squared_distance",
     "stack",
@@ -48,6 +50,11 @@ def gather(tree: Tree, index: torch.Tensor) -> Tree:
     return tree_map(lambda leaf: leaf.index_select(0, index), tree)
 
 
+def piece(tree: Tree, index: range) -> Tree:
+    """The slices `index` of every leaf, as views: what is done to them in place is done to `tree`. None stays None."""
+    return tree if tree is None else tree_map(lambda leaf: leaf[index.start : index.stop], tree)
+
+
 def scatter_(tree: Tree, index: torch.Tensor, part: Tree) -> None:
     """The slices `index` [k] of every leaf of `tree` become `part`, in place; the inverse of `gather`."""
     tree_map(lambda leaf, new: leaf.index_copy_(0, index, new.detach()), tree, part)
@@ -72,6 +79,11 @@ def stack(trees: Iterable[Tree]) -> Tree:
     """Equally built trees as one, with a new leading dim."""
     first, *rest = trees
     return tree_map(lambda *leaves: torch.stack(leaves), first, *rest)
+
+
+def concatenate(trees: Sequence[Tree]) -> Tree:
+    """Equally built trees one after the other along the leading dim; the inverse of taking slices."""
+    return trees[0] if len(trees) == 1 else tree_map(lambda *leaves: torch.cat(leaves), trees[0], *trees[1:])
 
 
 def mean(tree: Tree) -> Tree:

@@ -11,13 +11,23 @@ from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.optim import AdamState, adam_, adam_init, gradient
 from merpo.packed import pack
-from merpo.params import clone, lerp_, tree_map
+from merpo.params import clone, concatenate, lerp_, piece, tree_map
 from merpo.policy import TanhGaussian, distribution
 from merpo.rollout import ModelBuffer, append, roll_out, sample_buffer
 from merpo.settings import RacSettings
 from merpo.types import Batch, Params
+from merpo.workers import Workers, groups
 
-__all__ = ["RAC", "Anchors", "TaskState", "conservative_loss", "fresh_state", "improvement_loss", "rac_step"]
+__all__ = [
+    "RAC",
+    "Anchors",
+    "TaskState",
+    "conservative_loss",
+    "fresh_state",
+    "improvement_loss",
+    "rac_step",
+    "rac_steps",
+]
 
 
 class RAC(NamedTuple):
@@ -85,6 +95,35 @@ def rac_step(
         state, more = improve_policy(rac, state, real, rho.observations, anchors, noise)
         metrics.update(more)
     return state, rho.observations, metrics
+
+
+def rac_steps(
+    rac: RAC,
+    state: TaskState,
+    data: TaskData,
+    models: Params | None,
+    anchors: Anchors,
+    noise: Streams,
+    steps: int,
+    share: Workers,
+    improve: bool = True,
+) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
+    """`steps` times `rac_step`, each worker for a group of the tasks; states of ρ and metrics are the last step's."""
+
+    def group(index: range) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
+        part, picked, behavior = piece(state, index), piece(models, index), piece(anchors.behavior, index)
+        rows, own = data.select(index), noise.select(torch.tensor(index))
+        for _ in range(steps):
+            part, states, metrics = rac_step(rac, part, rows, picked, Anchors(behavior, anchors.meta), own, improve)
+        return part, states, metrics
+
+    done = share.map(group, groups(data.n_tasks, -(-data.n_tasks // share.count)))
+    parts, states, metrics = zip(*done, strict=True)
+    # the networks and the ring were changed in place, slice by slice; the rest is new
+    duals = concatenate([part.duals for part in parts])
+    written = torch.cat([part.buffer.written for part in parts])
+    state = state._replace(duals=duals, buffer=state.buffer._replace(written=written))
+    return state, torch.cat(states), concatenate(metrics)
 
 
 def gather_batches(
@@ -172,8 +211,8 @@ def improve_policy(
 
     def loss(params: Params) -> torch.Tensor:
         nonlocal duals
-        n_real = real.actions.shape[1]
-        both = distribution(params, torch.cat([real.observations, states], dim=1))
+        n_real = 0 if anchors is None else real.actions.shape[1]  # only Eq. (9)'s first divergence needs these rows
+        both = distribution(params, torch.cat([real.observations[:, :n_real], states], dim=1))
         on_data = TanhGaussian(both.mean[:, :n_real], both.log_std[:, :n_real])
         on_rho = TanhGaussian(both.mean[:, n_real:], both.log_std[:, n_real:])
         actions, log_probs = on_rho.sample(eps)

@@ -74,6 +74,13 @@ class RunSection(Settings):
         le=1024,
         description="PyTorch's threads; its own choice if absent. Small networks need but one.",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=1024,
+        description="Threads that share out the tasks, each with one thread of PyTorch's; better than several of those "
+        "on a machine that others use too.",
+    )
     log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
     tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")
 

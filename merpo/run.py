@@ -41,7 +41,7 @@ def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: s
     where = _device(device or recipe.run.device)
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
-        with machine(recipe.run.threads), Progress() as progress:
+        with machine(1 if recipe.run.workers > 1 else recipe.run.threads), Progress() as progress:
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
             except KeyboardInterrupt:
@@ -84,7 +84,8 @@ def _run_seed(recipe: Recipe, path: Path, seed: int, device: str, collect: bool,
     }
     folder = RunFolder(path, recipe, seed, digests, progress.note, device)
     with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
-        context = Context(seed, device, _tee(both, metrics.log), folder.stage, log_every=recipe.run.log_every)
+        knobs, log = recipe.run, _tee(both, metrics.log)
+        context = Context(seed, device, log, folder.stage, workers=knobs.workers, log_every=knobs.log_every)
         runner = _Runner(recipe, folder, context, test)
         meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
         adapted = runner.adapt(meta)

@@ -99,11 +99,19 @@ def test_only_what_is_asked_for_is_differentiated() -> None:
 @given(seed=SEEDS, rows=st.integers(1, 400), leads=LEADS)
 def test_chunks_are_the_whole(seed: int, rows: int, leads: tuple[tuple[int, ...], ...]) -> None:
     _, packed = both([3, 4, 2], leads[0], seed)
-    inputs = normal(*leads[1], rows, 3, label=seed)
-    whole = mlp(packed, inputs)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "CHUNK", 1)
-        torch.testing.assert_close(mlp(packed, inputs), whole)
+    inputs = normal(*leads[1], rows, 3, label=seed).requires_grad_()
+    own, held = differentiable(packed)
+    results = []
+    for chunk in (1 << 30, 1):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "CHUNK", chunk)
+            patch.setattr(kernels, "KEEP", chunk)
+            outputs = mlp(own, inputs)
+            with torch.no_grad():
+                inference = mlp(packed, inputs)
+            results.append((outputs, inference, *torch.autograd.grad(outputs.sin().sum(), [inputs, *held])))
+    for one, two in zip(*results, strict=True):
+        torch.testing.assert_close(one, two)
 
 
 def test_dims_that_do_not_line_up_take_the_plain_path() -> None:
