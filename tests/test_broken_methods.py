@@ -122,12 +122,24 @@ def more_keys(inner: Any, *args: Any) -> Any:
     return {**inner(*args), "stat.x": torch.ones(1, 1, 3)}
 
 
+def fewer_densities(inner: Any, *args: Any) -> Any:
+    probes = inner(*args)
+    return probes._replace(log_densities=probes.log_densities[:, 1:])
+
+
+def shifted_by_the_others(inner: Any, *args: Any) -> Any:
+    probes = inner(*args)
+    return probes._replace(actions=probes.actions - 0.1 * probes.actions.mean(0, keepdim=True))
+
+
 BROKEN = [
     ("critic", "value", mutating, "in place"),
     ("critic", "value", global_noise, "global random state"),
     ("critic", "value", seeding, "global random state"),
     ("regularizer", "to_meta", numpy_noise, "global random state"),
     ("critic", "bellman_error", leaking, "together is not alone"),
+    ("critic", "probes", fewer_densities, "densities"),
+    ("critic", "probes", shifted_by_the_others, "together is not alone"),
     ("critic", "gap", mean_of_tasks, "together is not alone"),
     ("critic", "gap", one_number, "shape"),
     ("critic", "value", nan, "not finite"),
