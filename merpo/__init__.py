@@ -18,6 +18,7 @@ _PUBLIC = {
     "Context": "merpo.context",
     "Critic": "merpo.interfaces",
     "DynamicsLearner": "merpo.interfaces",
+    "Grid": "merpo.types",
     "MerpoError": "merpo.errors",
     "MetaLearner": "merpo.interfaces",
     "MetaModelSettings": "merpo.settings",
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from merpo.settings import MetaPolicySettings as MetaPolicySettings
     from merpo.settings import RacSettings as RacSettings
     from merpo.types import Batch as Batch
+    from merpo.types import Grid as Grid
     from merpo.types import Params as Params
     from merpo.types import Probes as Probes
     from merpo.types import Propose as Propose

@@ -12,7 +12,6 @@ from merpo.collect_settings import CollectSettings
 from merpo.context import Context
 from merpo.dataset import TaskData, pack
 from merpo.duals import init_duals
-from merpo.env_grid import EnvGrid
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
@@ -48,7 +47,7 @@ def train_behavior(
     rac = RAC(_sac_settings(settings), critic, None, None)
     generator, noise = context.generator("collect-init"), context.streams("collect", n)
     state = _first_state(rac, spec, n, generator)
-    envs = EnvGrid(family, tasks, 1, context.seed, restart=True)
+    grid = family.grid(tasks, 1, context.seed, restart=True)
     width = 2 * spec.observation_dim + spec.action_dim + 2
     rows = torch.zeros(n, settings.steps, width)
     policies, steps, returns = [], [], []
@@ -60,17 +59,18 @@ def train_behavior(
             context.log("collect", step, settings.steps, {"return": returns[-1]})
         if step == settings.steps:
             break
-        seen = envs.observations()
+        seen = grid.observations()
         if step < settings.seed_steps:
             actions = noise.uniform(1, spec.action_dim) * 2.0 - 1.0
         else:
             with torch.no_grad():
                 actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
-        rows[:, step] = pack(envs.step(seen, actions)[0])[:, 0]
+        rows[:, step] = pack(grid.step(seen, actions)[0])[:, 0]
         if step + 1 >= settings.seed_steps and step % settings.update_every == 0:
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
             state, _, _ = rac_step(rac, state, data, None, None, noise)
+    grid.close()
     return Checkpoints(stack(policies), steps, torch.stack(returns))
 
 

@@ -60,8 +60,9 @@ def defaults_problem(cls: type[Component]) -> str:
 
 
 def _method_problem(cls: type[Component], kind: type[Component]) -> str:
-    """A method that cannot be called with the arguments of the interface."""
-    for name in sorted(kind.__abstractmethods__):
+    """A method that cannot be called with the arguments of the interface, also one that has a default."""
+    own = (name for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_"))
+    for name in sorted(own):
         expected = list(inspect.signature(getattr(kind, name)).parameters)
         method = getattr(cls, name)
         try:

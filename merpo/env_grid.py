@@ -1,4 +1,4 @@
-"""Environments of several tasks, several of each, stepped together."""
+"""Environments of several tasks, several of each, stepped one after the other: what a family's `grid` is by default."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["EnvGrid"]
 
 @final
 class EnvGrid:
-    """T × E environments, which start again when they end (training) or stay ended (one episode each)."""
+    """T × E Gymnasium environments."""
 
     def __init__(self, family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> None:
         self.envs = [[family.make(task) for _ in range(episodes)] for task in tasks]
@@ -27,7 +27,7 @@ class EnvGrid:
         return torch.as_tensor(self.seen, dtype=torch.float32)
 
     def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
-        """One step everywhere: the transitions [T, E, ...] and which were cut by time [T, E]."""
+        """One step of everything that runs."""
         moves = actions.numpy()
         shape = self.seen.shape[:2]
         rewards, ends, cuts = (np.zeros(shape, dtype=np.float32) for _ in range(3))

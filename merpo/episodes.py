@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,7 +11,6 @@ from merpo.collect import Checkpoints, pick_checkpoints
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
 from merpo.dataset import TaskDataset, concatenate
-from merpo.env_grid import EnvGrid
 from merpo.interfaces import TaskFamily
 from merpo.lazy import torch
 from merpo.params import tree_map
@@ -71,17 +71,15 @@ def roll_out_policies(
     """`episodes` stochastic episodes of each task's policy [T, ...] as one dataset per task."""
     spec = family.spec()
     noise = context.streams("collect-episodes", len(tasks))
-    envs = EnvGrid(family, tasks, episodes, context.seed, restart=False)
     steps: list[tuple[Batch, torch.Tensor, torch.Tensor]] = []
-    for _ in range(family.horizon):
-        seen = envs.observations()
-        with torch.no_grad():
-            actions = act(policies, seen, noise.normal(episodes, spec.action_dim))
-        alive = torch.as_tensor(envs.running.copy())
-        batch, truncated = envs.step(seen, actions)
-        steps.append((batch, truncated, alive))
-        if not envs.running.any():
-            break
+    with closing(family.grid(tasks, episodes, context.seed, restart=False)) as grid:
+        while grid.running.any() and len(steps) < family.horizon:
+            seen = grid.observations()
+            with torch.no_grad():
+                actions = act(policies, seen, noise.normal(episodes, spec.action_dim))
+            alive = torch.as_tensor(grid.running.copy())
+            batch, truncated = grid.step(seen, actions)
+            steps.append((batch, truncated, alive))
     return [_one_dataset(t, steps, task) for t, task in enumerate(tasks)]
 
 

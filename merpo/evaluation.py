@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import NamedTuple
 
-from merpo.env_grid import EnvGrid
 from merpo.interfaces import TaskFamily
 from merpo.lazy import np, torch
 from merpo.types import Task
@@ -30,21 +30,18 @@ def evaluate(
     device: str = "cpu",
 ) -> Evaluation:
     """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
-    grid = EnvGrid(family, tasks, episodes, seed, restart=False)
     returns, lengths = torch.zeros(len(tasks), episodes), torch.zeros(len(tasks), episodes)
-    paths = [row[:1].tolist() for row in grid.observations()]
-    while grid.running.any():
-        running = torch.as_tensor(grid.running.copy())
-        seen = grid.observations()
-        with torch.no_grad():
-            actions = act(seen.to(device)).cpu()
-        batch, _ = grid.step(seen, actions)
-        returns += batch.rewards
-        lengths += running
-        for path, following, first_runs in zip(paths, batch.next_observations, running[:, 0], strict=True):
-            if first_runs:
-                path.append(following[0].tolist())
-    grid.close()
+    with closing(family.grid(tasks, episodes, seed, restart=False)) as grid:
+        first = [grid.observations()[:, 0]]  # of every task's first episode, step by step
+        while grid.running.any():
+            lengths += torch.as_tensor(grid.running)
+            seen = grid.observations()
+            with torch.no_grad():
+                actions = act(seen.to(device)).cpu()
+            batch, _ = grid.step(seen, actions)
+            returns += batch.rewards
+            first.append(batch.next_observations[:, 0])
+    paths = [path[: int(n) + 1].tolist() for path, n in zip(torch.stack(first, 1), lengths[:, 0], strict=True)]
     return Evaluation(returns, lengths, paths)
 
 

@@ -7,11 +7,11 @@ description, and is never subclassed in turn. Its recipe section *is* the compon
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merpo.component import Component
-from merpo.types import Batch, Params, Probes, Propose, Spec, Task
+from merpo.types import Batch, Grid, Params, Probes, Propose, Spec, Task
 
 if TYPE_CHECKING:
     import gymnasium
@@ -182,6 +182,15 @@ class TaskFamily(Component):
     @abstractmethod
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
         """The optimal policy of one task (observation [O] -> action [A]), where it is known."""
+
+    def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
+        """`episodes` environments of each task, where episode e begins as `make`'s environment reset with `seed + e`.
+
+        By default that environment, one after the other. Own code may step them together, with the same results.
+        """
+        from merpo.env_grid import EnvGrid
+
+        return EnvGrid(self, tasks, episodes, seed, restart)
 
 
 class Method(Component):

@@ -13,7 +13,7 @@ from merpo.params import weights
 from merpo.testing_inputs import TASKS
 from merpo.types import Params
 
-__all__ = ["RTOL", "Laws", "Shape", "leaves", "require", "require_gradient", "require_slices"]
+__all__ = ["ATOL", "RTOL", "Laws", "Shape", "leaves", "require", "require_gradient", "require_slices"]
 
 RTOL, ATOL = 1e-4, 1e-5  # a batched product of another shape may round otherwise
 

@@ -13,6 +13,7 @@ from merpo.context import Adapted, Context
 from merpo.dataset import TaskData, pack
 from merpo.interfaces import Method, TaskFamily
 from merpo.lazy import np, torch
+from merpo.testing_grids import check_grid
 from merpo.testing_inputs import TASKS, batch, draw, spec
 from merpo.testing_laws import RTOL, Laws, leaves, require
 from merpo.types import Params, Task
@@ -40,6 +41,7 @@ def check_tasks(family: TaskFamily) -> None:
         require(again == task, place, f"{task!r:.120} comes back from JSON as {again!r:.120}")
         _check_environment(family, laws, task)
     _check_alone(family, laws, train)
+    check_grid(family, train)
 
 
 def check_method(method: Method) -> None:

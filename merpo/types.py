@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-__all__ = ["Batch", "Params", "Probes", "Propose", "Spec", "Task", "Terminated"]
+__all__ = ["Batch", "Grid", "Params", "Probes", "Propose", "Spec", "Task", "Terminated"]
 
 # Parameters of one or many networks: leading dims say whose, `[task, member | critic, in, out]`. Keys that begin with
 # `stat.` are statistics of the data (normalisation); they are saved and broadcast like the rest, never trained.
@@ -52,4 +53,28 @@ class Propose(Protocol):
 
     def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`n` actions per row: observations [T, B, O] -> actions [T, n, B, A] and log-densities [T, n, B]."""
+        ...
+
+
+class Grid(Protocol):
+    """E environments of each of T tasks, stepped together: ended ones start again (training), or stay ended."""
+
+    @property
+    def running(self) -> np.ndarray:
+        """Which are in an episode [T, E]; all of them where they start again."""
+        ...
+
+    def observations(self) -> torch.Tensor:
+        """What is seen now [T, E, O]."""
+        ...
+
+    def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+        """`actions` [T, E, A] at what was `seen`: the transitions [T, E, ...] and which were cut by time [T, E].
+
+        Those that stay ended do not move, get no reward, and neither end nor are cut again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of everything that was opened."""
         ...

@@ -40,7 +40,7 @@ def delegate(kind: str, name: str, base: type[Component], fields: dict[str, Any]
             return lambda self, *args: inner(*args)
         return lambda self, *args: bad(inner, *args)
 
-    body: dict[str, Any] = {key: method(key) for key in base.__abstractmethods__}
+    body: dict[str, Any] = {key: method(key) for key in {*base.__abstractmethods__, *broken}}
     body |= {"__doc__": "Broken on purpose.", "name": "broken", "__module__": __name__}
     values = {key: getattr(good, key) for key in ("initial", "horizon", "inner_lr", "outer_lr") if hasattr(good, key)}
     body |= {key: Field(value, description="As in the built-in.") for key, value in values.items()}

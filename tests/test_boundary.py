@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted((ROOT / "merpo").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
-HEAVY = ("torch", "numpy", "gymnasium", "matplotlib")
+HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "mujoco")
 
 
 def imports(source: str) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,96 @@
+"""What Gymnasium's Walker2d-v5 and HalfCheetah-v5 start with, see and pay, on arrays of states."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from merpo_tasks.mujoco_grid import Array, Simulation, State
+
+__all__ = ["asset", "half_cheetah", "logged_warnings", "never", "speed", "walker2d"]
+
+CHEETAH_FRAMES, WALKER_FRAMES = 5, 4
+
+
+def asset(name: str) -> mujoco.MjModel:
+    """A model of one's own from those that come with Gymnasium, e.g. `walker2d_v5.xml` or `half_cheetah.xml`."""
+    return copy.copy(_compiled(name))
+
+
+@functools.cache
+def _compiled(name: str) -> mujoco.MjModel:
+    """Compiled once, as that takes milliseconds."""
+    with logged_warnings():
+        return mujoco.MjModel.from_xml_path(str(Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / name))
+
+
+@contextmanager
+def logged_warnings() -> Iterator[None]:
+    """MuJoCo's warnings go to Python's log, not to the terminal and to `MUJOCO_LOG.TXT` in the current folder."""
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
+
+
+def walker2d(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
+    """Walker2d-v5 with these models."""
+    dt = models[0].opt.timestep * WALKER_FRAMES
+
+    def start(model: mujoco.MjModel, random: np.random.Generator) -> tuple[Array, Array]:
+        position = model.qpos0 + random.uniform(-5e-3, 5e-3, model.nq)
+        return position, random.uniform(-5e-3, 5e-3, model.nv)
+
+    def observe(state: State) -> Array:
+        return np.concatenate([state["qpos"][..., 1:], state["qvel"].clip(-10, 10)], axis=-1)
+
+    def ended(state: State) -> NDArray[np.bool_]:
+        height, angle = state["qpos"][..., 1], state["qpos"][..., 2]
+        healthy: NDArray[np.bool_] = (height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0)
+        return ~healthy
+
+    def reward(before: State, actions: Array, after: State) -> Array:
+        paid: Array = speed(before, after, dt) + ~ended(after) - 1e-3 * np.square(actions).sum(-1)
+        return paid
+
+    return Simulation(models, WALKER_FRAMES, horizon, start, observe, reward, ended)
+
+
+def half_cheetah(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
+    """HalfCheetah-v5 with these models."""
+    dt = models[0].opt.timestep * CHEETAH_FRAMES
+
+    def start(model: mujoco.MjModel, random: np.random.Generator) -> tuple[Array, Array]:
+        position = model.qpos0 + random.uniform(-0.1, 0.1, model.nq)
+        return position, 0.1 * random.standard_normal(model.nv)
+
+    def observe(state: State) -> Array:
+        return np.concatenate([state["qpos"][..., 1:], state["qvel"]], axis=-1)
+
+    def reward(before: State, actions: Array, after: State) -> Array:
+        paid: Array = speed(before, after, dt) - 0.1 * np.square(actions).sum(-1)
+        return paid
+
+    return Simulation(models, CHEETAH_FRAMES, horizon, start, observe, reward, never)
+
+
+def speed(before: State, after: State, dt: float) -> Array:
+    """How fast the first coordinate moved during a step [...]."""
+    moved: Array = after["qpos"][..., 0] - before["qpos"][..., 0]
+    return moved / dt
+
+
+def never(state: State) -> NDArray[np.bool_]:
+    """An episode that nothing but time ends [...]."""
+    return np.zeros(state["qpos"].shape[:-1], dtype=np.bool_)
