@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Shape", "stacked_mlp"]
 
 CHUNK = 1 << 20  # numbers of one layer's activations that are worked on at a time where nothing is kept: 4 MB
+FEW = 8  # rows up to which a last layer's product is quicker as it stands than transposed
 KEEP = 1 << 22  # the same where activations are kept for the backward pass: 16 MB
 
 
@@ -75,10 +76,11 @@ def _forward(
             hidden[..., shape.sizes[i + 1]] = 1.0  # the bias of the next layer is the weight of this constant
     if kept is not None:
         kept.hidden.append(hidden)
-    outputs = torch.bmm(weights[-1].transpose(1, 2), hidden.transpose(1, 2))  # [G, out, B]
-    if not shape.folded:
-        outputs += biases[-1].unsqueeze(-1)
-    return outputs.transpose(1, 2)
+    if inputs.shape[1] <= FEW and shape.sizes[-1] > 1:
+        outputs = torch.bmm(hidden, weights[-1])
+    else:
+        outputs = torch.bmm(weights[-1].transpose(1, 2), hidden.transpose(1, 2)).transpose(1, 2)
+    return outputs if shape.folded else outputs.add_(biases[-1].unsqueeze(1))
 
 
 def _backward(
@@ -96,15 +98,11 @@ def _backward(
         hidden = kept.hidden[i]
         if grads is not None:
             if i == last:
-                narrow = torch.bmm(d.transpose(1, 2), hidden).transpose(1, 2)
-                grads[i] = narrow.contiguous() if (sum_ := grads[i]) is None else sum_.add_(narrow)
-            elif (sum_ := grads[i]) is None:
-                grads[i] = torch.bmm(hidden.transpose(1, 2), d)
+                _add(grads, i, torch.bmm(d.transpose(1, 2), hidden).transpose(1, 2).contiguous())
             else:
-                sum_.baddbmm_(hidden.transpose(1, 2), d)
+                _add(grads, i, torch.bmm(hidden.transpose(1, 2), d))
             if not shape.folded:
-                total = d.sum(1)
-                grads[len(weights) + i] = total if (sum_ := grads[len(weights) + i]) is None else sum_.add_(total)
+                _add(grads, len(weights) + i, d.sum(1))
         if i == 0:
             break
         d = d * weights[i].transpose(1, 2) if d.shape[-1] == 1 else torch.bmm(d, weights[i].transpose(1, 2))
@@ -117,6 +115,12 @@ def _backward(
     if not of_inputs:
         return None
     return torch.bmm(weights[0], d.transpose(1, 2))[:, : shape.sizes[0]].transpose(1, 2)
+
+
+def _add(grads: list[torch.Tensor | None], i: int, part: torch.Tensor) -> None:
+    """What one part of the rows contributes to a gradient."""
+    before = grads[i]
+    grads[i] = part if before is None else before.add_(part)
 
 
 def _plain(
