@@ -57,6 +57,7 @@ def run(
     seeds: Annotated[str | None, typer.Option(metavar="A:B", help="Seeds A, A+1, ..., B-1, one run each.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")] = None,
     no_collect: Annotated[bool, typer.Option("--no-collect", help="Refuse to collect data that is missing.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Show where time goes, by stage; write traces.")] = False,
 ) -> None:
     """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
     from merpo.recipe import load_recipe
@@ -67,7 +68,7 @@ def run(
         raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
     from merpo.run import run_recipe
 
-    run_recipe(loaded, out, chosen, device, not no_collect)
+    run_recipe(loaded, out, chosen, device, not no_collect, profile)
 
 
 @app.command()

@@ -59,6 +59,7 @@ def train_behavior(
             context.log("collect", step, settings.steps, {"return": returns[-1]})
         if step == settings.steps:
             break
+        context.on_step()
         seen = grid.observations()
         if step < settings.seed_steps:
             actions = noise.uniform(1, spec.action_dim) * 2.0 - 1.0

@@ -30,6 +30,10 @@ def _unsaved(name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, P
     return compute()
 
 
+def _unwatched() -> None:
+    return None
+
+
 def _unseen(step: int, meta: dict[str, Params]) -> None:
     return None
 
@@ -50,12 +54,14 @@ class Context:
     checkpoint: Callable[[int, dict[str, Params]], None] = _unseen
     workers: int = 1  # threads over groups of tasks
     log_every: int = 10  # steps between two reports of a stage
+    on_step: Callable[[], None] = _unwatched  # told of the steps of a stage, for `--profile`
     checkpoints: int = 0  # how many evaluations during meta-training the run asks for
     snapshots: tuple[int, ...] = ()  # adaptation steps after which the run wants a copy of the policies
     labels: tuple[str, ...] = field(default=())  # who the tasks are, for seeds that do not depend on their order
 
     def due(self, step: int, total: int) -> bool:
-        """Whether a stage reports after `step` of `total` steps."""
+        """Whether a stage reports after `step` of `total` steps; to be asked after each."""
+        self.on_step()
         return step % self.log_every == 0 or step == total
 
     def streams(self, stage: str, n: int) -> Streams:

@@ -123,9 +123,7 @@ def _add(grads: list[torch.Tensor | None], i: int, part: torch.Tensor) -> None:
     grads[i] = part if before is None else before.add_(part)
 
 
-def _plain(
-    inputs: torch.Tensor, weights: list[torch.Tensor], biases: list[torch.Tensor], shape: Shape
-) -> torch.Tensor:
+def _plain(inputs: torch.Tensor, weights: list[torch.Tensor], biases: list[torch.Tensor], shape: Shape) -> torch.Tensor:
     """The same once more in operations that autograd can differentiate as often as asked."""
     hidden, sizes = inputs, shape.sizes
     for i, weight in enumerate(weights):

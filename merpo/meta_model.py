@@ -85,13 +85,19 @@ def adapted(
     lr: float,
     rows: int,
     share: Workers,
+    on_step: Callable[[], None],
 ) -> Params:
     """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker."""
     members = next(iter(weights(phi).values())).shape[0]
     size = min(fitting(phi, 1, rows), -(-data.n_tasks // share.count))
 
     def group(index: range) -> Params:
-        batches = _batches(data.select(index), noise.select(torch.tensor(index)), members, rows)
+        draw = _batches(data.select(index), noise.select(torch.tensor(index)), members, rows)
+
+        def batches() -> Batch:
+            on_step()
+            return draw()
+
         return inner_steps(dynamics, learner, phi, len(index), steps, lr, batches)
 
     return concatenate(share.map(group, groups(data.n_tasks, size)))
@@ -114,7 +120,8 @@ def fit_meta_model(
     with workers(context.workers) as share:
         for k in range(settings.iterations):
             index = torch.randperm(data.n_tasks, generator=chooser)[:count]
-            turn = _Turn(dynamics, learner, data.select(index.tolist()), noise.select(index), settings, members, share)
+            batch, streams = data.select(index.tolist()), noise.select(index)
+            turn = _Turn(dynamics, learner, batch, streams, settings, members, share, context.on_step)
             direction = learner.direction(phi, turn.adapt, turn.query)
             if learner.outer_optimizer == "sgd":
                 phi = clone(sgd(phi, direction, learner.outer_lr))
@@ -138,12 +145,15 @@ class _Turn(NamedTuple):
     settings: MetaModelSettings
     members: int
     share: Workers
+    on_step: Callable[[], None]
 
     def adapt(self, start: Params, differentiable: bool) -> Params:
         """The inner steps from `start`; where they are to be differentiated, as one graph."""
         steps, rows, lr = self.settings.inner_steps, self.settings.batch_size, self.learner.inner_lr
         if not differentiable:
-            return adapted(self.dynamics, self.learner, start, self.data, self.noise, steps, lr, rows, self.share)
+            return adapted(
+                self.dynamics, self.learner, start, self.data, self.noise, steps, lr, rows, self.share, self.on_step
+            )
         batches = _batches(self.data, self.noise, self.members, rows)
         return inner_steps(self.dynamics, self.learner, start, self.data.n_tasks, steps, lr, batches, True)
 
@@ -170,7 +180,7 @@ def adapt_models(
     rows = Batch(*(x.unsqueeze(1) for x in rows))  # the same held-out rows for all members: [T, 1, B, ...]
     with workers(context.workers) as share:
         steps, size = settings.adaptation_steps, settings.batch_size
-        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share)
+        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, context.on_step)
     with torch.no_grad():
         start = expand(phi, data.n_tasks)
         scores = dynamics.score(theta, rows)

@@ -15,7 +15,17 @@ if TYPE_CHECKING:
     from merpo.report import Report
     from merpo.statistics import Interval
 
-__all__ = ["combine", "interval", "number", "print_combined", "print_summary", "seconds", "summary_rows", "verdict"]
+__all__ = [
+    "combine",
+    "frame",
+    "interval",
+    "number",
+    "print_combined",
+    "print_summary",
+    "seconds",
+    "summary_rows",
+    "verdict",
+]
 
 
 def number(value: float | None) -> str:
@@ -85,7 +95,7 @@ def print_summary(report: Report, console: Console) -> None:
     columns = [("behaviour", "behavior"), ("meta-policy", "meta_policy"), ("adapted", "adapted"), ("oracle", "oracle")]
     columns = [(label, name) for label, name in columns if summary.of(name) is not None]
     has_gap = summary.gap_closed is not None
-    table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=_box(console))
+    table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
     for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for task in report.tasks:
@@ -128,7 +138,7 @@ def print_combined(reports: Sequence[Report], console: Console) -> Summary:
     from rich.table import Table
 
     summary = combine(reports)
-    table = Table(title=f"{_plain(reports[0].title)}: {len(reports)} seeds", title_justify="left", box=_box(console))
+    table = Table(title=f"{_plain(reports[0].title)}: {len(reports)} seeds", title_justify="left", box=frame(console))
     for label in ("", *(f"seed {report.seed}" for report in reports), "all", "95 % interval"):
         table.add_column(label, justify="left" if label == "" else "right", no_wrap=True)
     single = [dict(summary_rows(report.summary)) for report in reports]
@@ -151,7 +161,7 @@ def _plain(text: str) -> str:
     return escape(text)
 
 
-def _box(console: Console) -> Box:
+def frame(console: Console) -> Box:
     """Lines on a terminal, plain columns in a file."""
     from rich import box
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import final
 
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
@@ -20,18 +18,24 @@ from merpo.lazy import torch
 from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
+from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import RunFolder, run_folders
+from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
 
 __all__ = ["run_recipe"]
 
+PROFILE = "profile"  # the folder of traces in a run's folder
+
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
-def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: str | None, collect: bool) -> Path:
+def run_recipe(
+    recipe: Recipe, out: Path | None, seeds: Sequence[int], device: str | None, collect: bool, profiled: bool = False
+) -> Path:
     """Run a recipe for each seed and print what came out; returns the folder. Several seeds get a folder each in it."""
     from rich.console import Console
 
@@ -41,66 +45,70 @@ def run_recipe(recipe: Recipe, out: Path | None, seeds: Sequence[int], device: s
     where = _device(device or recipe.run.device)
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
+        profile = Profile(where) if profiled else None
         with machine(1 if recipe.run.workers > 1 else recipe.run.threads), Progress() as progress:
             try:
-                reports.append(_run_seed(recipe, folder, seed, where, collect, progress))
+                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
             except KeyboardInterrupt:
                 progress.note(f"interrupted; with --out {base} the same command goes on after the last finished stage")
                 raise
         print_summary(reports[-1], console)
         console.print(f"report: {folder / 'report.html'}")
+        if profile is not None:
+            print_profile(profile, folder / PROFILE, console)
     if len(seeds) > 1:
         combined = print_combined(reports, console)
         atomic_write_text(base / "summary.json", combined.model_dump_json(indent=1) + "\n")
     return base
 
 
-@final
-@dataclass
-class _Timings:
-    """Seconds per stage, as the log hears of it."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    last: float = field(default_factory=time.monotonic)
-
-    def log(self, stage: str, step: int, total: int, metrics: Metrics) -> None:
-        """Time since the last word from any stage goes to this one."""
-        now = time.monotonic()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self.last
-        self.last = now
-
-
-def _run_seed(recipe: Recipe, path: Path, seed: int, device: str, collect: bool, progress: Progress) -> Report:
+def _run_seed(
+    recipe: Recipe, path: Path, seed: int, device: str, collect: bool, progress: Progress, profile: Profile | None
+) -> Report:
     """One seed from data to report."""
     from merpo.assemble import assemble
     from merpo.report_html import write_report
 
-    timings = _Timings()
-    both = _tee(progress.log, timings.log)
-    ensure_data(recipe, Context(seed=recipe.collect.seed, log=both), progress.note, collect)
-    train, test = load_data(recipe, recipe.method.min_transitions)
+    watch = Stopwatch() if profile is None else profile.watch
+    base = Context() if profile is None else Context(on_step=profile.step)
+    with watch.stage("data"):
+        ensure_data(recipe, replace(base, seed=recipe.collect.seed, log=progress.log), progress.note, collect)
+        train, test = load_data(recipe, recipe.method.min_transitions)
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
     folder = RunFolder(path, recipe, seed, digests, progress.note, device)
+    if profile is not None:
+        profile.save_in(path / PROFILE)
     with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
-        knobs, log = recipe.run, _tee(both, metrics.log)
-        context = Context(seed, device, log, folder.stage, workers=knobs.workers, log_every=knobs.log_every)
-        runner = _Runner(recipe, folder, context, test)
-        meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
-        adapted = runner.adapt(meta)
-        folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
-        evaluations = runner.evaluate(adapted)
-    report = assemble(recipe, folder, seed, train, test, adapted, evaluations, timings.seconds)
-    write_report(report, path)
+        context = replace(
+            base,
+            seed=seed,
+            device=device,
+            log=_tee(progress.log, metrics.log),
+            stage=timed(folder.stage, watch),
+            workers=recipe.run.workers,
+            log_every=recipe.run.log_every,
+        )
+        runner = _Runner(recipe, folder, context, test, watch)
+        with watch.stage("fit"):
+            meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
+        with watch.stage("adapt"):
+            adapted = runner.adapt(meta)
+            folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
+        with watch.stage("evaluate"):
+            evaluations = runner.evaluate(adapted)
+    with watch.stage("report"):
+        report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read())
+        write_report(report, path)
     return report
 
 
 class _Runner:
     """Adapts to the unseen tasks and measures, at the end and during meta-training."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, context: Context, test: Loaded) -> None:
-        self.recipe, self.folder, self.base = recipe, folder, context
+    def __init__(self, recipe: Recipe, folder: RunFolder, context: Context, test: Loaded, watch: Stopwatch) -> None:
+        self.recipe, self.folder, self.base, self.watch = recipe, folder, context, watch
         self.tasks = [data.task for data, _ in test]
         self.data = _stack(test, recipe, context.seed, context.device)
         labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in test)
@@ -141,12 +149,13 @@ class _Runner:
 
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
         """Adapt to the unseen tasks from the meta-artifact as it is now, and record the returns."""
-        quiet = replace(self.unseen, log=Context().log, snapshots=())
-        adapted = self.recipe.method.adapt(meta, self.data, quiet)
-        returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
-        returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
-        self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
-        self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
+        with self.watch.stage("unseen tasks"):
+            quiet = replace(self.unseen, log=Context().log, snapshots=())
+            adapted = self.recipe.method.adapt(meta, self.data, quiet)
+            returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
+            returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
+            self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
+            self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
 
 
 def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:

@@ -189,10 +189,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("options", "rest"),
     [
-        ([], (None, [3], None, True)),
-        (["--seed", "5", "--device", "cpu"], (None, [5], "cpu", True)),
-        (["--seeds", "0:4", "--no-collect", "--out", "here"], (Path("here"), [0, 1, 2, 3], None, False)),
-        (["--set", "seed=9"], (None, [9], None, True)),
+        ([], (None, [3], None, True, False)),
+        (["--seed", "5", "--device", "cpu"], (None, [5], "cpu", True, False)),
+        (["--seeds", "0:4", "--no-collect", "--out", "here"], (Path("here"), [0, 1, 2, 3], None, False, False)),
+        (["--set", "seed=9"], (None, [9], None, True, False)),
+        (["--profile"], (None, [3], None, True, True)),
     ],
 )
 def test_run_hands_on_its_arguments(

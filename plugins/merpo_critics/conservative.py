@@ -86,5 +86,5 @@ class Conservative(Critic):
     def _soft_maximum(self, probes: Probes, values: torch.Tensor) -> torch.Tensor:
         """log ∫ exp Q(s, a) da by importance sampling, mean over states: [T, critic]."""
         drawn = 3 * self.proposals
-        weighed = (values - probes.log_densities[:, None])  # [T, critic, 3 n B]
+        weighed = values - probes.log_densities[:, None]  # [T, critic, 3 n B]
         return (weighed.view(*values.shape[:2], drawn, -1).logsumexp(2) - math.log(drawn)).mean(-1)

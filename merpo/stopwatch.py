@@ -1,0 +1,70 @@
+"""Seconds of a run's stages: time inside of a stage within another one belongs to the inner one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeAlias, final
+
+if TYPE_CHECKING:
+    from merpo.types import Params
+
+__all__ = ["RunStage", "Stopwatch", "timed"]
+
+RunStage: TypeAlias = "Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]]"
+
+
+@final
+class Stopwatch:
+    """Seconds by stage; `changing` is called before another stage goes on."""
+
+    def __init__(self, changing: Callable[[], None] = lambda: None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._changing = changing
+        self._open: list[str] = []
+        self._since = time.perf_counter()
+
+    @property
+    def current(self) -> str | None:
+        """The innermost stage."""
+        return self._open[-1] if self._open else None
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """The time inside of the block belongs to `name`, but for that of stages within it."""
+        self._change()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._change()
+            self._open.pop()
+
+    def read(self) -> dict[str, float]:
+        """Seconds of every stage until now."""
+        self._book()
+        return dict(self.seconds)
+
+    def _change(self) -> None:
+        self._changing()
+        self._book()
+
+    def _book(self) -> None:
+        now = time.perf_counter()
+        if self._open:
+            self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
+        self._since = now
+
+
+def timed(run_stage: RunStage, watch: Stopwatch) -> RunStage:
+    """The same, and what a stage computes is timed under its name; what it loads is not."""
+
+    def run(name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
+        def measured() -> dict[str, Params]:
+            with watch.stage(name):
+                return compute()
+
+        return run_stage(name, measured)
+
+    return run
