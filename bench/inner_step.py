@@ -7,6 +7,8 @@ give merpo's parameters. FLOP are those of merpo's own products, so that GFLOP/s
 from __future__ import annotations
 
 import argparse
+import time
+from collections.abc import Callable
 
 from _check import check
 from _problem import SIZES, Stepper, make_problem, step_flop
@@ -26,17 +28,25 @@ def main() -> None:
 
 def measure(name: str, arguments: argparse.Namespace) -> object:
     """All variants at these sizes."""
-    problem = make_problem(SIZES[name], arguments.tasks)
+    problem, steps = make_problem(SIZES[name], arguments.tasks), arguments.steps
     peers = {kind: [kind(problem, t) for t in range(problem.tasks)] for kind in (Reference, Shared)}
+
+    merpo = Stepper(problem)
 
     def one_by_one(kind: type[Reference]) -> None:
         for task in peers[kind]:
             task.step()
 
+    def seconds_per_step(step: Callable[[], object]) -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        return (time.perf_counter() - start) / steps
+
     variants = {
-        "modules": lambda: one_by_one(Reference),
-        "shared": lambda: one_by_one(Shared),
-        "merpo": Stepper(problem).step,
+        "modules": lambda: seconds_per_step(lambda: one_by_one(Reference)),
+        "shared": lambda: seconds_per_step(lambda: one_by_one(Shared)),
+        "merpo": lambda: seconds_per_step(merpo.step),
     }
     timings = interleave(variants, arguments.rounds)
     title = f"inner step, {name}, {problem.tasks} tasks"
@@ -46,6 +56,7 @@ def measure(name: str, arguments: argparse.Namespace) -> object:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=15)
     made.add_argument("--tasks", type=int, default=8)
+    made.add_argument("--steps", type=int, default=5, help="steps in a row, as in training, whose mean is timed")
     made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
     return made.parse_args()
 

@@ -1,7 +1,8 @@
 """One step of Eq. (4) for all members of all tasks: merpo beside peers' loops over tasks.
 
 `modules` has a module per member, `ensemble` a module per task with a `bmm` per layer, as OfflineRL-Kit; both must give
-merpo's parameters. Only the steps are timed, not the copies of the meta-model with which they start.
+merpo's parameters. Copies of the meta-model, with which the steps start, are timed only for merpo's second group of tasks and
+those after it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from _reference_model import Draws, Fitted, fit_ensemble, fit_modules
 from _timing import interleave, parser, prepare, show, write
 
 from merpo.dataset import TaskData
-from merpo.meta_model import init_meta_model, inner_steps
+from merpo.meta_model import adapted, init_meta_model
 from merpo.noise import Streams
-from merpo.types import Batch, Params
+from merpo.packed import pack
+from merpo.types import Params
+from merpo.workers import workers
 from merpo_dynamics import ProbabilisticEnsemble
 from merpo_meta import Proximal
 
@@ -35,16 +38,27 @@ class Problem:
         self.phi = init_meta_model(self.dynamics, self.data, torch.Generator().manual_seed(0))
         self.batch = batch
 
-    def merpo(self, steps: int) -> Fitted:
-        """θ [T, member, ...] by merpo, and seconds from the first batch on."""
+    def merpo(self, steps: int, count: int = 1) -> Fitted:
+        """θ [T, member, ...] by merpo with `count` workers, and seconds from the first batch on."""
         noise = Streams.seeded(range(self.data.n_tasks))
         begun: list[float] = []
 
-        def batches() -> Batch:
+        def step() -> None:
             begun.append(time.perf_counter())
-            return self.data.sample(noise, self.dynamics.members, self.batch)
 
-        theta = inner_steps(self.dynamics, LEARNER, self.phi, self.data.n_tasks, steps, LEARNER.inner_lr, batches)
+        with workers(count) as share:
+            theta = adapted(
+                self.dynamics,
+                LEARNER,
+                pack(self.phi),
+                self.data,
+                noise,
+                steps,
+                LEARNER.inner_lr,
+                self.batch,
+                share,
+                step,
+            )
         return theta, time.perf_counter() - begun[0]
 
     def peer(self, fit: Callable[..., Fitted], steps: int) -> list[Fitted]:
@@ -72,6 +86,7 @@ def main() -> None:
         "modules": lambda: _seconds(problem.peer(fit_modules, steps)) / steps,
         "ensemble": lambda: _seconds(problem.peer(fit_ensemble, steps)) / steps,
         "merpo": lambda: problem.merpo(steps)[1] / steps,
+        "merpo, 2 workers": lambda: _one_thread(lambda: problem.merpo(steps, 2)[1] / steps),
     }
     timings = interleave(variants, arguments.rounds)
     title = f"step of Eq. (4), {arguments.tasks} tasks x {problem.dynamics.members} members x {arguments.batch} rows"
@@ -96,6 +111,16 @@ def check(steps: int = 3, tolerance: float = 1e-9) -> None:
 
 def _difference(ours: Params, theirs: Params, t: int) -> float:
     return max(float((ours[key][t] - value).abs().max()) for key, value in theirs.items())
+
+
+def _one_thread(work: Callable[[], float]) -> float:
+    """Workers have one thread each, as in a run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return work()
+    finally:
+        torch.set_num_threads(before)
 
 
 def _seconds(fitted: list[Fitted]) -> float:

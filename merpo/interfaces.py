@@ -77,6 +77,10 @@ class MetaLearner(Component):
     def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
         """What the inner problem adds to each member's loss: [T, member]."""
 
+    def pull(self) -> float | None:
+        """η where `penalty` is η‖θ − φ‖², with 0 for none; its gradient then needs no graph. None: something else."""
+        return None
+
     @abstractmethod
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]

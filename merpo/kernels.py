@@ -38,7 +38,7 @@ class Kept(NamedTuple):
 def stacked_mlp(
     inputs: torch.Tensor, weights: list[torch.Tensor], biases: list[torch.Tensor], shape: Shape
 ) -> torch.Tensor:
-    """Inputs [G, B, in] through G networks with weights [G, K, N] and, unless folded, biases [G, N]: [G, B, out]."""
+    """Inputs [G, B, in] through G networks with weights [G, K, N] and, unless folded, biases [G, 1, N]: [G, B, out]."""
     held = [*weights, *biases]
     if torch.is_grad_enabled() and (inputs.requires_grad or any(leaf.requires_grad for leaf in held)):
         result: torch.Tensor = _function().apply(inputs, shape, *held)
@@ -64,7 +64,7 @@ def _forward(
     for i, weight in enumerate(weights[:-1]):
         if kept is not None:
             kept.hidden.append(hidden)
-        raw = torch.bmm(hidden, weight) if shape.folded else torch.baddbmm(biases[i].unsqueeze(1), hidden, weight)
+        raw = torch.bmm(hidden, weight) if shape.folded else torch.baddbmm(biases[i], hidden, weight)
         if shape.activation == "relu":
             hidden = raw.relu_()
         elif kept is None:
@@ -80,7 +80,7 @@ def _forward(
         outputs = torch.bmm(hidden, weights[-1])
     else:
         outputs = torch.bmm(weights[-1].transpose(1, 2), hidden.transpose(1, 2)).transpose(1, 2)
-    return outputs if shape.folded else outputs.add_(biases[-1].unsqueeze(1))
+    return outputs if shape.folded else outputs.add_(biases[-1])
 
 
 def _backward(
@@ -102,7 +102,7 @@ def _backward(
             else:
                 _add(grads, i, torch.bmm(hidden.transpose(1, 2), d))
             if not shape.folded:
-                _add(grads, len(weights) + i, d.sum(1))
+                _add(grads, len(weights) + i, d.sum(1, keepdim=True))
         if i == 0:
             break
         d = d * weights[i].transpose(1, 2) if d.shape[-1] == 1 else torch.bmm(d, weights[i].transpose(1, 2))
@@ -127,9 +127,9 @@ def _plain(inputs: torch.Tensor, weights: list[torch.Tensor], biases: list[torch
     """The same once more in operations that autograd can differentiate as often as asked."""
     hidden, sizes = inputs, shape.sizes
     for i, weight in enumerate(weights):
-        bias = weight[:, sizes[i]] if shape.folded else biases[i]
+        bias = weight[:, sizes[i], None] if shape.folded else biases[i]
         narrow = weight[:, : sizes[i], : sizes[i + 1]]
-        hidden = torch.baddbmm(bias[:, None, : sizes[i + 1]], hidden, narrow)
+        hidden = torch.baddbmm(bias[..., : sizes[i + 1]], hidden, narrow)
         if i < len(weights) - 1:
             hidden = F.silu(hidden) if shape.activation == "silu" else F.relu(hidden)
     return hidden

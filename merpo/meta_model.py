@@ -61,10 +61,15 @@ def inner_steps(
     differentiable: bool = False,
 ) -> Params:
     """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...]."""
+    pull = learner.pull()
     theta = tree_map(lambda leaf: leaf.expand(tasks, *leaf.shape), phi) if differentiable else expand(phi, tasks)
     state = adam_init(theta, dims=2)
     for _ in range(steps):
         batch = batches()
+        if pull is not None and learner.inner_optimizer == "adam" and not differentiable:
+            _, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
+            adam_(theta, _less(grads, phi, 2.0 * pull), state, lr, 2.0 * pull)
+            continue
         _, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
         if learner.inner_optimizer == "sgd":
             theta = sgd(theta, grads, lr)
@@ -73,6 +78,11 @@ def inner_steps(
         else:
             adam_(theta, grads, state, lr)
     return theta
+
+
+def _less(grads: Params, phi: Params, factor: float) -> Params:
+    """`grads` [T, member, ...] − `factor` φ, the part of 2η(θ − φ) that `adam_`'s decay is not."""
+    return grads if factor == 0 else tree_map(lambda grad, leaf: torch.sub(grad, leaf, alpha=factor), grads, phi)
 
 
 def adapted(

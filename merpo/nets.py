@@ -75,7 +75,10 @@ def _packed_mlp(
         return stacked_mlp(inputs.reshape(1, -1, rows[1]), weights, biases, shape).view(*inputs.shape[:-1], -1)
     if inputs.dim() != len(lead) + 2 or any(n not in (1, own) for n, own in zip(inputs.shape, lead, strict=False)):
         return None
+    if len(lead) == 1 and inputs.shape[0] == lead[0]:
+        return stacked_mlp(inputs, weights, biases, shape)
     wide = inputs.expand(*lead, *rows).reshape(-1, *rows)
-    weights = [leaf.reshape(-1, *leaf.shape[-2:]) for leaf in weights]
-    biases = [leaf.reshape(-1, leaf.shape[-1]) for leaf in biases]
+    if len(lead) > 1:
+        weights = [leaf.reshape(-1, *leaf.shape[-2:]) for leaf in weights]
+        biases = [leaf.reshape(-1, 1, leaf.shape[-1]) for leaf in biases]
     return stacked_mlp(wide, weights, biases, shape).view(*lead, rows[0], -1)

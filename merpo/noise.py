@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import final
 
 from merpo.lazy import torch
@@ -39,21 +39,26 @@ class Streams:
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal numbers [T, *shape]."""
-        return torch.stack([torch.randn(shape, generator=g) for g in self.generators]).to(self.device)
+        return self._filled(torch.empty(len(self), *shape), lambda row, t: row.normal_(generator=self.generators[t]))
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), [T, *shape]."""
-        return torch.stack([torch.rand(shape, generator=g) for g in self.generators]).to(self.device)
+        return self._filled(torch.empty(len(self), *shape), lambda row, t: row.uniform_(generator=self.generators[t]))
 
     def integers(self, high: int | Sequence[int], *shape: int) -> torch.Tensor:
         """Integers in [0, high), or [0, high[t]) for task t, [T, *shape]."""
         highs = [high] * len(self) if isinstance(high, int) else list(high)
-        draws = [torch.randint(h, shape, generator=g) for h, g in zip(highs, self.generators, strict=True)]
-        return torch.stack(draws).to(self.device)
+        rows = torch.empty(len(self), *shape, dtype=torch.int64)
+        return self._filled(rows, lambda row, t: row.random_(0, highs[t], generator=self.generators[t]))
 
     def permutation(self, n: int) -> torch.Tensor:
         """The numbers 0 to n - 1 in random order, [T, n]."""
         return torch.stack([torch.randperm(n, generator=g) for g in self.generators]).to(self.device)
+
+    def _filled(self, rows: torch.Tensor, draw: Callable[[torch.Tensor, int], object]) -> torch.Tensor:
+        for t, row in enumerate(rows.unbind()):
+            draw(row, t)
+        return rows.to(self.device)
 
     def state(self) -> torch.Tensor:
         """All generators' states [T, bytes], for a checkpoint."""

@@ -65,8 +65,11 @@ def adam(params: Params, grads: Params, state: AdamState, lr: float) -> tuple[Pa
     return rebuild(params, new), AdamState(rebuild(state.m, m_new), rebuild(state.v, v_new), t)
 
 
-def adam_(params: Params, grads: Params, state: AdamState, lr: float) -> None:
-    """The same step in place, in PyTorch's fused loop: what training uses, as it touches each number once."""
+def adam_(params: Params, grads: Params, state: AdamState, lr: float, decay: float = 0.0) -> None:
+    """The same step in place, in PyTorch's fused loop: what training uses, as it touches each number once.
+
+    `decay` times the parameters is added to their gradients on the way.
+    """
     slopes = {key: grad.contiguous() for key, grad in leaves(like(params, grads)).items()}
     held, first, second = (leaves(tree) for tree in (params, state.m, state.v))
     columns = [[tree[key] for key in slopes] for tree in (held, slopes, first, second)]
@@ -76,19 +79,19 @@ def adam_(params: Params, grads: Params, state: AdamState, lr: float) -> None:
         columns = [[row for leaf in leaves_ for row in leaf.flatten(0, state.t.dim() - 1)] for leaves_ in columns]
         steps = [t.clone() for _ in slopes for t in state.t.flatten()]
     else:
-        steps = [state.t.flatten()[0].clone() for _ in slopes]
-    _fused_adam(columns, steps, lr)
+        steps = list(state.t.flatten()[0].expand(len(slopes)).clone().unbind())  # each is counted up on its own
+    _fused_adam(columns, steps, lr, decay)
     state.t.add_(1)
 
 
-def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr: float) -> None:
+def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr: float, decay: float) -> None:
     """PyTorch's own functional Adam on parameters, gradients, m and v, each tensor with its number of steps."""
     from torch.optim.adam import adam as torch_adam
 
     params, grads, m, v = columns
     torch_adam(
         params, grads, m, v, [], steps, fused=True, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=lr,
-        weight_decay=0.0, eps=EPS, maximize=False,
+        weight_decay=decay, eps=EPS, maximize=False,
     )  # fmt: skip
 
 

@@ -66,7 +66,7 @@ class Packed(dict[str, "torch.Tensor"]):
         self._filled = False
 
     def network(self, prefix: str) -> tuple[Network, list[torch.Tensor], list[torch.Tensor]] | None:
-        """The network with this prefix, its weights [*lead, K, N] and its biases [*lead, N] (none if folded)."""
+        """The network with this prefix, its weights [*lead, K, N] and its biases [*lead, 1, N] (none if folded)."""
         network = self.layout.networks.get(prefix)
         if network is None:
             return None
@@ -194,9 +194,10 @@ def _padded(
     if folded:
         block[..., rows, :columns] = bias
         return {layer.weight: block}, {layer.weight: {**inside, layer.bias: (rows, slice(columns))}}
-    wide = bias.new_zeros(*lead, width)
-    wide[..., :columns] = bias
-    return {layer.weight: block, layer.bias: wide}, {layer.weight: inside, layer.bias: {layer.bias: (slice(columns),)}}
+    row = bias.new_zeros(*lead, 1, width)  # as it is added to a batch of rows
+    row[..., 0, :columns] = bias
+    place = {layer.bias: (0, slice(columns))}
+    return {layer.weight: block, layer.bias: row}, {layer.weight: inside, layer.bias: place}
 
 
 def _whole(size: int) -> int:

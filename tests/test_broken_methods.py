@@ -162,6 +162,7 @@ BROKEN = [
     ("dynamics", "step", half_ended, "other than 0 and 1"),
     ("meta_learner", "penalty", mutating, "in place"),
     ("meta_learner", "penalty", mean_of_tasks, "together is not alone"),
+    ("meta_learner", "pull", offset, "not that times"),
     ("meta_learner", "direction", mutating, "in place"),
     ("meta_learner", "direction", uphill, "uphill"),
     ("meta_learner", "direction", first_task_only, "order of the tasks"),

@@ -10,9 +10,10 @@ from small import dynamics, generator, make, task_data
 
 from merpo.context import Context
 from merpo.meta_model import adapt_models, fit_meta_model, init_meta_model, inner_steps
+from merpo.packed import pack
 from merpo.params import expand, mean, weights
 from merpo.settings import MetaModelSettings
-from merpo.types import Params
+from merpo.types import Batch, Params
 
 LEARNERS = [("proximal", {}), ("reptile", {}), ("maml", {}), ("maml", {"order": "second"})]
 
@@ -118,6 +119,24 @@ def test_a_strong_proximal_term_holds_the_tasks_at_the_meta_model() -> None:
         return float(sum((theta[k] - expand(phi, 2)[k]).square().sum() for k in weights(phi)))
 
     assert distance(100.0) < 0.2 * distance(0.0)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_pull_gives_the_steps_of_equation_4(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The penalty's gradient in closed form, and the one that autograd finds in `task_objective`."""
+    data, learner = task_data(2), make("meta_learner", "proximal", eta=0.7, inner_lr=0.01)
+    phi = {key: leaf.double() for key, leaf in init_meta_model(dynamics(), data, generator(0)).items()}
+    rows = Batch(*(leaf.double() for leaf in data.sample(Context().streams("x", 2), 3, 16)))
+
+    def steps() -> Params:
+        return inner_steps(dynamics(), learner, pack(phi) if packed else phi, 2, 4, 0.01, lambda: rows)
+
+    closed = steps()
+    monkeypatch.setattr(type(learner), "pull", lambda _: None)
+    plain = steps()
+    for key, leaf in plain.items():
+        torch.testing.assert_close(closed[key], leaf, rtol=1e-9, atol=1e-12)
+    assert not torch.equal(closed["w0"], expand(phi, 2)["w0"])
 
 
 def test_held_out_rows_are_not_trained_on() -> None:

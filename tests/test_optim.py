@@ -7,10 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import adam as slow_adam
-from small import normal
+from small import generator, normal
 from strategies import SEEDS
 
-from merpo.optim import adam, adam_init, gradient, sgd
+from merpo.nets import init_mlp
+from merpo.optim import AdamState, adam, adam_, adam_init, gradient, sgd
+from merpo.packed import pack
+from merpo.params import clone
 from merpo.types import Params
 
 
@@ -59,6 +62,28 @@ def test_slices_may_have_taken_different_numbers_of_steps() -> None:
     moved, _ = adam(both, {"x": torch.tensor([3.0, 3.0]).double()}, joined, 0.1)
     assert float(moved["x"][0]) == pytest.approx(slow_adam(0.0, [1.0, -2.0, 3.0], 0.1), rel=1e-9)
     assert float(moved["x"][1]) == pytest.approx(slow_adam(0.0, [3.0], 0.1), rel=1e-9)
+
+
+@settings(max_examples=25)
+@given(seed=SEEDS, steps=st.integers(1, 4), lr=st.floats(1e-5, 0.5), decay=st.floats(0, 2), packed=st.booleans())
+@pytest.mark.parametrize("apart", [False, True])  # slices that took other numbers of steps before
+def test_adam_in_place_is_adam(apart: bool, seed: int, steps: int, lr: float, decay: float, packed: bool) -> None:
+    params = {key: leaf.double() for key, leaf in init_mlp([2, 5, 1], generator(seed), (3,)).items()}
+    state = adam_init(params, dims=1)
+    if apart:
+        state = AdamState(state.m, state.v, torch.tensor([0.0, 4.0, 1.0]).double())
+    ours = clone(pack(params) if packed else params)
+    held = AdamState(*(pack(tree) if packed else clone(tree) for tree in state[:2]), state.t.clone())
+    for step in range(steps):
+        grads = {key: normal(*value.shape, label=(seed, step, key)) for key, value in params.items()}
+        decayed = {key: grad + decay * params[key] for key, grad in grads.items()}
+        params, state = adam(params, decayed, state, lr)
+        adam_(ours, pack(grads) if packed else grads, held, lr, decay)
+    for key, leaf in params.items():
+        torch.testing.assert_close(ours[key], leaf, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(held.m[key], state.m[key], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(held.v[key], state.v[key], rtol=1e-9, atol=1e-12)
+    assert torch.equal(held.t, state.t)
 
 
 def test_a_gradient_is_of_the_sum_and_leaves_statistics_out() -> None:

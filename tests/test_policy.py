@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -33,6 +35,23 @@ def test_log_density_is_the_change_of_variables(seed: int, width: int) -> None:
         for b in range(4):
             args = (x[t, b].tolist() for x in (actions, policy.mean, policy.log_std))
             assert float(log_probs[t, b]) == pytest.approx(tanh_gaussian_log_density(*args), rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=25)
+@given(seed=SEEDS, width=st.integers(1, 3))
+def test_the_log_ratio_is_the_difference_of_log_densities(seed: int, width: int) -> None:
+    policy, other = gaussian(seed, 2, 4, width), gaussian(seed + 7, 2, 4, width)
+    actions = normal(2, 4, width, label=seed + 2).tanh()
+    expected = policy.log_prob(actions) - other.log_prob(actions)
+    torch.testing.assert_close(policy.log_ratio(other, actions), expected, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [-40.0, -12.0, 0.0, 12.0, 40.0])
+def test_the_density_is_stable_far_out(size: float) -> None:
+    policy = TanhGaussian(torch.full((1, 1), size), torch.zeros(1, 1))
+    _, log_probs = policy.sample(torch.zeros(1, 1))
+    expected = -0.5 * math.log(2 * math.pi) - 2 * math.log(2) + 2 * abs(size) + 2 * math.log1p(math.exp(-2 * abs(size)))
+    assert float(log_probs) == pytest.approx(expected, rel=1e-6)
 
 
 def test_density_integrates_to_one() -> None:

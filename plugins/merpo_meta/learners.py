@@ -29,6 +29,10 @@ class Proximal(MetaLearner):
         """η‖θ_n − φ_m‖², one number per member: [T, member]."""
         return self.eta * squared_distance(theta, phi, dims=2)
 
+    def pull(self) -> float:
+        """η."""
+        return self.eta
+
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
     ) -> Params:
@@ -49,6 +53,10 @@ class Reptile(MetaLearner):
         """Nothing is added to the inner problem: zeros [T, member]."""
         first = next(iter(weights(theta).values()))
         return first.new_zeros(first.shape[:2])
+
+    def pull(self) -> float:
+        """There is none."""
+        return 0.0
 
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
@@ -77,6 +85,10 @@ class MAML(MetaLearner):
         """Nothing is added to the inner problem: zeros [T, member]."""
         first = next(iter(weights(theta).values()))
         return first.new_zeros(first.shape[:2])
+
+    def pull(self) -> float:
+        """There is none."""
+        return 0.0
 
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]

@@ -20,7 +20,7 @@ class KL(PolicyRegularizer):
         self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
     ) -> torch.Tensor:
         """Eq. (9). E_D[log π̂_β(a|s) − log π_n(a|s)], [T]: a divergence with the gradient of −E_D[log π_n]."""
-        return (behavior.log_prob(actions) - policy.log_prob(actions)).mean(-1)
+        return behavior.log_ratio(policy, actions).mean(-1)
 
     def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:
         """E_{s~ρ_n}[KL(π_n(·|s)‖π_c(·|s))], [T]."""
