@@ -1,8 +1,8 @@
 """One step of Eq. (4) for all members of all tasks: merpo beside peers' loops over tasks.
 
 `modules` has a module per member, `ensemble` a module per task with a `bmm` per layer, as OfflineRL-Kit; both must give
-merpo's parameters. Copies of the meta-model, with which the steps start, are timed only for merpo's second group of tasks and
-those after it.
+merpo's parameters. Only the steps are timed, not the copies of the meta-model with which they start; but merpo works on
+groups of tasks, and the copies of its second and later groups are in its time.
 """
 
 from __future__ import annotations

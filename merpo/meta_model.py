@@ -99,7 +99,7 @@ def adapted(
 ) -> Params:
     """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker."""
     members = next(iter(weights(phi).values())).shape[0]
-    size = min(fitting(phi, 1, rows), -(-data.n_tasks // share.count))
+    size = fitting(phi, 1, rows)
 
     def group(index: range) -> Params:
         draw = _batches(data.select(index), noise.select(torch.tensor(index)), members, rows)
@@ -110,7 +110,7 @@ def adapted(
 
         return inner_steps(dynamics, learner, phi, len(index), steps, lr, batches)
 
-    return concatenate(share.map(group, groups(data.n_tasks, size)))
+    return concatenate(share.map(group, groups(data.n_tasks, size, share.count)))
 
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:

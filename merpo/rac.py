@@ -117,7 +117,7 @@ def rac_steps(
             part, states, metrics = rac_step(rac, part, rows, picked, Anchors(behavior, anchors.meta), own, improve)
         return part, states, metrics
 
-    done = share.map(group, groups(data.n_tasks, -(-data.n_tasks // share.count)))
+    done = share.map(group, groups(data.n_tasks, data.n_tasks, share.count))
     parts, states, metrics = zip(*done, strict=True)
     # the networks and the ring were changed in place, slice by slice; the rest is new
     duals = concatenate([part.duals for part in parts])

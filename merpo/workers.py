@@ -50,9 +50,13 @@ def _begin() -> None:
     torch.set_flush_denormal(True)
 
 
-def groups(tasks: int, size: int) -> list[range]:
-    """Tasks 0 to `tasks` - 1 in as few groups of at most `size` as there can be, equally large but for one task."""
-    count = max(1, -(-tasks // max(1, size)))
+def groups(tasks: int, size: int, workers: int = 1) -> list[range]:
+    """Tasks 0 to `tasks` - 1 in groups of at most `size`, equally large but for one task, and as many for each worker.
+
+    As few as there can be, and never an empty one.
+    """
+    count = -(-tasks // max(1, size))
+    count = max(1, min(tasks, -(-count // workers) * workers))
     return [range(tasks * i // count, tasks * (i + 1) // count) for i in range(count)]
 
 

@@ -18,13 +18,16 @@ from merpo.testing_laws import leaves
 from merpo.workers import CACHE, fitting, groups, workers
 
 
-@given(tasks=st.integers(1, 40), size=st.integers(0, 50))
-def test_groups_are_every_task_once_in_order_and_about_equal(tasks: int, size: int) -> None:
-    found = groups(tasks, size)
+@given(tasks=st.integers(1, 40), size=st.integers(0, 50), count=st.integers(1, 5))
+def test_groups_are_every_task_once_in_order_and_about_equal(tasks: int, size: int, count: int) -> None:
+    found = groups(tasks, size, count)
     assert [task for group in found for task in group] == list(range(tasks))
     lengths = [len(group) for group in found]
     assert max(lengths) - min(lengths) <= 1
     assert max(lengths) <= max(1, size)
+    assert min(lengths) >= 1
+    assert len(found) % count == 0 or len(found) == tasks  # no worker waits for another's group
+    assert len(found) < max(1, -(-tasks // max(1, size))) + count  # and no more than that takes
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
