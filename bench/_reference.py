@@ -63,14 +63,17 @@ class Reference(OneTask):
         return [q.mean() for q in self.values(rho.observations, actions)]
 
     def soft_maximum(self, rho: Batch) -> list[torch.Tensor]:
-        """log ∫ exp Q of every critic, by proposals from three places; states are repeated for each, as in peers."""
+        """log ∫ exp Q of every critic, by proposals from three places.
+
+        As in OfflineRL-Kit, states are repeated for each proposal before the policy sees them, and actions keep
+        their graph, so that the critics' loss also gives gradients to the policy, which nobody reads.
+        """
         n, b, a = self.knobs.proposals, len(rho.rewards), self.spec.action_dim
         states, parts = rho.observations.repeat(n, 1), []
         for where in (rho.observations, rho.next_observations):
-            with torch.no_grad():
-                noise = self.normal(n, b, a).view(n * b, a)
-                actions, density = distribution(self.policy, where.repeat(n, 1)).sample(noise)
-            parts.append([q - density for q in self.values(states, actions)])
+            noise = self.normal(n, b, a).view(n * b, a)
+            actions, density = distribution(self.policy, where.repeat(n, 1)).sample(noise)
+            parts.append([q - density.detach() for q in self.values(states, actions)])
         anywhere = torch.rand(n * b, a, generator=self.generator) * 2.0 - 1.0
         density = -a * torch.log(torch.tensor(2.0))
         parts.append([q - density for q in self.values(states, anywhere)])

@@ -1,7 +1,8 @@
 """One step for one task, where there is nothing to stack: RAC, and COMBO with both forms of Eq. (1).
 
 COMBO is RAC without anchors. `modules` and `shared` are as in `inner_step.py`; with the log-sum-exp penalty `modules`
-repeats states for their proposals, as the public implementations do, and there is no `shared`.
+repeats states for their proposals and lets the critics' loss go back into the policy, as OfflineRL-Kit does, and there
+is no `shared`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ __all__ = ["Shape", "stacked_mlp"]
 
 CHUNK = 1 << 20  # numbers of one layer's activations that are worked on at a time where nothing is kept: 4 MB
 FEW = 8  # rows up to which a last layer's product is quicker as it stands than transposed
-KEEP = 1 << 22  # the same where activations are kept for the backward pass: 16 MB
+KEEP = 1 << 19  # the same where activations are kept for the backward pass: 2 MB
+FEWEST, FEWEST_KEPT = 64, 1024  # rows below which parts are not worth their calls, and their sums of gradients
 
 
 class Shape(NamedTuple):
@@ -43,12 +44,12 @@ def stacked_mlp(
     if torch.is_grad_enabled() and (inputs.requires_grad or any(leaf.requires_grad for leaf in held)):
         result: torch.Tensor = _function().apply(inputs, shape, *held)
         return result
-    return _joined([_forward(part, weights, biases, shape, None) for part in _chunks(inputs, weights, CHUNK)])
+    return _joined([_forward(part, weights, biases, shape, None) for part in _chunks(inputs, weights, CHUNK, FEWEST)])
 
 
-def _chunks(inputs: torch.Tensor, weights: list[torch.Tensor], numbers: int) -> list[torch.Tensor]:
+def _chunks(inputs: torch.Tensor, weights: list[torch.Tensor], numbers: int, fewest: int) -> list[torch.Tensor]:
     """The rows of inputs [G, B, in] in parts whose widest layer has about so many numbers: what fits into the cache."""
-    rows = max(64, numbers // (inputs.shape[0] * max(weight.shape[-1] for weight in weights)))
+    rows = max(fewest, numbers // (inputs.shape[0] * max(weight.shape[-1] for weight in weights)))
     return [inputs] if rows >= inputs.shape[1] else list(torch.split(inputs, rows, dim=1))
 
 
@@ -156,7 +157,7 @@ def _function() -> Any:
             def forward(ctx: FunctionCtx, inputs: torch.Tensor, shape: Shape, *held: torch.Tensor) -> torch.Tensor:
                 state: Any = ctx
                 weights, biases = _apart(held, shape)
-                parts = _chunks(inputs, weights, KEEP)
+                parts = _chunks(inputs, weights, KEEP, FEWEST_KEPT)
                 state.shape, state.kept = shape, [Kept([], []) for _ in parts]
                 ctx.save_for_backward(inputs, *held)
                 return _joined(

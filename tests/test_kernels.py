@@ -106,6 +106,7 @@ def test_chunks_are_the_whole(seed: int, rows: int, leads: tuple[tuple[int, ...]
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels, "CHUNK", chunk)
             patch.setattr(kernels, "KEEP", chunk)
+            patch.setattr(kernels, "FEWEST_KEPT", 50)
             outputs = mlp(own, inputs)
             with torch.no_grad():
                 inference = mlp(packed, inputs)
