@@ -35,6 +35,7 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ no init": "ablations/no_init",
     "@ no critic lead, rates of training": "ablations/no_critic_lead",
     "@ rates of a single new task (A.2.2)": "ablations/single_task_rates",
+    "@ rows of ρ of the batch": "ablations/rho_of_batch",
     "@ time-outs as terminations": "merpo_adp",
 }
 CUT = "@ time-outs as terminations"  # the arm whose datasets say that time-outs are terminations
@@ -60,6 +61,7 @@ ABLATIONS = (  # on medium data
     "meta_q_table2",
     "meta_model_table2",
     "temperature_fixed",
+    "paper_networks",  # an hour on one core
 )
 
 

@@ -12,6 +12,7 @@ import typer
 
 import merpo
 from merpo.errors import MerpoError, RecipeError
+from merpo.machine import patient_threads
 
 __all__ = ["app", "main"]
 
@@ -154,6 +155,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no α still gets its table
+    patient_threads()
     try:
         app()
     except MerpoError as error:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from merpo.machine import machine
+from merpo.machine import SPINS, machine, patient_threads
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])
@@ -29,3 +33,32 @@ def test_tiny_numbers_are_zero_inside_and_themselves_outside() -> None:
     with machine(None):
         assert float(tiny * 0.5) == 0.0
     assert float(tiny * 0.5) > 0.0
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"GOMP_SPINCOUNT": str(SPINS)}),
+        ({"GOMP_SPINCOUNT": "7"}, {"GOMP_SPINCOUNT": "7"}),
+        ({"OMP_WAIT_POLICY": "active"}, {"OMP_WAIT_POLICY": "active"}),
+    ],
+)
+def test_threads_are_patient_unless_the_user_says_how(
+    given: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.environ", dict(given))
+    patient_threads()
+    assert os.environ == expected
+
+
+def test_the_command_line_says_so_before_torch_is_there() -> None:
+    """libgomp reads the variable when it is loaded."""
+    code = """
+import os, sys
+import merpo.cli
+merpo.cli.app = lambda: print("torch" in sys.modules, os.environ["GOMP_SPINCOUNT"])
+merpo.cli.main()
+"""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", str(SPINS)]
