@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from _problem import SIZES, Sizes, make_data, multiplications
@@ -80,8 +81,12 @@ def main() -> None:
     arguments = _arguments()
     prepare(arguments)
     check()
-    problem = Problem(SIZES["5x300"], arguments.tasks, 2000, arguments.batch)
-    steps = arguments.steps
+    write(arguments, {"tasks": {str(count): measure(count, arguments) for count in arguments.tasks}})
+
+
+def measure(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """All variants for so many tasks."""
+    problem, steps = Problem(SIZES["5x300"], count, 2000, arguments.batch), arguments.steps
     variants = {
         "modules": lambda: _seconds(problem.peer(fit_modules, steps)) / steps,
         "ensemble": lambda: _seconds(problem.peer(fit_ensemble, steps)) / steps,
@@ -89,8 +94,8 @@ def main() -> None:
         "merpo, 2 workers": lambda: _one_thread(lambda: problem.merpo(steps, 2)[1] / steps),
     }
     timings = interleave(variants, arguments.rounds)
-    title = f"step of Eq. (4), {arguments.tasks} tasks x {problem.dynamics.members} members x {arguments.batch} rows"
-    write(arguments, show(title, timings, ("modules", "ensemble"), problem.flop()))
+    title = f"step of Eq. (4), {count} tasks x {problem.dynamics.members} members x {arguments.batch} rows"
+    return show(title, timings, ("modules", "ensemble"), problem.flop())
 
 
 def check(steps: int = 3, tolerance: float = 1e-9) -> None:
@@ -129,7 +134,7 @@ def _seconds(fitted: list[Fitted]) -> float:
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=5)
-    made.add_argument("--tasks", type=int, default=20)
+    made.add_argument("--tasks", type=int, nargs="+", default=[20, 1])
     made.add_argument("--batch", type=int, default=256)
     made.add_argument("--steps", type=int, default=5, help="steps per round")
     return made.parse_args()

@@ -82,21 +82,26 @@ class ProbabilisticEnsemble(DynamicsLearner):
         rows, each = inputs.shape[1], -(-inputs.shape[1] // elites)
         order = noise.permutation(each * elites)  # slot -> row; the slots of row numbers from B on are left over
         dealt = _take(inputs, order.clamp(max=rows - 1)).view(-1, elites, each, inputs.shape[-1])
-        mean, log_var, logit = self._forward(params, dealt)
-        slot = order.argsort(1)[:, :rows]
-        mean, std = _take(mean.flatten(1, 2), slot), _take((0.5 * log_var).exp().flatten(1, 2), slot)
-        drawn = mean + std * noise.normal(*mean.shape[1:])
+        outputs = self._network(params, dealt).flatten(1, 2)
+        mean, log_var, logit = self._split(params, _take(outputs, order.argsort(1)[:, :rows]))  # the rows' own order
+        drawn = torch.addcmul(mean, (0.5 * log_var).exp(), noise.normal(*mean.shape[1:]))
         drawn = drawn * params["stat.target_std"].squeeze(1) + params["stat.target_mean"].squeeze(1)
         next_observations, rewards = observations + drawn[..., :-1], drawn[..., -1]
         if logit is not None:
-            chance = logit.flatten(1, 2).gather(1, slot).sigmoid()
+            chance = logit.sigmoid()
             return next_observations, rewards, (noise.uniform(chance.shape[-1]) < chance).to(rewards.dtype)
         if spec.terminated is None:
             return next_observations, rewards, torch.zeros_like(rewards)
         return next_observations, rewards, spec.terminated(observations, actions, next_observations)
 
     def _forward(self, params: Params, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        out = mlp(params, _normalise(params, "input", inputs), "silu")
+        return self._split(params, self._network(params, inputs))
+
+    def _network(self, params: Params, inputs: torch.Tensor) -> torch.Tensor:
+        return mlp(params, _normalise(params, "input", inputs), "silu")
+
+    def _split(self, params: Params, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Mean, bounded log-variance and, where it is learned, the logit of a termination."""
         dims = params["stat.target_mean"].shape[-1]
         low, high = LOG_VAR
         log_var = high - F.softplus(high - out[..., dims : 2 * dims])  # soft clamp from above, then from below
