@@ -180,7 +180,8 @@ def evaluate_policy(
 
     def loss(params: Params) -> torch.Tensor:
         nonlocal duals
-        values, probed = critic.value(params, observations, actions).tensor_split([rows], dim=-1)
+        sizes = [rows, observations.shape[1] - rows]
+        values, probed = torch.split(critic.value(params, observations, actions), sizes, dim=-1)
         error = critic.bellman_error(values, targets)
         gap = torch.zeros_like(error)
         if probes is not None:
@@ -213,8 +214,8 @@ def improve_policy(
         nonlocal duals
         n_real = 0 if anchors is None else real.actions.shape[1]  # only Eq. (9)'s first divergence needs these rows
         both = distribution(params, torch.cat([real.observations[:, :n_real], states], dim=1))
-        on_data = TanhGaussian(both.mean[:, :n_real], both.log_std[:, :n_real])
-        on_rho = TanhGaussian(both.mean[:, n_real:], both.log_std[:, n_real:])
+        parts = zip(*(torch.split(leaf, [n_real, states.shape[1]], dim=1) for leaf in both), strict=True)
+        on_data, on_rho = (TanhGaussian(*leaves) for leaves in parts)
         actions, log_probs = on_rho.sample(eps)
         values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
         duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
