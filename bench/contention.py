@@ -78,8 +78,8 @@ def _run(name: str, title: str, arguments: argparse.Namespace) -> list[float]:
 
 @contextmanager
 def _busy(count: int) -> Iterator[None]:
-    """So many processes that do nothing as fast as they can."""
-    burning = [subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(count)]
+    """So many processes that do nothing as fast as they can, each of a session of its own, as another user's."""
+    burning = [subprocess.Popen([sys.executable, "-c", BURN], start_new_session=True) for _ in range(count)]
     try:
         yield
     finally:

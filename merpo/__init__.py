@@ -57,6 +57,7 @@ _PUBLIC = {
     "run_recipe": "merpo.run",
     "squared_distance": "merpo.params",
     "stack_tasks": "merpo.dataset",
+    "take": "merpo.params",
     "weights": "merpo.params",
 }
 
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from merpo.optim import gradient as gradient
     from merpo.params import expand as expand
     from merpo.params import squared_distance as squared_distance
+    from merpo.params import take as take
     from merpo.params import weights as weights
     from merpo.policy import TanhGaussian as TanhGaussian
     from merpo.policy import act as act

@@ -13,6 +13,7 @@ __all__ = [
     "clone",
     "concatenate",
     "expand",
+    "flat_index",
     "gather",
     "lerp_",
     "mean",
@@ -20,6 +21,7 @@ __all__ = [
     "scatter_",
     "squared_distance",
     "stack",
+    "take",
     "to_device",
     "tree_map",
     "weights",
@@ -53,6 +55,17 @@ def gather(tree: Tree, index: torch.Tensor) -> Tree:
 def piece(tree: Tree, index: range) -> Tree:
     """The slices `index` of every leaf, as views: what is done to them in place is done to `tree`. None stays None."""
     return tree if tree is None else tree_map(lambda leaf: leaf[index.start : index.stop], tree)
+
+
+def take(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """The rows `index` [T, K] of each task's `rows` [T, B, D], [T, K, D]; copied row by row, not number by number."""
+    return rows.reshape(-1, rows.shape[-1]).index_select(0, flat_index(rows, index)).view(*index.shape, rows.shape[-1])
+
+
+def flat_index(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Where the rows `index` [T, K] of each task's `rows` [T, B, D] are among all tasks' rows [T · B, D]."""
+    first = torch.arange(len(rows), device=index.device) * rows.shape[1]
+    return (index + first[:, None]).flatten()
 
 
 def scatter_(tree: Tree, index: torch.Tensor, part: Tree) -> None:

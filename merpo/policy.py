@@ -28,8 +28,12 @@ class TanhGaussian(NamedTuple):
 
     def sample(self, noise: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Reparametrized actions [..., B, A] and their log-densities [..., B] from standard normal `noise`."""
-        raw = torch.addcmul(self.mean, self.log_std.exp(), noise)
+        raw = self._raw(noise)
         return raw.tanh(), self._log_density(raw, noise)
+
+    def draw(self, noise: torch.Tensor) -> torch.Tensor:
+        """The actions of `sample` alone."""
+        return self._raw(noise).tanh()
 
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         """log π(a|s) [..., B] of given actions [..., B, A]; actions on the edge of the box are moved inside by 1e-6."""
@@ -41,6 +45,9 @@ class TanhGaussian(NamedTuple):
         raw = before_tanh(actions)
         ours, theirs = self._standardised(raw), other._standardised(raw)
         return (0.5 * (theirs.square() - ours.square()) + other.log_std - self.log_std).sum(-1)
+
+    def _raw(self, noise: torch.Tensor) -> torch.Tensor:
+        return torch.addcmul(self.mean, self.log_std.exp(), noise)
 
     def _standardised(self, raw: torch.Tensor) -> torch.Tensor:
         return (raw - self.mean) * (-self.log_std).exp()
@@ -72,4 +79,4 @@ def distribution(params: Params, observations: torch.Tensor) -> TanhGaussian:
 def act(params: Params, observations: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
     """Actions [..., B, A]: the mode, or a sample when `noise` [..., B, A] is given."""
     policy = distribution(params, observations)
-    return policy.mode() if noise is None else policy.sample(noise)[0]
+    return policy.mode() if noise is None else policy.draw(noise)

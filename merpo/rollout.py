@@ -8,6 +8,7 @@ from merpo.dataset import TaskData, pack, unpack
 from merpo.interfaces import DynamicsLearner
 from merpo.lazy import torch
 from merpo.noise import Streams
+from merpo.params import flat_index, take
 from merpo.policy import act
 from merpo.types import Batch, Params, Spec
 
@@ -35,16 +36,16 @@ def append(buffer: ModelBuffer, rows: torch.Tensor) -> ModelBuffer:
     rows = rows[:, -capacity:]
     start = buffer.written + (count - rows.shape[1])
     slots = (start[:, None] + torch.arange(rows.shape[1], device=rows.device)) % capacity
-    filled = buffer.rows.scatter_(1, slots[..., None].expand_as(rows), rows)
-    return ModelBuffer(filled, buffer.written + count)
+    held = buffer.rows.view(-1, buffer.rows.shape[-1])
+    held.index_copy_(0, flat_index(buffer.rows, slots), rows.flatten(0, 1))
+    return ModelBuffer(buffer.rows, buffer.written + count)
 
 
 def sample_buffer(buffer: ModelBuffer, noise: Streams, count: int, spec: Spec) -> Batch:
     """`count` written rows of each task, drawn uniformly: [T, B, ...]."""
     filled = buffer.written.clamp(max=buffer.rows.shape[1])
     index = (noise.uniform(count) * filled[:, None]).long()
-    rows = buffer.rows.gather(1, index[..., None].expand(-1, -1, buffer.rows.shape[-1]))
-    return unpack(rows, spec)
+    return unpack(take(buffer.rows, index), spec)
 
 
 def roll_out(

@@ -60,6 +60,17 @@ def test_gather_takes_and_scatter_puts_back(seed: int, index: list[int], count: 
             assert torch.equal(new[t], old[t] + (t in index[:count]))
 
 
+@given(seed=SEEDS, tasks=st.integers(1, 3), rows=st.integers(1, 4), index=st.lists(st.integers(0, 3), max_size=5))
+def test_take_copies_each_tasks_own_rows(seed: int, tasks: int, rows: int, index: list[int]) -> None:
+    held = normal(tasks, rows, 2, label=seed)
+    chosen = torch.tensor([[(i + t) % rows for i in index] for t in range(tasks)], dtype=torch.int64)
+    found = P.take(held, chosen)
+    assert found.shape == (tasks, len(index), 2)
+    for t in range(tasks):
+        for k, i in enumerate(chosen[t].tolist()):
+            assert torch.equal(found[t, k], held[t, i])
+
+
 def test_copies_share_nothing() -> None:
     one = {"w0": torch.ones(2, 2, requires_grad=True)}
     for copy in (P.clone(one), P.expand(one), P.expand(one, 3), P.gather(one, torch.tensor([0]))):

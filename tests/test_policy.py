@@ -31,6 +31,7 @@ def test_log_density_is_the_change_of_variables(seed: int, width: int) -> None:
     theirs = TransformedDistribution(base, [TanhTransform(cache_size=1)]).log_prob(actions)
     torch.testing.assert_close(log_probs, theirs, rtol=1e-6, atol=1e-6)
     torch.testing.assert_close(policy.log_prob(actions), log_probs, rtol=1e-6, atol=1e-6)
+    assert torch.equal(policy.draw(0.7 * normal(2, 4, width, label=seed + 2)), actions)
     for t in range(2):
         for b in range(4):
             args = (x[t, b].tolist() for x in (actions, policy.mean, policy.log_std))

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import Batch, DynamicsLearner, Params, Spec, Streams, init_mlp, mlp, weights
+from merpo import Batch, DynamicsLearner, Params, Spec, Streams, init_mlp, mlp, take, weights
 from merpo.lazy import F, torch
 
 __all__ = ["ProbabilisticEnsemble"]
@@ -81,9 +81,9 @@ class ProbabilisticEnsemble(DynamicsLearner):
         elites = next(iter(weights(params).values())).shape[1]
         rows, each = inputs.shape[1], -(-inputs.shape[1] // elites)
         order = noise.permutation(each * elites)  # slot -> row; the slots of row numbers from B on are left over
-        dealt = _take(inputs, order.clamp(max=rows - 1)).view(-1, elites, each, inputs.shape[-1])
+        dealt = take(inputs, order.clamp(max=rows - 1)).view(-1, elites, each, inputs.shape[-1])
         outputs = self._network(params, dealt).flatten(1, 2)
-        mean, log_var, logit = self._split(params, _take(outputs, order.argsort(1)[:, :rows]))  # the rows' own order
+        mean, log_var, logit = self._split(params, take(outputs, order.argsort(1)[:, :rows]))  # the rows' own order
         drawn = torch.addcmul(mean, (0.5 * log_var).exp(), noise.normal(*mean.shape[1:]))
         drawn = drawn * params["stat.target_std"].squeeze(1) + params["stat.target_mean"].squeeze(1)
         next_observations, rewards = observations + drawn[..., :-1], drawn[..., -1]
@@ -107,11 +107,6 @@ class ProbabilisticEnsemble(DynamicsLearner):
         log_var = high - F.softplus(high - out[..., dims : 2 * dims])  # soft clamp from above, then from below
         log_var = low + F.softplus(log_var - low)
         return out[..., :dims], log_var, out[..., -1] if self.termination == "learned" else None
-
-
-def _take(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """The rows `index` [T, K] of each task's `rows` [T, B, D]."""
-    return rows.gather(1, index[..., None].expand(-1, -1, rows.shape[-1]))
 
 
 def _inputs(observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
