@@ -64,21 +64,17 @@ def _packed_mlp(
     params: Packed, inputs: torch.Tensor, activation: Literal["relu", "silu"], prefix: str
 ) -> torch.Tensor | None:
     """The product on blocks, or None where inputs and parameters do not line up network by network."""
-    found = params.network(prefix)
-    if found is None or inputs.dim() < 2:
+    stack = params.stack(prefix)
+    if stack is None or inputs.dim() < 2:
         return None
-    network, weights, biases = found
-    shape = Shape(network.sizes, network.folded, activation)
-    lead, rows = weights[0].shape[:-2], inputs.shape[-2:]
-    if not lead:
-        weights, biases = ([leaf.unsqueeze(0) for leaf in leaves] for leaves in (weights, biases))
-        return stacked_mlp(inputs.reshape(1, -1, rows[1]), weights, biases, shape).view(*inputs.shape[:-1], -1)
+    lead, rows = stack.lead, inputs.shape[-2:]
+    shape = Shape(stack.network.sizes, stack.network.folded, activation)
+    if not lead:  # one network for all
+        outputs = stacked_mlp(inputs.reshape(1, -1, rows[1]), stack.weights, stack.biases, shape)
+        return outputs.view(*inputs.shape[:-1], -1)
     if inputs.dim() != len(lead) + 2 or any(n not in (1, own) for n, own in zip(inputs.shape, lead, strict=False)):
         return None
     if len(lead) == 1 and inputs.shape[0] == lead[0]:
-        return stacked_mlp(inputs, weights, biases, shape)
+        return stacked_mlp(inputs, stack.weights, stack.biases, shape)
     wide = inputs.expand(*lead, *rows).reshape(-1, *rows)
-    if len(lead) > 1:
-        weights = [leaf.reshape(-1, *leaf.shape[-2:]) for leaf in weights]
-        biases = [leaf.reshape(-1, 1, leaf.shape[-1]) for leaf in biases]
-    return stacked_mlp(wide, weights, biases, shape).view(*lead, rows[0], -1)
+    return stacked_mlp(wide, stack.weights, stack.biases, shape).view(*lead, rows[0], -1)

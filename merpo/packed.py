@@ -55,6 +55,15 @@ class Layout(NamedTuple):
     views: dict[str, dict[str, tuple[Any, ...]]]  # what holds ordinary tensors -> their names and places in it
 
 
+class Stack(NamedTuple):
+    """A network's tensors with one leading dim, G, for all of `lead`."""
+
+    network: Network
+    lead: tuple[int, ...]
+    weights: list[torch.Tensor]  # [G, K, N]
+    biases: list[torch.Tensor]  # [G, 1, N], none if they are folded
+
+
 @final
 class Packed(dict[str, "torch.Tensor"]):
     """`leaves` holds the padded tensors, and other parameters as they are; ordinary views are made when read."""
@@ -64,14 +73,22 @@ class Packed(dict[str, "torch.Tensor"]):
         self.leaves = held
         self.layout = layout
         self._filled = False
+        self._stacks: dict[str, Stack] = {}
 
-    def network(self, prefix: str) -> tuple[Network, list[torch.Tensor], list[torch.Tensor]] | None:
-        """The network with this prefix, its weights [*lead, K, N] and its biases [*lead, 1, N] (none if folded)."""
+    def stack(self, prefix: str) -> Stack | None:
+        """The network with this prefix as its kernels take it: views, kept, as training asks for them at every step."""
         network = self.layout.networks.get(prefix)
-        if network is None:
-            return None
-        weights = [self.leaves[layer.weight] for layer in network.layers]
-        return network, weights, [] if network.folded else [self.leaves[layer.bias] for layer in network.layers]
+        if network is None or prefix in self._stacks:
+            return self._stacks.get(prefix)
+        keys = [layer.weight for layer in network.layers]
+        keys += [] if network.folded else [layer.bias for layer in network.layers]
+        held = [self.leaves[key] for key in keys]
+        flat = [leaf if leaf.dim() == 3 else leaf.reshape(-1, *leaf.shape[-2:]) for leaf in held]
+        depth = len(network.layers)
+        stack = Stack(network, tuple(held[0].shape[:-2]), flat[:depth], flat[depth:])
+        if all(leaf.is_contiguous() for leaf in held):  # others may have been copied, and would not follow their leaves
+            self._stacks[prefix] = stack
+        return stack
 
     def _fill(self) -> None:
         if self._filled:

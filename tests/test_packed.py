@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,33 @@ def test_packing_changes_nothing_that_can_be_read(sizes: list[int], lead: list[i
     assert equal(dict(packed), plain)
     assert (len(packed), "w0" in packed, "w9" in packed, repr(packed)) == (len(plain), True, False, repr(dict(packed)))
     assert float(padding(packed)) == pytest.approx(0, abs=1e-5)
-    found = packed.network("")
+    found = packed.stack("")
     assert found is not None
-    chain, weights, biases = found
+    chain, there, weights, biases = found
+    assert there == tuple(lead)
+    assert {leaf.shape[0] for leaf in weights + biases} == {math.prod(lead)}
+    assert packed.stack("other.") is None
     assert chain.sizes == tuple(sizes)
     assert all(weight.shape[-1] % LANE == 0 for weight in weights[:-1])
     assert all(weight.shape[-2] % LANE == 0 for weight in weights[1:])
     assert chain.folded == (len(sizes) > 2 and all(size % LANE for size in sizes[1:-1]))
     assert [leaf.shape[-1] for leaf in biases] == ([] if chain.folded else [leaf.shape[-1] for leaf in weights])
     assert pack(packed) is packed
+
+
+@pytest.mark.parametrize("lead", [(), (2,), (2, 3)])
+def test_what_kernels_take_follows_steps_in_place_and_never_an_expanded_leaf(lead: tuple[int, ...]) -> None:
+    packed = pack(network([2, 8, 1], *lead))
+    assert isinstance(packed, Packed)
+    first = packed.stack("")
+    assert first is packed.stack("")
+    assert first is not None
+    packed.leaves["w0"].mul_(2.0)
+    packed.leaves["b0"].add_(1.0)
+    for key, leaf in (("w0", first.weights[0]), ("b0", first.biases[0])):
+        assert torch.equal(leaf, packed.leaves[key].reshape(leaf.shape))
+    wide = P.tree_map(lambda leaf: leaf.expand(4, *leaf.shape), packed)
+    assert wide.stack("") is not wide.stack("")  # type: ignore[attr-defined]
 
 
 def test_only_networks_are_packed() -> None:
