@@ -40,7 +40,7 @@ def patient_threads() -> None:
     """Have PyTorch's threads wait asleep; to be called before torch is imported, as its OpenMP library reads it then.
 
     While another process takes part of the machine, threads that wait awake keep those for which they wait from
-    running: an inner step then took 70 times as long (`bench/contention.py`). What the user set stays.
+    running: a small inner step then took 17 times as long (`bench/contention.py`). What the user set stays.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
