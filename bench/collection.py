@@ -1,7 +1,7 @@
 """Collecting data by SAC: seconds per task, merpo with all tasks at once beside Stable-Baselines3 task by task.
 
 Same network sizes, batch, update interval and environment steps; `sac_parity.py` says that both learn as well. Making
-networks and environments is in the time of both, measuring checkpoints in neither.
+networks and environments is in the time of both; merpo's also holds its measuring of the first and the last policy.
 """
 
 from __future__ import annotations

@@ -69,7 +69,6 @@ GOALS = (
     Goal("rollouts 8 × 260, over kit", "rollouts", speedup(*ROLL, "batch", "rollouts", over="kit"), 5, 7),
     Goal("rollouts 50,000, over kit", "rollouts", speedup(*ROLL, "epoch", "rollouts", over="kit"), 10, 12),
     Goal("RAC 4×256, one task, over modules", "single_task", speedup(*ONE, "RAC", over="modules"), 1.8, 2.2),
-    Goal("COMBO, E_ρ[Q], over modules", "single_task", speedup(*ONE, "COMBO, rho", over="modules"), 1.8, 2.2),
     Goal("COMBO, log-sum-exp", "single_task", speedup(*ONE, "COMBO, logsumexp", over="modules"), 1.7, 2.1),
     Goal("evaluation, Walker2d", "evaluation", speedup("bodies", "Walker2d-v5", over="gym loop"), 2, 2.5),
     Goal("evaluation, HalfCheetah", "evaluation", speedup("bodies", "HalfCheetah-v5", over="gym loop"), 2.3, 3),
@@ -105,7 +104,7 @@ def _row(goal: Goal, found: Found) -> str:
 
 
 def _n(goal: Goal, value: float) -> str:
-    return f"{value:.1%}" if goal.percent else f"{value:.2f}×"
+    return f"{value:.2%}" if goal.percent else f"{value:.2f}×"
 
 
 def _at(found: Any, *path: str) -> Any:

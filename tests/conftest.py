@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from command import Answer, call_merpo
 from hypothesis import settings
+from tiny import write_tiny
 from wheels import build_wheel, unpack
 
 from merpo import registry
@@ -23,6 +25,28 @@ def _own_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or writes the user's datasets, nor depends on the user's switches."""
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "merpo-data"))
     monkeypatch.delenv("MERPO_LOAD_PLUGINS", raising=False)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One store for a module's tests: the first that needs a dataset collects it."""
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture
+def merpo_cli(
+    request: pytest.FixtureRequest,
+    store: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Callable[..., Answer]:
+    """`merpo_cli(*arguments)` in a folder with tiny.toml, changed by the module's `RECIPE` if it has one."""
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    write_tiny(Path("tiny.toml"), getattr(request.module, "RECIPE", None))
+    return lambda *arguments: call_merpo(monkeypatch, capfd, *arguments)
 
 
 @pytest.fixture

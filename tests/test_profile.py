@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import torch
-from command import Answer, call_merpo
-from tiny import tiny_recipe, write_tiny
+from command import Answer
+from tiny import tiny_recipe
 
 from merpo import profile as module
 from merpo.errors import MerpoError
@@ -32,26 +32,11 @@ Merpo = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
 def plain(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run without a profile; tests only read it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERPO_DATA", str(store))
         return run_recipe(tiny_recipe(RECIPE), tmp_path_factory.mktemp("runs") / "plain", [0], None, True)
-
-
-@pytest.fixture
-def merpo_cli(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Merpo:
-    """`merpo_cli(*arguments)` in a folder with tiny.toml."""
-    monkeypatch.setenv("MERPO_DATA", str(store))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    write_tiny(Path("tiny.toml"), RECIPE)
-    return lambda *arguments: call_merpo(monkeypatch, capfd, *arguments)
 
 
 def rows(printed: str) -> dict[str, list[str]]:

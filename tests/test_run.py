@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from command import Answer, call_merpo
+from command import Answer
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
@@ -37,28 +37,11 @@ Merpo = Callable[..., Answer]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One store for all tests: the first that needs a dataset collects it."""
-    return tmp_path_factory.mktemp("store")
-
-
-@pytest.fixture(scope="module")
 def first(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the tiny recipe, evaluated twice during meta-training; tests only read it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERPO_DATA", str(store))
         return run_recipe(tiny_recipe(EVALUATED), tmp_path_factory.mktemp("runs") / "first", [0], None, True)
-
-
-@pytest.fixture
-def merpo_cli(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Merpo:
-    """`merpo_cli(*arguments)` in a folder with tiny.toml."""
-    monkeypatch.setenv("MERPO_DATA", str(store))
-    monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.chdir(tmp_path)
-    write_tiny(Path("tiny.toml"))
-
-    return lambda *arguments: call_merpo(monkeypatch, capfd, *arguments)
 
 
 def content(run: Path) -> dict[str, bytes]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import torch
 
@@ -11,20 +9,24 @@ from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
 
 
-def test_time_belongs_to_the_innermost_stage() -> None:
+def test_time_belongs_to_the_innermost_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
     changes: list[str | None] = []
     watch = Stopwatch(lambda: changes.append(watch.current))
     with watch.stage("outer"):
-        time.sleep(0.05)
+        wait(1.0)
         with pytest.raises(KeyboardInterrupt), watch.stage("inner"):
-            time.sleep(0.1)
+            wait(4.0)
             raise KeyboardInterrupt
-        time.sleep(0.05)
-    time.sleep(0.2)  # nobody's
-    seconds = watch.read()
-    assert list(seconds) == ["outer", "inner"]
-    assert 0.1 <= seconds["outer"] < 0.15
-    assert 0.1 <= seconds["inner"] < 0.15
+        wait(2.0)
+    wait(8.0)  # nobody's
+    assert watch.read() == {"outer": 3.0, "inner": 4.0}
     assert changes == [None, "outer", "inner", "outer"]
     assert watch.current is None
 
