@@ -145,7 +145,7 @@ def step_flop(problem: Problem) -> float:
     real = round(batch * settings.real_ratio)
     rho, dealt = batch - real, dynamics.elites * -(-rollouts // dynamics.elites)
     pushed = rho if critic.penalty == "rho" else 3 * critic.proposals * rho  # rows that Eq. (1) pushes down
-    proposals = rho if critic.penalty == "rho" else 2 * rho
+    proposals = 0 if critic.penalty == "rho" else rho  # π(s') at the states of ρ; π(s) is there already
     total = rollouts * p + dealt * m  # D_model: each row by one elite
     total += batch * p + batch * k * q  # π(s'), targets
     total += proposals * p  # the actions that are pushed down

@@ -11,7 +11,7 @@ from merpo.lazy import torch
 
 __all__ = ["machine", "patient_threads"]
 
-TRIM, MMAP = -1, -3  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of <malloc.h>
+TRIM, MMAP, ARENAS = -1, -3, -8  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX of <malloc.h>
 SPINS = 2000  # turns for which a thread without work looks out for some before it sleeps; libgomp's own are 300,000
 LARGEST_BLOCK = 32 << 20  # glibc takes no larger threshold
 
@@ -52,3 +52,4 @@ def _keep_freed_memory() -> None:
         library = ctypes.CDLL(None)
         library.mallopt(MMAP, LARGEST_BLOCK)
         library.mallopt(TRIM, 2**31 - 1)
+        library.mallopt(ARENAS, 1)  # a worker's own arena would give its memory back all the same

@@ -10,7 +10,7 @@ from merpo.packed import leaves, like, rebuild
 from merpo.params import tree_map, weights
 from merpo.types import Params
 
-__all__ = ["AdamState", "adam", "adam_", "adam_init", "gradient", "sgd"]
+__all__ = ["AdamState", "adam", "adam_", "adam_init", "gradient", "sgd", "slopes", "watched"]
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # Kingma and Ba
 
@@ -31,14 +31,24 @@ def gradient(
     The sum, never the mean: each slice then gets the gradient of its own loss. With `create_graph` the result can be
     differentiated again (second-order MAML).
     """
-    held = leaves(weights(params))
-    if not create_graph:
-        held = {key: value.detach().requires_grad_(True) for key, value in held.items()}
+    followed = params if create_graph else watched(params)
     with torch.enable_grad():
-        losses = loss(rebuild(params, {**leaves(params), **held}))
-        grads = torch.autograd.grad(losses.sum(), list(held.values()), create_graph=create_graph)
-    slopes = rebuild(params, dict(zip(held, grads, strict=True)))
-    return losses if create_graph else losses.detach(), slopes
+        losses = loss(followed)
+        found = slopes(losses, followed, create_graph)
+    return losses if create_graph else losses.detach(), found
+
+
+def watched(params: Params) -> Params:
+    """The same parameters, of which autograd follows the trainable part: where a gradient is to be taken later."""
+    held = {key: value.detach().requires_grad_(True) for key, value in leaves(weights(params)).items()}
+    return rebuild(params, {**leaves(params), **held})
+
+
+def slopes(losses: torch.Tensor, followed: Params, create_graph: bool = False) -> Params:
+    """The gradient of the sum of `losses` with respect to the trainable part of parameters that autograd follows."""
+    held = leaves(weights(followed))
+    grads = torch.autograd.grad(losses.sum(), list(held.values()), create_graph=create_graph)
+    return rebuild(followed, dict(zip(held, grads, strict=True)))
 
 
 def adam_init(params: Params, dims: int) -> AdamState:

@@ -9,7 +9,7 @@ from merpo.duals import Duals, temperature, tune_beta, tune_lambda, tune_tempera
 from merpo.interfaces import Critic, DynamicsLearner, PolicyRegularizer
 from merpo.lazy import torch
 from merpo.noise import Streams
-from merpo.optim import AdamState, adam_, adam_init, gradient
+from merpo.optim import AdamState, adam_, adam_init, gradient, slopes, watched
 from merpo.packed import pack
 from merpo.params import clone, concatenate, lerp_, piece, tree_map
 from merpo.policy import TanhGaussian, distribution
@@ -90,10 +90,14 @@ def rac_step(
     The state's networks, optimisers and ring are updated in place: the old state must not be read again.
     """
     state, real, rho = gather_batches(rac, state, data, models, noise)
-    state, metrics = evaluate_policy(rac, state, real, rho, noise)
+    policy = watched(state.policy) if improve else state.policy
+    n_real = real.actions.shape[1] if improve and anchors is not None else 0  # only Eq. (9) reads π there
+    on_data, on_rho = policy_at(policy, real.observations[:, :n_real], rho.observations)
+    state, metrics = evaluate_policy(rac, state, real, rho, on_rho, noise)
     if improve:
-        state, more = improve_policy(rac, state, real, rho.observations, anchors, noise)
-        metrics.update(more)
+        losses, state, more = improvement_losses(rac, state, real, rho.observations, on_data, on_rho, anchors, noise)
+        adam_(state.policy, slopes(losses, policy), state.policy_opt, rac.settings.actor_lr)
+        metrics.update(more, policy_loss=losses.detach())
     return state, rho.observations, metrics
 
 
@@ -149,20 +153,32 @@ def gather_batches(
 
 def scaled(batch: Batch, factor: float) -> Batch:
     """The batch with its rewards multiplied by `factor`."""
-    return batch._replace(rewards=batch.rewards * factor)
+    return batch if factor == 1 else batch._replace(rewards=batch.rewards * factor)
+
+
+def policy_at(policy: Params, of_data: torch.Tensor, of_rho: torch.Tensor) -> tuple[TanhGaussian, TanhGaussian]:
+    """π at the data's states and at those of ρ, [T, B, O] both: computed once, as line 4 does not change π."""
+    both = distribution(policy, torch.cat([of_data, of_rho], dim=1))
+    parts = zip(*(torch.split(leaf, [of_data.shape[1], of_rho.shape[1]], dim=1) for leaf in both), strict=True)
+    on_data, on_rho = (TanhGaussian(*leaves) for leaves in parts)
+    return on_data, on_rho
 
 
 def evaluate_policy(
-    rac: RAC, state: TaskState, real: Batch, rho: Batch, noise: Streams
+    rac: RAC, state: TaskState, real: Batch, rho: Batch, on_rho: TanhGaussian, noise: Streams
 ) -> tuple[TaskState, dict[str, torch.Tensor]]:
-    """Line 4: one step of every critic on Eq. (1), β tuned just before it, and the targets' Polyak step."""
+    """Line 4: one step of every critic on Eq. (1), β tuned just before it, and the targets' Polyak step.
+
+    `on_rho` is the policy at the states of ρ.
+    """
     settings, critic = rac.settings, rac.critic
     n_real, rows, width = real.rewards.shape[1], settings.batch_size, real.actions.shape[-1]
     mixed = real if rho is real else tree_map(lambda a, b: torch.cat([a, b[:, : rows - n_real]], dim=1), real, rho)
 
     def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         with torch.no_grad():
-            mean, log_std = distribution(state.policy, observations)
+            known = observations is rho.observations
+            mean, log_std = on_rho if known else distribution(state.policy, observations)
             policy = TanhGaussian(mean[:, None], log_std[:, None])  # one distribution, n draws
             return policy.sample(noise.normal(n, observations.shape[1], width))
 
@@ -197,41 +213,37 @@ def evaluate_policy(
     return state._replace(duals=duals), metrics
 
 
-def improve_policy(
-    rac: RAC, state: TaskState, real: Batch, states: torch.Tensor, anchors: Anchors | None, noise: Streams
-) -> tuple[TaskState, dict[str, torch.Tensor]]:
-    """Line 5: one step of every policy on Eq. (7) at `states` of ρ [T, B, O], λ tuned just before it.
+def improvement_losses(
+    rac: RAC,
+    state: TaskState,
+    real: Batch,
+    states: torch.Tensor,
+    on_data: TanhGaussian,
+    on_rho: TanhGaussian,
+    anchors: Anchors | None,
+    noise: Streams,
+) -> tuple[torch.Tensor, TaskState, dict[str, torch.Tensor]]:
+    """Line 5: Eq. (7) [T] of the policy at the data's states and at `states` of ρ [T, B, O]; λ is tuned just before.
 
-    Without anchors the step is SAC's.
+    Without anchors it is SAC's loss.
     """
     settings, duals = rac.settings, state.duals
     heat = temperature(duals, settings)[:, None]
-    eps = noise.normal(states.shape[1], real.actions.shape[-1])
+    actions, log_probs = on_rho.sample(noise.normal(*on_rho.mean.shape[1:]))
+    values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
+    duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
+    metrics = {"entropy": -log_probs.detach().mean(-1)}
     behavior, meta = _anchor_distributions(anchors, real, states)
-    metrics: dict[str, torch.Tensor] = {}
-
-    def loss(params: Params) -> torch.Tensor:
-        nonlocal duals
-        n_real = 0 if anchors is None else real.actions.shape[1]  # only Eq. (9)'s first divergence needs these rows
-        both = distribution(params, torch.cat([real.observations[:, :n_real], states], dim=1))
-        parts = zip(*(torch.split(leaf, [n_real, states.shape[1]], dim=1) for leaf in both), strict=True)
-        on_data, on_rho = (TanhGaussian(*leaves) for leaves in parts)
-        actions, log_probs = on_rho.sample(eps)
-        values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
-        duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
-        metrics["entropy"] = -log_probs.detach().mean(-1)
-        if behavior is None or meta is None or rac.regularizer is None:
-            return -values.mean(-1)
+    if behavior is None or meta is None or rac.regularizer is None:
+        losses = -values.mean(-1)
+    else:
         to_behavior = rac.regularizer.to_behavior(on_data, behavior, real.actions, noise)
         to_meta = rac.regularizer.to_meta(on_rho, meta, noise)
         duals = tune_lambda(duals, to_behavior.detach(), to_meta.detach(), settings)
         metrics.update(to_behavior=to_behavior.detach(), to_meta=to_meta.detach())
-        return improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
-
-    losses, grads = gradient(loss, state.policy)
-    adam_(state.policy, grads, state.policy_opt, settings.actor_lr)
-    metrics.update(policy_loss=losses, lambda_=duals.lambda_, alpha=duals.alpha, temperature=heat.squeeze(-1))
-    return state._replace(duals=duals), metrics
+        losses = improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
+    metrics.update(lambda_=duals.lambda_, alpha=duals.alpha, temperature=heat.squeeze(-1))
+    return losses, state._replace(duals=duals), metrics
 
 
 def _anchor_distributions(

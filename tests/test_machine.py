@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -62,3 +64,29 @@ merpo.cli.main()
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["False", str(SPINS)]
+
+
+ARENAS = """
+import ctypes, sys, threading, torch
+from merpo.machine import machine
+
+torch.empty(1)
+with machine(1):
+    thread = threading.Thread(target=lambda: torch.empty(1 << 10).fill_(1.0))
+    thread.start()
+    thread.join()
+libc = ctypes.CDLL(None)
+libc.fopen.restype = ctypes.c_void_p
+file = libc.fopen(sys.argv[1].encode(), b"w")
+libc.malloc_info(0, ctypes.c_void_p(file))
+libc.fclose(ctypes.c_void_p(file))
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked to keep freed memory")
+def test_a_worker_takes_its_memory_from_where_it_is_kept(tmp_path: Path) -> None:
+    """In a process of its own, as a process cannot ask for the old state; torch must not have threads before it."""
+    report = tmp_path / "malloc.xml"
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-c", ARENAS, str(report)], check=True, env=environment)
+    assert report.read_text("utf-8").count("<heap nr=") == 1

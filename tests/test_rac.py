@@ -196,7 +196,8 @@ def test_time_outs_bootstrap_and_terminations_do_not() -> None:
             terminations=torch.full_like(batch.rewards, terminated), next_observations=batch.next_observations + shift
         )
         first = tree_map(torch.clone, state)
-        return evaluate_policy(algorithm, first, batch, batch, streams(T, "noise"))[0].critic
+        on_rho = distribution(first.policy, batch.observations)
+        return evaluate_policy(algorithm, first, batch, batch, on_rho, streams(T, "noise"))[0].critic
 
     def same(a: Params, b: Params) -> bool:
         return all(torch.equal(a[key], b[key]) for key in a)

@@ -44,7 +44,8 @@ class Conservative(Critic):
     def value(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Q_i(s, a) of every critic i: [T, critic, B]."""
         inputs = torch.cat([observations, actions], dim=-1).unsqueeze(-3)  # [T, 1, B, O + A]
-        return self.output_scale * mlp(params, inputs).squeeze(-1)
+        values = mlp(params, inputs).squeeze(-1)
+        return values if self.output_scale == 1 else self.output_scale * values
 
     def backup(
         self,
