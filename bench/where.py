@@ -1,0 +1,121 @@
+"""Where merpo's time goes in the steps whose floors `goals.py` checks: by kind of work, as `merpo run --profile` tells.
+
+What is left besides the matrix products bounds what a better engine could still gain: `products alone` is the speed-up
+that a step would have if its products took the time they take and all else none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from _bodies import KINDS, Bodies
+from _problem import SIZES, Stepper, make_problem
+from _timing import RESULTS, interleave, parser, prepare, summary, write
+from evaluation import policies, stacked
+from meta_model_step import Problem as Models
+from rollouts import merpo_rows
+
+from merpo.evaluation import evaluate
+from merpo.noise import Streams
+from merpo.profile import PYTHON
+from merpo.profile_kinds import seconds_by_kind
+
+RECORDED = 0.5  # seconds, at least
+PRODUCTS = "matrix products"
+STEPS = 5  # in a row, so that the copies of the meta-model with which they start count for little
+
+
+def main() -> None:
+    """Record every case, print, write."""
+    arguments = parser(__doc__, __file__, rounds=9).parse_args()
+    prepare(arguments)
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every recording is a line on the terminal
+    found = {name: measure(name, work, arguments.rounds) for name, work in cases().items()}
+    write(arguments, {"cases": found})
+    table = _table(found)
+    (RESULTS / "where.md").write_text(table, "utf-8")
+    sys.stdout.write(table)
+
+
+def cases() -> dict[str, Callable[[], object]]:
+    """One piece of work each."""
+    soft = {"anchored": False, "critic": {"penalty": "logsumexp"}}
+    made: dict[str, Callable[[], object]] = {
+        "inner step 3×64, 8 tasks": Stepper(make_problem(SIZES["3x64"], 8)).step,
+        "inner step 5×300, 8 tasks": Stepper(make_problem(SIZES["5x300"], 8)).step,
+        "RAC 4×256, one task": Stepper(make_problem(SIZES["4x256"], 1)).step,
+        "COMBO, log-sum-exp": Stepper(make_problem(SIZES["4x256"], 1, **soft)).step,
+    }
+    for tasks in (20, 1):
+        models = Models(SIZES["5x300"], tasks, 2000, 256)
+        made[f"meta-model, {STEPS} steps {tasks} × 7"] = lambda models=models: models.merpo(STEPS)
+    for tasks, count in ((8, 260), (1, 50_000)):
+        problem, noise = make_problem(SIZES["4x256"], tasks), Streams.seeded(range(tasks))
+        made[f"rollouts {tasks} × {count}"] = lambda p=problem, n=noise, c=count: merpo_rows(p, n, c)
+    for name in KINDS:
+        family = Bodies(body=name)
+        tasks = family.tasks(8, 0)[0]
+        act = stacked(policies(family, [300] * 5, 8))
+        made[f"evaluation, {name}"] = lambda f=family, t=tasks, a=act: evaluate(f, t, a, 1, 0)
+    return made
+
+
+def measure(name: str, work: Callable[[], object], rounds: int) -> dict[str, Any]:
+    """Seconds without a profiler, and the shares of the kinds of work with one."""
+    seconds = summary(interleave({name: work}, rounds, warmup=2).seconds[name])
+    times = max(3, round(RECORDED / seconds.median))
+    with torch.autograd.profiler.profile(use_kineto=True) as recorder:
+        for _ in range(times):
+            work()
+    kinds = _kinds(recorder)
+    operations = sum(1 for event in recorder.function_events if event.cpu_parent is None) / times
+    kinds[PYTHON] = max(0.0, times * seconds.median - sum(kinds.values()))
+    whole = sum(kinds.values())
+    shares = {kind: part / whole for kind, part in sorted(kinds.items(), key=lambda item: -item[1])}
+    return {"seconds": seconds._asdict(), "operations": operations, "shares": shares}
+
+
+def _kinds(recorder: Any) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        recorder.export_chrome_trace(str(path))
+        return seconds_by_kind(json.loads(path.read_text("utf-8"))["traceEvents"])
+
+
+def _table(found: dict[str, Any]) -> str:
+    lines = [
+        "# Where the time of a step goes",
+        "",
+        "Made by `python bench/where.py`: shares of kinds of work, from PyTorch's profiler; operations are those that",
+        "Python or autograd calls. *All else free* is how many times as fast a step would be if it were nothing but",
+        "its matrix products.",
+        "",
+        "| what | ms | operations | matrix products | what else takes most | all else free |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, case in found.items():
+        shares = dict(case["shares"])
+        products = shares.pop(PRODUCTS, 0.0)
+        most = ", ".join(f"{kind} {share:.0%}" for kind, share in list(shares.items())[:3])
+        bound = f"{1 / products:.2f}×" if products else "–"
+        cells = [
+            name,
+            f"{1e3 * case['seconds']['median']:.1f}",
+            f"{case['operations']:.0f}",
+            f"{products:.0%}",
+            most,
+            bound,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()
