@@ -18,7 +18,7 @@ from _problem import SIZES, Problem, Stepper, make_problem, step_flop
 from _timing import Timings, gemm_rate, parser, prepare, show, summary, write
 
 import merpo.meta_policy
-import merpo.rac
+import merpo.rac_steps
 from merpo.context import Context
 from merpo.params import gather
 from merpo.rac import Anchors, rac_step
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> Watch:
     watch = Watch(some_tasks(whole, arguments.batch), arguments.inner_steps)
     context = Context(log=watch.log, log_every=1)
     assert whole.anchors is not None
-    with patch.object(merpo.rac, "rac_step", watch.rac_step):
+    with patch.object(merpo.rac_steps, "rac_step", watch.rac_step):
         merpo.meta_policy.fit_meta_policy(
             whole.rac, Adaptive(), whole.data, whole.models, whole.anchors.behavior, settings, context
         )

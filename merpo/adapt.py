@@ -13,7 +13,8 @@ from merpo.meta_policy import MetaPolicy
 from merpo.packed import pack
 from merpo.params import clone, expand, to_device
 from merpo.policy import init_policy
-from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_steps
+from merpo.rac import RAC, Anchors, TaskState, fresh_state
+from merpo.rac_steps import rac_steps
 from merpo.rollout import empty_buffer
 from merpo.settings import AdaptSettings
 from merpo.types import Params

@@ -53,8 +53,8 @@ class TaskData(NamedTuple):
     """Rows of T tasks in one flat tensor; task t owns rows starts[t] to starts[t] + sizes[t]."""
 
     rows: torch.Tensor  # [N, 2 O + A + 2]: s, a, r, s', termination
-    starts: tuple[int, ...]
-    sizes: tuple[int, ...]
+    starts: Sequence[int]
+    sizes: Sequence[int]
     spec: Spec
 
     @property
@@ -75,9 +75,8 @@ class TaskData(NamedTuple):
 
     def sample(self, noise: Streams, *shape: int) -> Batch:
         """Independent rows of every task, drawn with replacement: a batch [T, *shape, ...]."""
-        index = noise.integers(self.sizes, *shape)  # [T, *shape]
-        starts = torch.tensor(self.starts, device=index.device).view(-1, *[1] * len(shape))
-        rows = self.rows.index_select(0, (index + starts).flatten()).view(*index.shape, -1)
+        index = noise.integers(self.sizes, *shape, offset=self.starts)  # [T, *shape]
+        rows = self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
         return unpack(rows, self.spec)
 
     def first(self, count: int) -> Batch:

@@ -15,7 +15,8 @@ from merpo.optim import AdamState, adam_, adam_init, gradient
 from merpo.packed import pack
 from merpo.params import clone, expand, gather, lerp_, mean, scatter_, to_device
 from merpo.policy import distribution, init_policy
-from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_steps
+from merpo.rac import RAC, Anchors, TaskState, fresh_state
+from merpo.rac_steps import rac_steps
 from merpo.rollout import empty_buffer
 from merpo.settings import MetaPolicySettings
 from merpo.types import Params

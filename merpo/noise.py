@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import final
+from typing import TYPE_CHECKING, final
 
 from merpo.lazy import torch
+
+if TYPE_CHECKING:
+    from merpo.noise_ahead import Ahead
 
 __all__ = ["Streams", "derive_seed"]
 
@@ -21,9 +24,12 @@ def derive_seed(*labels: object) -> int:
 class Streams:
     """T independent generators; every draw is [T, *shape], slice t from generator t alone."""
 
-    def __init__(self, generators: Sequence[torch.Generator], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self, generators: Sequence[torch.Generator], device: torch.device | str = "cpu", ahead: Ahead | None = None
+    ) -> None:
         self.generators = list(generators)
         self.device = torch.device(device)
+        self._ahead = ahead  # where draws are made before they are asked for
 
     @staticmethod
     def seeded(seeds: Iterable[int], device: torch.device | str = "cpu") -> Streams:
@@ -39,26 +45,44 @@ class Streams:
 
     def normal(self, *shape: int) -> torch.Tensor:
         """Standard normal numbers [T, *shape]."""
-        return self._filled(torch.empty(len(self), *shape), lambda row, t: row.normal_(generator=self.generators[t]))
+        return self._numbers(shape, lambda row, t, g: row.normal_(generator=g))
 
     def uniform(self, *shape: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), [T, *shape]."""
-        return self._filled(torch.empty(len(self), *shape), lambda row, t: row.uniform_(generator=self.generators[t]))
+        return self._numbers(shape, lambda row, t, g: row.uniform_(generator=g))
 
-    def integers(self, high: int | Sequence[int], *shape: int) -> torch.Tensor:
-        """Integers in [0, high), or [0, high[t]) for task t, [T, *shape]."""
-        highs = [high] * len(self) if isinstance(high, int) else list(high)
-        rows = torch.empty(len(self), *shape, dtype=torch.int64)
-        return self._filled(rows, lambda row, t: row.random_(0, highs[t], generator=self.generators[t]))
+    def integers(self, high: int | Sequence[int], *shape: int, offset: int | Sequence[int] = 0) -> torch.Tensor:
+        """Integers in [0, high), or [0, high[t]) for task t, plus `offset` or offset[t]: [T, *shape]."""
+
+        def draw(row: torch.Tensor, t: int, generator: torch.Generator) -> object:
+            # looked up when it is drawn: where a step is done again and again, the tasks may be others each time
+            count, first = (bound if isinstance(bound, int) else bound[t] for bound in (high, offset))
+            return row.random_(first, first + count, generator=generator)
+
+        return self._numbers(shape, draw, torch.int64)
 
     def permutation(self, n: int) -> torch.Tensor:
         """The numbers 0 to n - 1 in random order, [T, n]."""
-        return torch.stack([torch.randperm(n, generator=g) for g in self.generators]).to(self.device)
+        return self._drawn(lambda generators: torch.stack([torch.randperm(n, generator=g) for g in generators]))
 
-    def _filled(self, rows: torch.Tensor, draw: Callable[[torch.Tensor, int], object]) -> torch.Tensor:
-        for t, row in enumerate(rows.unbind()):
-            draw(row, t)
-        return rows.to(self.device)
+    def _numbers(
+        self,
+        shape: tuple[int, ...],
+        draw: Callable[[torch.Tensor, int, torch.Generator], object],
+        dtype: torch.dtype | None = None,
+    ) -> torch.Tensor:
+        """Rows [T, *shape], each filled in by its generator."""
+
+        def rows(generators: Sequence[torch.Generator]) -> torch.Tensor:
+            made = torch.empty(len(generators), *shape, dtype=dtype)
+            for t, (row, generator) in enumerate(zip(made.unbind(), generators, strict=True)):
+                draw(row, t, generator)
+            return made
+
+        return self._drawn(rows)
+
+    def _drawn(self, draw: Callable[[Sequence[torch.Generator]], torch.Tensor]) -> torch.Tensor:
+        return draw(self.generators).to(self.device) if self._ahead is None else self._ahead.next(draw)
 
     def state(self) -> torch.Tensor:
         """All generators' states [T, bytes], for a checkpoint."""

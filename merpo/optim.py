@@ -85,13 +85,18 @@ def adam_(params: Params, grads: Params, state: AdamState, lr: float, decay: flo
     columns = [[tree[key] for key in slopes] for tree in (held, slopes, first, second)]
     if not all(leaf.is_contiguous() for column in columns for leaf in column):
         raise ValueError("adam_: got a strided view, expected contiguous tensors, as the fused loop knows no strides")
-    if not bool((state.t == state.t.flatten()[0]).all()):  # slices that took other numbers of steps: one by one
+    if not _even(state.t):  # slices that took other numbers of steps: one by one
         columns = [[row for leaf in leaves_ for row in leaf.flatten(0, state.t.dim() - 1)] for leaves_ in columns]
-        steps = [t.clone() for _ in slopes for t in state.t.flatten()]
+        steps = list(state.t.flatten().repeat(len(slopes)).unbind())
     else:
         steps = list(state.t.flatten()[0].expand(len(slopes)).clone().unbind())  # each is counted up on its own
     _fused_adam(columns, steps, lr, decay)
     state.t.add_(1)
+
+
+def _even(t: torch.Tensor) -> bool:
+    """Whether all slices took as many steps; a GPU is not asked, as one would have to wait for its answer."""
+    return t.device.type == "cpu" and bool((t == t.flatten()[0]).all())
 
 
 def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr: float, decay: float) -> None:

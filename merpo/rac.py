@@ -11,12 +11,11 @@ from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.optim import AdamState, adam_, adam_init, gradient, slopes, watched
 from merpo.packed import pack
-from merpo.params import clone, concatenate, lerp_, piece, tree_map
+from merpo.params import clone, lerp_, tree_map
 from merpo.policy import TanhGaussian, distribution
 from merpo.rollout import ModelBuffer, append, roll_out, sample_buffer
 from merpo.settings import RacSettings
 from merpo.types import Batch, Params
-from merpo.workers import Workers, groups
 
 __all__ = [
     "RAC",
@@ -26,7 +25,6 @@ __all__ = [
     "fresh_state",
     "improvement_loss",
     "rac_step",
-    "rac_steps",
 ]
 
 
@@ -99,35 +97,6 @@ def rac_step(
         adam_(state.policy, slopes(losses, policy), state.policy_opt, rac.settings.actor_lr)
         metrics.update(more, policy_loss=losses.detach())
     return state, rho.observations, metrics
-
-
-def rac_steps(
-    rac: RAC,
-    state: TaskState,
-    data: TaskData,
-    models: Params | None,
-    anchors: Anchors,
-    noise: Streams,
-    steps: int,
-    share: Workers,
-    improve: bool = True,
-) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-    """`steps` times `rac_step`, each worker for a group of the tasks; states of ρ and metrics are the last step's."""
-
-    def group(index: range) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-        part, picked, behavior = piece(state, index), piece(models, index), piece(anchors.behavior, index)
-        rows, own = data.select(index), noise.select(torch.tensor(index))
-        for _ in range(steps):
-            part, states, metrics = rac_step(rac, part, rows, picked, Anchors(behavior, anchors.meta), own, improve)
-        return part, states, metrics
-
-    done = share.map(group, groups(data.n_tasks, data.n_tasks, share.count))
-    parts, states, metrics = zip(*done, strict=True)
-    # the networks and the ring were changed in place, slice by slice; the rest is new
-    duals = concatenate([part.duals for part in parts])
-    written = torch.cat([part.buffer.written for part in parts])
-    state = state._replace(duals=duals, buffer=state.buffer._replace(written=written))
-    return state, torch.cat(states), concatenate(metrics)
 
 
 def gather_batches(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 from merpo.lazy import torch
 from merpo.packed import leaves
@@ -27,6 +27,13 @@ class Workers:
     def __init__(self, count: int, pool: ThreadPoolExecutor | None = None) -> None:
         self.count = count
         self._pool = pool
+        self._kept: dict[Hashable, Any] = {}
+
+    def keep(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """What `make` gave when it was first asked for under this key, kept as long as the threads are."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]  # type: ignore[no-any-return]
 
     def map(self, work: Callable[[Part], Result], parts: Sequence[Part]) -> list[Result]:
         """`work` of every part, in order."""
