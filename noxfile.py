@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -41,6 +42,46 @@ def types(session: nox.Session) -> None:
     """Mypy, strict, on merpo/ and plugins/."""
     install(session, "-e", ".[types]")
     session.run("mypy", *session.posargs)
+
+
+@nox.session
+def plugin(session: nox.Session) -> None:
+    """A bare environment: the wheel of merpo, the example plugin and fresh packages; their tests, types and runs."""
+    work = Path(session.create_tmp()).resolve()
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.rmtree("build", ignore_errors=True)  # setuptools would pack what was deleted since the last build
+    example, wheels, packages = Path("docs", "example_plugin").resolve(), work / "wheels", work / "packages"
+    shutil.copytree(example, packages / "example", ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__"))
+    _wheel(session, wheels, Path.cwd())
+    install(session, *map(str, wheels.glob("merpo-*.whl")), "pytest", "mypy")
+    session.env.update({**ONE_THREAD, "MERPO_DATA": str(work / "data")})
+    session.chdir(work)  # nothing of the repository is on the path any more
+    kinds = ("alpha", "method", "regularizer")
+    for kind in kinds:
+        session.run("merpo", "new-plugin", f"merpo-fresh-{kind}", "--kind", kind, "--into", str(packages))
+    folders = sorted(packages.iterdir())
+    _wheel(session, wheels, *folders)
+    names = ("merpo_example", *(f"merpo_fresh_{kind}" for kind in kinds))
+    session.install("--no-deps", "--force-reinstall", *(str(w) for name in names for w in wheels.glob(f"{name}-*.whl")))
+    session.run("merpo", "list-components")
+    listed = "import sys; from merpo.registry import components as c; sys.exit([e for e in c() if e.status != 'ok'])"
+    session.run("python", "-c", listed)
+    session.run("pytest", "-q", "--import-mode=importlib", *(str(folder / "tests") for folder in folders))
+    for folder, name in zip(folders, names, strict=True):
+        session.chdir(folder)
+        session.run("mypy", "--strict", name, silent=True)
+    session.chdir(work)
+    for kind in kinds:
+        session.run("merpo", "check", str(packages / f"merpo-fresh-{kind}" / "recipe.toml"))
+        session.run("merpo", "run", str(packages / f"merpo-fresh-{kind}" / "recipe.toml"))
+    both = ("method.alpha.component=halving", "method.regularizer.component=jeffreys")
+    recipe = str(packages / "merpo-fresh-alpha" / "recipe.toml")
+    session.run("merpo", "run", recipe, *(word for override in both for word in ("--set", override)))
+
+
+def _wheel(session: nox.Session, into: Path, *projects: Path) -> None:
+    """Build wheels, without their dependencies."""
+    session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(into), *map(str, projects))
 
 
 @nox.session

@@ -9,7 +9,9 @@ __version__ = "0.1.0"
 
 # Public name -> the module that defines it. Nothing is imported before it is asked for.
 _PUBLIC = {
+    "API_VERSION": "merpo.api_version",
     "AdaptSettings": "merpo.settings",
+    "AdamState": "merpo.optim",
     "Adapted": "merpo.context",
     "AlphaScheduler": "merpo.interfaces",
     "Batch": "merpo.types",
@@ -40,9 +42,12 @@ _PUBLIC = {
     "TaskDataset": "merpo.dataset",
     "TaskFamily": "merpo.interfaces",
     "act": "merpo.policy",
+    "adam": "merpo.optim",
+    "adam_init": "merpo.optim",
     "adapt_models": "merpo.meta_model",
     "adapt_policies": "merpo.adapt",
     "component_field": "merpo.component",
+    "distribution": "merpo.policy",
     "evaluate": "merpo.evaluation",
     "expand": "merpo.params",
     "fit_behavior": "merpo.behavior",
@@ -52,6 +57,7 @@ _PUBLIC = {
     "hookimpl": "merpo.hookspecs",
     "init_meta_policy": "merpo.meta_policy",
     "init_mlp": "merpo.nets",
+    "init_policy": "merpo.policy",
     "load_recipe": "merpo.recipe",
     "mlp": "merpo.nets",
     "run_recipe": "merpo.run",
@@ -63,6 +69,7 @@ _PUBLIC = {
 
 if TYPE_CHECKING:
     from merpo.adapt import adapt_policies as adapt_policies
+    from merpo.api_version import API_VERSION as API_VERSION
     from merpo.behavior import fit_behavior as fit_behavior
     from merpo.component import Component as Component
     from merpo.component import component_field as component_field
@@ -89,6 +96,9 @@ if TYPE_CHECKING:
     from merpo.nets import init_mlp as init_mlp
     from merpo.nets import mlp as mlp
     from merpo.noise import Streams as Streams
+    from merpo.optim import AdamState as AdamState
+    from merpo.optim import adam as adam
+    from merpo.optim import adam_init as adam_init
     from merpo.optim import gradient as gradient
     from merpo.params import expand as expand
     from merpo.params import squared_distance as squared_distance
@@ -96,6 +106,8 @@ if TYPE_CHECKING:
     from merpo.params import weights as weights
     from merpo.policy import TanhGaussian as TanhGaussian
     from merpo.policy import act as act
+    from merpo.policy import distribution as distribution
+    from merpo.policy import init_policy as init_policy
     from merpo.rac import RAC as RAC
     from merpo.recipe import Recipe as Recipe
     from merpo.recipe import load_recipe as load_recipe

@@ -13,7 +13,8 @@ from merpo.manifest import Manifest
 from merpo.metrics import Record, read_metrics
 from merpo.recipe import Recipe, resolved
 from merpo.report import CurvePoint, DatasetEntry, Duals, ModelErrors, Report, TaskReport, bands, per_task
-from merpo.run_folder import RunFolder, versions
+from merpo.run_folder import RunFolder
+from merpo.versions import versions
 
 __all__ = ["assemble"]
 

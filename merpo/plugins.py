@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 import pluggy
 
 from merpo import hookspecs
+from merpo.api_version import api_problem
 from merpo.errors import nearest
 
 __all__ = ["ENTRY_POINT_GROUP", "LOAD_VARIABLE", "Plugin", "load_plugins", "normalised"]
@@ -96,6 +97,8 @@ def _ask(
     with contextlib.redirect_stdout(sys.stderr):
         try:
             plugin = entry_point.load()
+            if problem := api_problem(plugin, distribution):
+                return [], problem
             manager.register(plugin, name=f"{distribution}:{entry_point.name}")
         except KeyboardInterrupt:
             raise

@@ -7,36 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
-import merpo
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json, atomic_write_text
-from merpo.lazy import torch
 from merpo.manifest import fingerprint, plain
 from merpo.params import to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
+from merpo.versions import versions
 
-__all__ = ["RunFolder", "run_folders", "versions"]
+__all__ = ["RunFolder", "run_folders"]
 
 MANIFEST = "manifest.json"
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
-
-
-def versions() -> dict[str, str]:
-    """Versions of everything that numbers depend on, and of the distributions whose plugins are loaded."""
-    import importlib.metadata
-    import platform
-
-    from merpo.registry import components
-
-    names = {"gymnasium", "numpy", "pydantic", "torch"} | {e.distribution for e in components() if e.status == "ok"}
-    found = {"python": platform.python_version(), "merpo": merpo.__version__, "threads": str(torch.get_num_threads())}
-    for name in sorted(names - {"merpo"}):
-        found[name] = importlib.metadata.version(name)
-    return found
 
 
 def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:

@@ -6,13 +6,9 @@ behaviour policy) and `name.json` (the manifest). The manifest is written last: 
 
 from __future__ import annotations
 
-import platform
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merpo import __version__
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError
 from merpo.files import atomic_write_tensors, sha256_file
@@ -29,6 +25,7 @@ from merpo.manifest import (
 from merpo.places import collection_dir, data_path, manifest_path, policy_path, store_root
 from merpo.types import Params
 from merpo.validate import ARRAYS, check_dataset, check_datasets
+from merpo.versions import versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,7 +91,7 @@ def write_dataset(
         "transitions": len(data),
         "observation_dim": data.observations.shape[1],
         "action_dim": data.actions.shape[1],
-        "versions": _versions(),
+        "versions": versions(),
         "settings": plain(settings),
     }
     _remove(manifest)  # from here to the last line the dataset is not there
@@ -178,12 +175,3 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be replaced: {error.strerror or error}") from error
-
-
-def _versions() -> dict[str, str]:
-    """What the data was made with; packages that are not installed are left out."""
-    found = {"python": platform.python_version(), "merpo": __version__}
-    for package in ("torch", "numpy", "gymnasium", "safetensors"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

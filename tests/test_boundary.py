@@ -15,6 +15,8 @@ import merpo
 ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted((ROOT / "merpo").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+EXAMPLE = ROOT / "docs" / "example_plugin"
+OUTSIDE = sorted((EXAMPLE / "merpo_example").rglob("*.py"))
 PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "mujoco")
 
@@ -45,6 +47,16 @@ def trespasses(source: str, own: str) -> list[str]:
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT / "plugins")))
 def test_plugins_import_only_the_public_names(path: Path) -> None:
     assert trespasses(path.read_text(), path.relative_to(ROOT / "plugins").parts[0]) == []
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=lambda path: path.name)
+def test_the_example_plugin_imports_only_the_public_names(path: Path) -> None:
+    assert trespasses(path.read_text(), "merpo_example") == []
+
+
+def test_the_example_plugins_tests_need_nothing_more_than_merpo_testing() -> None:
+    for path in EXAMPLE.glob("tests/*.py"):
+        assert set(trespasses(path.read_text(), "merpo_example")) == {"merpo.testing:check_component"}
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: path.name)
@@ -81,9 +93,13 @@ def test_there_is_something_to_read() -> None:
         PACKAGES
     )
     assert len(CORE) > 20
+    assert len(OUTSIDE) >= 4
 
 
-@pytest.mark.parametrize("module", ["merpo", "merpo.cli", "merpo.registry", "merpo.recipe", "merpo.schema", *PACKAGES])
+LIGHT = ("merpo", "merpo.cli", "merpo.pytest_plugin", "merpo.registry", "merpo.recipe", "merpo.schema")
+
+
+@pytest.mark.parametrize("module", [*LIGHT, *PACKAGES])
 def test_importing_leaves_heavy_modules_out(module: str) -> None:
     code = (
         f"import sys; sys.path[:0] = {[str(ROOT), str(ROOT / 'plugins')]!r}\n"

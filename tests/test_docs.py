@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
@@ -68,6 +69,16 @@ def spans(page: Path) -> list[str]:
     return re.findall(r"`([^`\n]+)`", prose(page))
 
 
+@pytest.fixture
+def example_importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The example plugin can be imported, though it is not installed."""
+    monkeypatch.syspath_prepend(str(PLUGIN))
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "merpo_example"]:
+        del sys.modules[name]
+
+
+@pytest.mark.usefixtures("example_importable")
 @pytest.mark.parametrize("block", of("python"))
 def test_python_runs(block: Block) -> None:
     exec(compile(block.text, str(block), "exec", dont_inherit=True), {"__name__": "docs"})
@@ -222,12 +233,18 @@ def test_the_example_plugin_installs_beside_the_builtins(
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text("utf-8"))["project"]
     points = project["entry-points"]["merpo"]
     lines = "[merpo]\n" + "".join(f"{name} = {module}\n" for name, module in points.items())
-    modules = {path.stem: path.read_text("utf-8") for path in PLUGIN.glob("*.py")}
+    sources = PLUGIN.glob("merpo_example/*.py")
+    modules = {str(path.relative_to(PLUGIN).with_suffix("")): path.read_text("utf-8") for path in sources}
     install(project["name"], modules, version=project["version"], entry_points=lines)
     monkeypatch.setenv("MERPO_LOAD_PLUGINS", f"merpo,{project['name']}")
     registry.refresh()
-    (mine,) = [entry for entry in registry.components("alpha") if entry.name == "halving"]
-    assert (mine.distribution, mine.status, mine.reason) == ("merpo-halving", "ok", "")
+    mine = [entry for entry in registry.components() if entry.distribution == "merpo-example"]
+    found = [(entry.kind, entry.name, entry.status, entry.reason) for entry in mine]
+    assert found == [
+        ("alpha", "halving", "ok", ""),
+        ("method", "reptile-awr", "ok", ""),
+        ("regularizer", "jeffreys", "ok", ""),
+    ]
     recipe = load_recipe(ROOT / "recipes" / "merpo_adp.toml", ["method.alpha.component=halving"])
     assert "halving" in str(recipe.model_dump())
 

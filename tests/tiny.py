@@ -1,8 +1,7 @@
-"""A whole run in about a second: a recipe with two training tasks, two unseen ones, and networks of eight units."""
+"""A whole run in about a second, as tests use it: the tiny recipe of `merpo.testing_tiny`."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,32 +9,10 @@ from typing import Any
 import tomli_w
 
 from merpo.recipe import Recipe, from_tables
-from merpo.recipe_extends import merge
+from merpo.testing_tiny import TINY, WIDTH
+from merpo.testing_tiny import tiny_tables as tables
 
-WIDTH = [8, 8]
-TINY: dict[str, Any] = {
-    "title": "Tiny",
-    "tasks": {"component": "point-robot-wind", "horizon": 10},
-    "data": {"train_tasks": 2, "test_tasks": 2, "episodes": 4},
-    "collect": {"steps": 60, "seed_steps": 20, "checkpoint_every": 20, "batch_size": 8, "hidden": WIDTH},
-    "method": {
-        "component": "merpo",
-        "dynamics": {"component": "ensemble", "members": 3, "elites": 2, "hidden": WIDTH},
-        "critic": {"component": "conservative", "hidden": WIDTH},
-        "meta_model": {"iterations": 2, "task_batch": 2, "inner_steps": 2, "batch_size": 16, "adaptation_steps": 3},
-        "behavior": {"hidden": WIDTH, "steps": 3, "batch_size": 16},
-        "rac": {"policy_hidden": WIDTH, "batch_size": 16, "rollout_batch": 8, "model_buffer": 64},
-        "meta_policy": {"iterations": 2, "task_batch": 2, "inner_steps": 2},
-        "adaptation": {"steps": 3},
-    },
-    "evaluate": {"during_training": 0, "snapshots": [0, 2, 3]},
-    "run": {"tensorboard": False, "device": "cpu"},
-}
-
-
-def tables(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The tiny recipe's tables with `changes` over them."""
-    return merge(copy.deepcopy(TINY), changes or {})
+__all__ = ["TINY", "WIDTH", "tables", "tiny_recipe", "write_tiny"]
 
 
 def tiny_recipe(changes: Mapping[str, Any] | None = None) -> Recipe:

@@ -9,6 +9,8 @@ from merpo_alpha.schedulers import Adaptive, Fixed
 
 __all__ = ["Adaptive", "Fixed"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

@@ -9,6 +9,8 @@ from merpo_critics.conservative import Conservative
 
 __all__ = ["Conservative"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

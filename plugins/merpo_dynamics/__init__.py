@@ -9,6 +9,8 @@ from merpo_dynamics.ensemble import ProbabilisticEnsemble
 
 __all__ = ["ProbabilisticEnsemble"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

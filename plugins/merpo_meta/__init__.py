@@ -9,6 +9,8 @@ from merpo_meta.learners import MAML, Proximal, Reptile
 
 __all__ = ["MAML", "Proximal", "Reptile"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

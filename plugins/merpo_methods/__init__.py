@@ -9,6 +9,8 @@ from merpo_methods.merpo import MerPO
 
 __all__ = ["MerPO"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

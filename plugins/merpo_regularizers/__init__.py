@@ -10,6 +10,8 @@ from merpo_regularizers.tv import TotalVariation
 
 __all__ = ["KL", "TotalVariation"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

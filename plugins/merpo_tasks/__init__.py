@@ -9,6 +9,8 @@ from merpo_tasks.point_robot_wind import PointRobotWind
 
 __all__ = ["PointRobotWind"]
 
+MERPO_API = 1
+
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:

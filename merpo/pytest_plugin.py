@@ -1,0 +1,46 @@
+"""Fixtures for the tests of a plugin. Pytest finds them wherever merpo is installed; nothing is imported before use.
+
+`tiny_tasks` is what a method is given, `tiny_dataset` what is stored of one task, and `merpo_runner` calls `merpo`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from merpo.dataset import TaskData, TaskDataset
+    from merpo.testing_runner import MerpoRunner
+
+__all__ = ["merpo_runner", "tiny_dataset", "tiny_tasks"]
+
+
+@pytest.fixture
+def tiny_dataset() -> TaskDataset:
+    """One task's dataset: 60 transitions in 6 episodes, three observations, two actions. The same at every call."""
+    from merpo.testing_data import tiny_datasets
+
+    return tiny_datasets(1)[0]
+
+
+@pytest.fixture
+def tiny_tasks() -> TaskData:
+    """Three tasks of 60 transitions each, stacked: what `Method.fit` and `Method.adapt` are given."""
+    from merpo.dataset import stack_tasks
+    from merpo.testing_data import tiny_datasets, tiny_spec
+
+    return stack_tasks(tiny_datasets(3), tiny_spec())
+
+
+@pytest.fixture
+def merpo_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MerpoRunner:
+    """`merpo_runner("run", recipe)`: the command line in a folder and with a data store of the test's own."""
+    from merpo.testing_runner import MerpoRunner
+
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "merpo-data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    return MerpoRunner(tmp_path)
