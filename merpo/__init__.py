@@ -52,6 +52,7 @@ _PUBLIC = {
     "hookimpl": "merpo.hookspecs",
     "init_meta_policy": "merpo.meta_policy",
     "init_mlp": "merpo.nets",
+    "load_policy": "merpo.policy_file",
     "load_recipe": "merpo.recipe",
     "mlp": "merpo.nets",
     "run_recipe": "merpo.run",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from merpo.params import weights as weights
     from merpo.policy import TanhGaussian as TanhGaussian
     from merpo.policy import act as act
+    from merpo.policy_file import load_policy as load_policy
     from merpo.rac import RAC as RAC
     from merpo.recipe import Recipe as Recipe
     from merpo.recipe import load_recipe as load_recipe

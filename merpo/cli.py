@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import merpo
+from merpo import cli_after
 from merpo.errors import MerpoError, RecipeError
 from merpo.machine import patient_threads
 
@@ -132,6 +133,9 @@ def schema() -> None:
     from merpo.recipe import recipe_schema
 
     print(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))
+
+
+cli_after.register(app)
 
 
 def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:

@@ -93,6 +93,7 @@ def _run_seed(
         runner = _Runner(recipe, folder, context, test, watch)
         with watch.stage("fit"):
             meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
+            folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
         with watch.stage("adapt"):
             adapted = runner.adapt(meta)
             folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
