@@ -58,6 +58,7 @@ _PUBLIC = {
     "init_meta_policy": "merpo.meta_policy",
     "init_mlp": "merpo.nets",
     "init_policy": "merpo.policy",
+    "load_policy": "merpo.policy_file",
     "load_recipe": "merpo.recipe",
     "mlp": "merpo.nets",
     "run_recipe": "merpo.run",
@@ -108,6 +109,7 @@ if TYPE_CHECKING:
     from merpo.policy import act as act
     from merpo.policy import distribution as distribution
     from merpo.policy import init_policy as init_policy
+    from merpo.policy_file import load_policy as load_policy
     from merpo.rac import RAC as RAC
     from merpo.recipe import Recipe as Recipe
     from merpo.recipe import load_recipe as load_recipe

@@ -12,6 +12,7 @@ import typer
 
 import merpo
 from merpo.cli_plugin import new_plugin_command
+from merpo import cli_after
 from merpo.errors import MerpoError, RecipeError
 from merpo.machine import patient_threads
 
@@ -136,6 +137,7 @@ def schema() -> None:
 
 
 app.command("new-plugin")(new_plugin_command)
+cli_after.register(app)
 
 
 def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from merpo.component import Component
+from merpo.errors import MerpoError
 from merpo.types import Batch, Grid, Params, Probes, Propose, Spec, Task
 
 if TYPE_CHECKING:
@@ -218,6 +219,13 @@ class Method(Component):
     @abstractmethod
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """Deterministic actions [T, B, A] of adapted policies (or of a meta-policy, without the task dim)."""
+
+    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Stochastic actions [T, B, A] from standard normal `noise` [T, B, A].
+
+        Raises `MerpoError` here, for methods whose policies are deterministic only.
+        """
+        raise MerpoError(f"method {self.name!r} has deterministic policies only")
 
 
 KINDS: dict[str, type[Component]] = {

@@ -23,6 +23,7 @@ from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import RunFolder, run_folders
+from merpo.saved_policies import TaskName, task_header
 from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
 
@@ -93,9 +94,10 @@ def _run_seed(
         runner = _Runner(recipe, folder, context, test, watch)
         with watch.stage("fit"):
             meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
+            folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
         with watch.stage("adapt"):
             adapted = runner.adapt(meta)
-            folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
+            folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": _names(test)})
         with watch.stage("evaluate"):
             evaluations = runner.evaluate(adapted)
     with watch.stage("report"):
@@ -160,6 +162,11 @@ class _Runner:
 
 def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:
     return stack_tasks([data for data, _ in loaded], recipe.tasks.spec(), seed, device)
+
+
+def _names(loaded: Loaded) -> str:
+    """Whose policies an artifact holds, for its header."""
+    return task_header([TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded])
 
 
 def _tee(*logs: Log) -> Log:

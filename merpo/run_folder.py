@@ -91,13 +91,13 @@ class RunFolder:
         self._stages[name] = groups
         return groups
 
-    def save(self, name: str, groups: Mapping[str, Params]) -> None:
-        """Write groups of parameters as an artifact, and its sha256 into the manifest.
+    def save(self, name: str, groups: Mapping[str, Params], more: Mapping[str, str] | None = None) -> None:
+        """Write groups of parameters as an artifact, and its sha256 into the manifest; `more` goes into the header.
 
         Empty groups (a method without a model) have no tensors; the header keeps their names.
         """
         on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
-        header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header}
+        header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header, **(more or {})}
         self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
         atomic_write_json(self.path / MANIFEST, self._manifest)
 

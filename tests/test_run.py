@@ -68,7 +68,7 @@ def test_what_a_run_leaves_behind(first: Path) -> None:
         "artifacts", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html", "report.json",
         "training_curve.json",
     }  # fmt: skip
-    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "adapted"}
+    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "adapted"}
     assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
     manifest = json.loads((first / "manifest.json").read_text("utf-8"))
     assert manifest["seed"] == 0

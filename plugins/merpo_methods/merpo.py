@@ -110,6 +110,10 @@ class MerPO(Method):
         """The mode of the squashed Gaussian."""
         return merpo.act(policy, observations)
 
+    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """A draw of the squashed Gaussian."""
+        return merpo.act(policy, observations, noise)
+
     def _rac(self) -> merpo.RAC:
         return merpo.RAC(self.rac, self.critic, self.regularizer, self.dynamics if self.rac.use_model else None)
 

@@ -1,0 +1,87 @@
+"""The commands that come after training: they print, and leave the rest to modules that are imported when needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+PoliciesPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run or of `merpo adapt`, or their adapted.safetensors.", show_default=False
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the app."""
+    for command in (adapt, evaluate, export):
+        app.command()(command)
+
+
+def adapt(
+    run: RunPath,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DATA", help="collection/dataset of the store, a manifest, or a folder of datasets; repeatable."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the result.", show_default=False)],
+) -> None:
+    """Adapt a run's meta-policy to further tasks, from their data alone."""
+    from rich.console import Console
+
+    from merpo.new_task import adapt_new, print_adaptation
+
+    print_adaptation(adapt_new(run, data, out), out, Console())
+
+
+def evaluate(
+    run: PoliciesPath,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Episodes per task, instead of the recipe's.")
+    ] = None,
+    stochastic: Annotated[
+        bool, typer.Option("--stochastic", help="Draw actions instead of taking the most likely one.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode's return as JSON.")] = None,
+) -> None:
+    """Measure saved policies anew in the true environments."""
+    from rich.console import Console
+
+    from merpo.files import atomic_write_text
+    from merpo.reevaluate import evaluate_saved, print_measured
+
+    measured = evaluate_saved(run, episodes, stochastic, seed)
+    if out is not None:
+        atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
+    print_measured(measured, Console())
+
+
+def export(
+    run: PoliciesPath,
+    form: Annotated[str, typer.Option("--format", metavar="F", help="safetensors or onnx.")] = "safetensors",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the files; else RUN/export.")] = None,
+    task: Annotated[
+        list[int], typer.Option(metavar="INDEX", help="Only this task, by its index; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies it
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Largest difference of an action from the original's.")
+    ] = 1e-5,
+) -> None:
+    """Write adapted policies as files of their own, one per task, and compare each with the original."""
+    from merpo.export import export_policies
+
+    folder = out or (run if run.is_dir() else run.parent) / "export"
+    done = export_policies(run, folder, form, task, tolerance)
+    for one in done:
+        print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
+    worst = max(one.difference for one in done)
+    print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")

@@ -1,0 +1,165 @@
+"""`merpo adapt`: policies for further tasks from their data alone, with the meta-artifact of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from merpo.context import Adapted, Context
+from merpo.data_names import read_named
+from merpo.dataset import TaskDataset, stack_tasks
+from merpo.errors import ArtifactError, DatasetError
+from merpo.files import atomic_write_text
+from merpo.finished_run import FinishedRun, open_run
+from merpo.machine import machine
+from merpo.manifest import Manifest
+from merpo.metrics import check_finite, to_numbers
+from merpo.params import to_device
+from merpo.progress import Progress
+from merpo.run_folder import RunFolder
+from merpo.saved_policies import TaskName, task_header
+from merpo.validate import check_datasets
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["AdaptationSummary", "NewTask", "adapt_new", "print_adaptation"]
+
+SUMMARY = "summary.json"
+META = "meta-artifact"  # stands among the digests of the data
+CURVES = ("alpha", "lambda_", "beta", "to_behavior", "to_meta")  # of which a summary has the last value
+SHOWN = ("alpha", "to_behavior", "to_meta")  # of these, what the table shows
+
+Loaded = Sequence[tuple[TaskDataset, Manifest]]
+
+
+class NewTask(BaseModel):
+    """What adaptation did on one task; None or left out where the method does not tell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    index: int
+    transitions: int
+    behavior_return: float
+    trained_on: bool  # whether the run was meta-trained on this very dataset
+    scores: dict[str, float]  # such as nll_before and nll_after of the model
+    last: dict[str, float]  # alpha, lambda and so on after the last step
+
+
+class AdaptationSummary(BaseModel):
+    """`summary.json`: the run that was adapted, and every task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    title: str
+    seed: int
+    tasks: list[NewTask]
+
+
+def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") -> AdaptationSummary:
+    """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
+
+    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else.
+    """
+    run = open_run(path)
+    if META in run.manifest.get("datasets", {}):
+        raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
+    loaded = read_named(names)
+    _check(run, loaded)
+    meta = to_device(run.groups("meta"), device)
+    digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
+    digests[META] = run.manifest["artifacts"]["meta"]
+    with machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads), Progress() as progress:
+        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, device)
+        context = Context(
+            seed=run.seed,
+            device=device,
+            log=progress.log,
+            stage=folder.stage,
+            workers=run.recipe.run.workers,
+            log_every=run.recipe.run.log_every,
+            labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
+        )
+        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, device)
+        adapted = run.recipe.method.adapt(meta, data, context)
+        check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+        tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
+        folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": task_header(tasks)})
+    summary = _summary(run, loaded, adapted)
+    atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
+    return summary
+
+
+def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) -> None:
+    """The table of the tasks, and where their policies are."""
+    from rich.table import Table
+
+    from merpo.report_text import frame, number
+
+    table = Table(title="Adapted from data alone", title_justify="left", box=frame(console))
+    pairs = sorted({key.removesuffix("_before") for t in summary.tasks for key in t.scores if key.endswith("_before")})
+    last = [key for key in SHOWN if any(key in task.last for task in summary.tasks)]
+    labels = [f"model {key}" for key in pairs] + [key.replace("_", " ") for key in last]
+    for label in ("task", "rows", "behaviour", *labels):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=label == "task")
+    for task in summary.tasks:
+        moved = [f"{number(task.scores.get(f'{key}_{when}'))}" for key in pairs for when in ("before", "after")]
+        cells = [f"{a} to {b}" for a, b in zip(moved[::2], moved[1::2], strict=True)]
+        cells += [number(task.last.get(key)) for key in last]
+        table.add_row(task.name, f"{task.transitions:,}", number(task.behavior_return), *cells)
+    console.print(table)
+    for task in summary.tasks:
+        if task.trained_on:
+            console.print(f"{task.name}: the run was meta-trained on this very dataset", markup=False)
+    console.print(f"policies: {out / 'artifacts' / 'adapted.safetensors'}", markup=False, soft_wrap=True)
+    console.print(f"measure them where the environments are known: merpo evaluate {out}", markup=False, soft_wrap=True)
+
+
+def _check(run: FinishedRun, loaded: Loaded) -> None:
+    """Data of the family that the run was trained on, each task once."""
+    family, spec = run.recipe.tasks, run.recipe.tasks.spec()
+    seen: dict[int, str] = {}
+    for data, manifest in loaded:
+        if manifest.family != family.name:
+            raise DatasetError(
+                f"{data.name}: is of family {manifest.family!r}, the run in {run.path} of {family.name!r}"
+            )
+        dims = (manifest.observation_dim, manifest.action_dim)
+        if dims != spec[:2]:
+            raise DatasetError(
+                f"{data.name}: (observation, action) dims are {dims}, the run in {run.path} has {spec[:2]}"
+            )
+        if manifest.task_index in seen:
+            raise DatasetError(
+                f"{data.name}: is of task {manifest.task_index}, as is {seen[manifest.task_index]}; "
+                "adapt to them one after the other, each with an --out of its own"
+            )
+        seen[manifest.task_index] = data.name
+    check_datasets([data for data, _ in loaded], run.recipe.method.min_transitions)
+
+
+def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted) -> AdaptationSummary:
+    trained = {digest for name, digest in run.manifest.get("datasets", {}).items() if name.startswith("train ")}
+    rows, curves = [], adapted.curves
+    for t, (data, manifest) in enumerate(loaded):
+        rows.append(
+            NewTask(
+                name=data.name,
+                index=manifest.task_index,
+                transitions=manifest.transitions,
+                behavior_return=manifest.behavior.return_mean,
+                trained_on=manifest.sha256 in trained,
+                scores={key: float(value[t]) for key, value in adapted.scores.items()},
+                last={
+                    key.rstrip("_"): float(adapted.curves[key][-1, t])
+                    for key in CURVES
+                    if len(adapted.curves.get(key, ()))
+                },
+            )
+        )
+    return AdaptationSummary(run=str(run.path), title=run.recipe.title, seed=run.seed, tasks=rows)

@@ -1,0 +1,136 @@
+"""`merpo evaluate`: saved policies measured anew in the true environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, ConfigDict
+
+from merpo.errors import MerpoError
+from merpo.evaluation import evaluate, oracle_evaluation
+from merpo.finished_run import REPORT
+from merpo.lazy import torch
+from merpo.machine import machine
+from merpo.noise import Streams, derive_seed
+from merpo.report import load_report
+from merpo.saved_policies import SavedPolicies, read_policies
+from merpo.statistics import Interval, bootstrap
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Measured", "MeasuredTask", "evaluate_saved", "print_measured"]
+
+
+class MeasuredTask(BaseModel):
+    """One task's episodes, and what the run's own report says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    index: int
+    returns: list[float]  # one per episode
+    lengths: list[int]
+    oracle: float | None = None
+    reported: float | None = None
+
+    @property
+    def mean(self) -> float:
+        """The mean return."""
+        return sum(self.returns) / len(self.returns)
+
+
+class Measured(BaseModel):
+    """All tasks of one artifact, and how they were measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    seed: int
+    episodes: int
+    stochastic: bool
+    tasks: list[MeasuredTask]
+    mean: Interval  # over tasks
+
+
+def evaluate_saved(
+    path: Path, episodes: int | None = None, stochastic: bool = False, seed: int | None = None
+) -> Measured:
+    """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
+
+    Episodes and seed are those of the run's recipe unless given; `stochastic` draws actions instead of taking the mode.
+    Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
+    """
+    saved = read_policies(path)
+    if saved.recipe is None:
+        raise MerpoError(f"{path}: an exported policy knows no environment; give the run it came from")
+    unknown = [task.name for task in saved.tasks if not task.params]
+    if unknown:
+        raise MerpoError(f"{path}: the tasks {', '.join(unknown[:5])} have no parameters, so there is no environment")
+    family, count = saved.recipe.tasks, episodes or saved.recipe.evaluate.episodes
+    first = saved.seed if seed is None else seed
+    tasks = [task.params for task in saved.tasks]
+    with machine(saved.recipe.run.threads):
+        act = _stochastic(saved, first, count) if stochastic else saved.act
+        found = evaluate(family, tasks, act, count, first)
+        oracle = oracle_evaluation(family, tasks, count, first)
+    reported = _reported(path)
+    rows = [
+        MeasuredTask(
+            name=task.name,
+            index=task.index,
+            returns=found.returns[t].tolist(),
+            lengths=found.lengths[t].int().tolist(),
+            oracle=None if oracle is None else float(oracle.returns[t].double().mean()),
+            reported=reported.get(task.index),
+        )
+        for t, task in enumerate(saved.tasks)
+    ]
+    mean = bootstrap([task.mean for task in rows])
+    return Measured(source=str(path), seed=first, episodes=count, stochastic=stochastic, tasks=rows, mean=mean)
+
+
+def _stochastic(saved: SavedPolicies, seed: int, episodes: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Actions drawn with one generator per task, the same whichever tasks are measured beside it."""
+    noise = Streams.seeded(derive_seed(seed, "evaluate", task.index) for task in saved.tasks)
+    method = saved.method
+
+    def act(observations: torch.Tensor) -> torch.Tensor:
+        drawn = noise.normal(episodes, saved.action_dim)
+        return method.sample(saved.policy, saved.normalized(observations), drawn)
+
+    return act
+
+
+def _reported(path: Path) -> dict[int, float]:
+    """The adapted policies' returns in the run's report, by task; none where there is no report beside them."""
+    folder = path if path.is_dir() else path.parent.parent
+    report = folder / REPORT
+    return {task.index: task.adapted for task in load_report(report).tasks} if report.is_file() else {}
+
+
+def print_measured(measured: Measured, console: Console) -> None:
+    """Every task, and the mean over tasks with its interval."""
+    from rich.table import Table
+
+    from merpo.report_text import frame, number
+
+    kind = "stochastic" if measured.stochastic else "deterministic"
+    many = "" if measured.episodes == 1 else "s"
+    console.print(f"{kind} policies, {measured.episodes} episode{many} per task, seed {measured.seed}", highlight=False)
+    table = Table(box=frame(console))
+    columns = ["return", *(["std"] if measured.episodes > 1 else [])]
+    columns += [name for name in ("oracle", "reported") if any(getattr(t, name) is not None for t in measured.tasks)]
+    for label in ("task", *columns):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+    for task in measured.tasks:
+        spread = float(torch.tensor(task.returns).double().std(correction=0))
+        cells = {"return": task.mean, "std": spread, "oracle": task.oracle, "reported": task.reported}
+        table.add_row(task.name, *(number(cells[name]) for name in columns))
+    console.print(table)
+    text = f"mean return {number(measured.mean.mean)}"
+    if len(measured.tasks) > 1:
+        text += f", 95 % interval over tasks {number(measured.mean.low)} to {number(measured.mean.high)}"
+    console.print(text, highlight=False)

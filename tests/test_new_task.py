@@ -1,0 +1,152 @@
+"""`merpo adapt` and `merpo evaluate`: a further task from its data alone, and policies measured anew."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from command import Answer
+from finished import finished_run
+from tiny import tiny_recipe
+
+from merpo import load_policy
+from merpo.artifacts import load_artifact
+from merpo.data import collection_folder
+from merpo.data_names import find_datasets
+from merpo.errors import DatasetError, MerpoError
+from merpo.interfaces import Method
+from merpo.manifest import read_manifest, write_manifest
+from merpo.new_task import adapt_new
+from merpo.reevaluate import evaluate_saved
+from merpo.report import load_report
+
+Merpo = Callable[..., Answer]
+
+
+@pytest.fixture(scope="module")
+def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return finished_run(store, tmp_path_factory.mktemp("runs") / "a")
+
+
+@pytest.fixture
+def collection(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the tiny recipe's data."""
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    return collection_folder(tiny_recipe())
+
+
+def test_a_task_adapted_alone_gets_the_policy_that_it_got_in_the_run(
+    run: Path, collection: Path, tmp_path: Path, merpo_cli: Merpo
+) -> None:
+    out = tmp_path / "new"
+    answer = merpo_cli("adapt", str(run), "--data", f"{collection.name}/task-003.medium", "--out", str(out))
+    assert answer.code == 0, answer.err
+    assert "task-003.medium" in answer.out
+    assert "meta-trained on this very" not in answer.out
+    rows = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    found, expected = load_policy(out)(rows), load_policy(run, task=3)(rows)
+    assert abs(found - expected).max() < 1e-5
+    assert abs(load_policy(run, task=2)(rows) - expected).max() > 1e-4, "the tasks' policies differ"
+    summary = json.loads((out / "summary.json").read_text("utf-8"))
+    (task,) = summary["tasks"]
+    assert (task["name"], task["index"], task["trained_on"], summary["seed"]) == ("task-003.medium", 3, False, 0)
+    nll = load_report(run / "report.json").model.nll_after[1]
+    assert task["scores"]["nll_after"] == pytest.approx(nll, abs=1e-4)
+    assert set(task["last"]) == {"alpha", "lambda", "beta", "to_behavior", "to_meta"}
+
+
+def test_a_folder_of_datasets_and_what_was_trained_on_is_told(
+    run: Path, collection: Path, tmp_path: Path, merpo_cli: Merpo
+) -> None:
+    answer = merpo_cli("adapt", str(run), "--data", str(collection), "--out", str(tmp_path / "all"))
+    assert answer.code == 0, answer.err
+    assert answer.out.count("meta-trained on this very dataset") == 2
+    again = merpo_cli("adapt", str(run), "--data", str(collection), "--out", str(tmp_path / "all"))
+    assert again.code == 0
+    assert "unseen-models: loaded from" in again.err, "finished stages are not computed again"
+    other = merpo_cli("adapt", str(run), "--data", f"{collection}/task-003.medium.json", "--out", str(tmp_path / "all"))
+    assert other.code == 2
+    assert "another recipe, seed or data" in other.err
+    twice = merpo_cli("adapt", str(tmp_path / "all"), "--data", str(collection), "--out", str(tmp_path / "x"))
+    assert (twice.code, "was itself made by `merpo adapt`" in twice.err) == (2, True)
+
+
+def test_names_of_data(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = [(collection, "task-003.medium")]
+    assert find_datasets(f"{collection.name}/task-003.medium") == expected
+    assert find_datasets(str(collection / "task-003.medium.json")) == expected
+    assert find_datasets(collection.name) == [(collection, f"task-00{i}.medium") for i in range(4)]
+    for text, hint in (
+        (f"{collection.name}/task-03.medium", "did you mean 'task-003.medium'"),
+        (collection.name[:-2], f"did you mean '{collection.name}'"),
+        (str(tmp_path), "holds no dataset"),
+        (str(collection / "task-003.medium.safetensors"), "ends in .json"),
+    ):
+        with pytest.raises(DatasetError, match=hint):
+            find_datasets(text)
+
+
+def test_data_that_does_not_fit_the_run_is_refused(run: Path, collection: Path, tmp_path: Path) -> None:
+    for path in collection.glob("task-003.*"):
+        shutil.copy(path, tmp_path / path.name)
+        shutil.copy(path, tmp_path / path.name.replace("medium", "again"))
+    with pytest.raises(DatasetError, match=r"is of task 3, as is task-003\.again"):
+        adapt_new(run, [str(tmp_path)], tmp_path / "x")
+    manifest = tmp_path / "task-003.medium.json"
+    content = read_manifest(manifest).model_dump()
+    write_manifest(manifest, {**content, "family": "other"})
+    with pytest.raises(DatasetError, match=r"task-003\.medium: is of family 'other'.*'point-robot-wind'"):
+        adapt_new(run, [str(manifest)], tmp_path / "x")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("artifact", ["", "artifacts/adapted.safetensors"])
+def test_a_deterministic_evaluation_repeats_the_report(run: Path, artifact: str) -> None:
+    measured = evaluate_saved(run / artifact)
+    report = load_report(run / "report.json")
+    assert [task.index for task in measured.tasks] == [task.index for task in report.tasks]
+    for task, told in zip(measured.tasks, report.tasks, strict=True):
+        assert task.mean == pytest.approx(told.adapted, abs=1e-5)
+        assert task.oracle == pytest.approx(told.oracle, abs=1e-5)
+        assert (task.reported, task.lengths) == (told.adapted, [10])
+
+
+def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:
+    both = evaluate_saved(run, episodes=4, stochastic=True)
+    assert all(len(set(task.returns)) == 4 for task in both.tasks), "every episode has actions of its own"
+    assert evaluate_saved(run, episodes=4, stochastic=True) == both
+    assert evaluate_saved(run, episodes=4, stochastic=True, seed=5).tasks != both.tasks
+    assert all(len(set(task.returns)) == 1 for task in evaluate_saved(run, episodes=4).tasks)
+    adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
+    (alone,) = evaluate_saved(tmp_path / "new", episodes=4, stochastic=True).tasks
+    assert alone.returns == pytest.approx(both.tasks[1].returns, abs=1e-3)
+    assert alone.reported is None
+
+
+def test_evaluate_on_the_command_line(run: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    answer = merpo_cli("evaluate", str(run), "--episodes", "2", "--stochastic", "--out", "e.json")
+    assert answer.code == 0, answer.err
+    assert "stochastic policies, 2 episodes per task, seed 0" in answer.out
+    assert "reported" in answer.out
+    written = json.loads(Path("e.json").read_text("utf-8"))
+    assert [len(task["returns"]) for task in written["tasks"]] == [2, 2]
+    assert written["mean"]["low"] <= written["mean"]["mean"] <= written["mean"]["high"]
+    merpo_cli("export", str(run), "--out", str(tmp_path), "--task", "3")
+    answer = merpo_cli("evaluate", str(tmp_path / "task-003.medium.safetensors"))
+    assert (answer.code, "knows no environment" in answer.err) == (2, True)
+
+
+def test_a_method_without_stochastic_policies_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(tiny_recipe().method), "sample", Method.sample)
+    with pytest.raises(MerpoError, match="method 'merpo' has deterministic policies only"):
+        evaluate_saved(run, stochastic=True)
+
+
+def test_the_meta_artifact_is_what_fit_gave(run: Path) -> None:
+    groups, _ = load_artifact(run / "artifacts" / "meta.safetensors")
+    policy, _ = load_artifact(run / "artifacts" / "meta-policy.safetensors")
+    assert all(torch.equal(groups["meta_policy"][key], value) for key, value in policy["meta_policy"].items())
