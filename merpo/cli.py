@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 import merpo
+from merpo.cli_data import data_app
 from merpo.errors import MerpoError, RecipeError
 from merpo.machine import patient_threads
 
@@ -26,6 +27,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(data_app)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)]
 Overrides = Annotated[
