@@ -13,6 +13,7 @@ import typer
 import merpo
 from merpo.cli_plugin import new_plugin_command
 from merpo import cli_after
+from merpo.cli_data import data_app
 from merpo.errors import MerpoError, RecipeError
 from merpo.machine import patient_threads
 
@@ -28,6 +29,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(data_app)
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)]
 Overrides = Annotated[

@@ -18,7 +18,7 @@ from merpo.places import FILE_NAME
 __all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "fingerprint", "plain", "read_manifest", "write_manifest"]
 
 FORMAT_VERSION = 1
-RECOLLECT = "collect it again with: merpo collect RECIPE"
+RECOLLECT = "collect it again with: merpo collect RECIPE, or delete and import it again"
 _LIMIT = 1_000_000  # bytes; a manifest has a few thousand
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from merpo.errors import DatasetError
 
-__all__ = ["FILE_NAME", "collection_dir", "data_path", "manifest_path", "policy_path", "store_root"]
+__all__ = ["FILE_NAME", "collection_dir", "collection_path", "data_path", "manifest_path", "policy_path", "store_root"]
 
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,150}$"  # a name, never a path: no separator, no leading dot
 
@@ -31,6 +31,14 @@ def collection_dir(root: Path, family_name: str, fingerprint: str) -> Path:
     if not re.fullmatch(r"[0-9a-f]{12,}", fingerprint):
         raise DatasetError(f"fingerprint is {fingerprint!r:.80}, expected at least 12 hexadecimal digits")
     return root / _checked(f"{family_name}-{fingerprint[:12]}")
+
+
+def collection_path(root: Path, name: str) -> Path:
+    """The folder of the collection called `name`. Raises `DatasetError` for a name that leads out of the store."""
+    folder = root / _checked(name)
+    if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
+        raise DatasetError(f"{folder}: is a link out of the data store, expected a folder in it")
+    return folder
 
 
 def manifest_path(folder: Path, name: str) -> Path:

@@ -1,0 +1,101 @@
+"""What the store holds: found, looked at, checked and deleted by name."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from merpo.errors import DatasetError, nearest
+from merpo.manifest import Manifest, read_manifest
+from merpo.places import collection_path, data_path, manifest_path, policy_path, store_root
+from merpo.store import read_dataset, read_policy
+
+__all__ = ["Entry", "collections", "delete", "entries", "find", "verify"]
+
+CHECKPOINTS = "checkpoints.safetensors"
+
+
+class Entry(NamedTuple):
+    """One dataset of the store."""
+
+    collection: str
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """The collection's folder."""
+        return collection_path(store_root(), self.collection)
+
+    def __str__(self) -> str:
+        return f"{self.collection}/{self.name}"
+
+    def manifest(self) -> Manifest:
+        """Its manifest, checked; `DatasetError` where it is damaged."""
+        return read_manifest(manifest_path(self.folder, self.name))
+
+
+def collections() -> list[str]:
+    """The names of the store's collections, sorted."""
+    root = store_root()
+    try:
+        return sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DatasetError(f"{root}: cannot be read: {error.strerror or error}") from None
+
+
+def entries(collection: str) -> list[Entry]:
+    """The datasets of a collection, sorted by name; `DatasetError` where there is no such collection."""
+    folder = collection_path(store_root(), collection)
+    if not folder.is_dir():
+        known = collections()
+        names = f"; collections: {', '.join(known[:10])}" if known else ""
+        raise DatasetError(f"{folder}: no such collection{nearest(collection, known)}{names}")
+    return [Entry(collection, path.stem) for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
+
+
+def find(name: str) -> list[Entry]:
+    """`COLLECTION`, `COLLECTION/NAME` or `COLLECTION/PATTERN` with `*`, `?` and `[0-9]`; `DatasetError` for none."""
+    collection, slash, pattern = name.partition("/")
+    there = entries(collection)
+    found = [entry for entry in there if not slash or fnmatch.fnmatchcase(entry.name, pattern)]
+    if not found:
+        names = [entry.name for entry in there]
+        hint = nearest(pattern, names) or (f"; there: {', '.join(names[:5])}" if names else "; it is empty")
+        raise DatasetError(f"{name[:200]}: no such dataset in {collection}{hint}")
+    return found
+
+
+def verify(entry: Entry) -> Manifest:
+    """Read all of a dataset and its policy against the manifest's sums; `DatasetError` for what is damaged."""
+    _, manifest = read_dataset(entry.folder, entry.name)
+    if manifest.behavior.checkpoint is not None:
+        read_policy(entry.folder, entry.name)
+    return manifest
+
+
+def delete(found: list[Entry]) -> list[Path]:
+    """Delete datasets, manifests first; a collection without datasets goes too. Returns the files that are gone."""
+    gone: list[Path] = []
+    for entry in found:
+        for path in (place(entry.folder, entry.name) for place in (manifest_path, data_path, policy_path)):
+            gone += _unlink(path)
+    for folder in sorted({entry.folder for entry in found}):
+        if not any(folder.glob("*.json")):
+            gone += _unlink(folder / CHECKPOINTS)
+            if not any(folder.iterdir()):
+                folder.rmdir()
+    return gone
+
+
+def _unlink(path: Path) -> Iterator[Path]:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be deleted: {error.strerror or error}") from None
+    yield path

@@ -1,0 +1,93 @@
+"""`merpo data`: other people's data in, the store's data out, and what is in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["data_app"]
+
+data_app = typer.Typer(
+    name="data",
+    help="Import, list, show, verify and delete datasets of the store.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="COLLECTION, COLLECTION/DATASET, or one with * and ?.", show_default=False),
+]
+TaskParams = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML: a table of task parameters for every dataset, by its name.")
+]
+Family = Annotated[str, typer.Option(help="The family of tasks whose environments these parameters are for.")]
+
+
+@data_app.command("import")
+def import_data(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Folders or files (npz, csv, parquet).", show_default=False),
+    ],
+    name: Annotated[str | None, typer.Option(metavar="COLLECTION", help="Where they go; else by the source.")] = None,
+    columns: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML: which columns are observations, actions, rewards.")
+    ] = None,
+    task_params: TaskParams = None,
+    family: Family = "logs",
+) -> None:
+    """Import logs into the store, one file per task."""
+    from merpo.columns import read_columns
+    from merpo.import_logs import check_family, import_logs, read_task_params
+
+    check_family(family)
+    mapping, params = read_columns(columns), read_task_params(task_params)
+    collection = import_logs([Path(source) for source in sources], name, mapping, params, family)
+    print(f"look at it: merpo data show {collection}")
+
+
+@data_app.command("list")
+def list_data(
+    collection: Annotated[str | None, typer.Argument(help="Only this one's datasets.", show_default=False)] = None,
+) -> None:
+    """List the collections of the store, or the datasets of one."""
+    from merpo.data_listing import print_collections, print_entries
+
+    print_collections() if collection is None else print_entries(collection)
+
+
+@data_app.command()
+def show(names: Names) -> None:
+    """Show what is known of datasets: where they came from, their sizes and returns."""
+    from merpo.catalog import find
+    from merpo.data_listing import print_entry, print_snippet
+
+    found = [entry for name in names for entry in find(name)]
+    for entry in found:
+        print_entry(entry)
+    print_snippet(found)
+
+
+@data_app.command()
+def verify(names: Names) -> None:
+    """Read datasets whole and compare them with their checksums; exit code 2 if one is damaged."""
+    from merpo.data_listing import verify_all
+
+    verify_all(list(names))
+
+
+@data_app.command()
+def delete(names: Names, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete datasets from the store."""
+    from merpo.catalog import delete, find
+
+    found = [entry for name in names for entry in find(name)]
+    if not yes:
+        typer.confirm(
+            f"delete {len(found)} datasets, {', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)}?", abort=True
+        )
+    gone = delete(found)
+    print(f"deleted {len(found)} datasets ({len(gone)} files)")

@@ -1,0 +1,126 @@
+"""The store on the terminal: tables of collections and datasets, and all that is known of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from merpo.catalog import Entry, collections, entries, find, verify
+from merpo.describe import printable, value_text
+from merpo.errors import DatasetError
+from merpo.manifest import Manifest
+from merpo.places import store_root
+from merpo.report_text import number
+
+__all__ = ["print_collections", "print_entries", "print_entry", "print_snippet", "verify_all"]
+
+
+def print_collections() -> None:
+    """A line per collection: how many datasets, of which family and qualities, how large."""
+    names = collections()
+    if not names:
+        print(f"{store_root()}: no data yet; merpo data import, or merpo collect RECIPE")
+        return
+    rows = [("collection", "datasets", "family", "quality", "transitions", "MB")]
+    for name in names:
+        there = [manifest for entry in entries(name) if (manifest := _readable(entry)) is not None]
+        rows.append(
+            (
+                name,
+                str(len(there)),
+                _words(manifest.family for manifest in there),
+                _words(manifest.quality for manifest in there),
+                f"{sum(manifest.transitions for manifest in there):,}",
+                f"{sum(manifest.size for manifest in there) / 1e6:.1f}",
+            )
+        )
+    _print_rows(rows, right=(1, 4, 5))
+
+
+def print_entries(collection: str) -> None:
+    """A line per dataset of a collection."""
+    rows = [("dataset", "quality", "transitions", "episodes", "mean return", "task")]
+    for entry in entries(collection):
+        try:
+            manifest = entry.manifest()
+        except DatasetError as error:
+            rows.append((entry.name, "damaged", "", "", "", printable(str(error))[:120]))
+            continue
+        size = f"{manifest.transitions:,}", f"{manifest.episodes:,}", number(manifest.behavior.return_mean)
+        rows.append((entry.name, manifest.quality, *size, value_text(manifest.task)))
+    _print_rows(rows, right=(2, 3, 4))
+
+
+def print_entry(entry: Entry) -> None:
+    """Everything that a dataset's manifest says."""
+    manifest = entry.manifest()
+    behavior = manifest.behavior
+    lines = {
+        "family": manifest.family,
+        "task": value_text(manifest.task),
+        "quality": manifest.quality,
+        "behaviour policy": behavior.checkpoint or "not kept",
+        "return": f"{number(behavior.return_mean)} ± {number(behavior.return_std)} (mean and deviation of episodes)",
+        "transitions": f"{manifest.transitions:,} in {manifest.episodes:,} episodes",
+        "dims": f"observations {manifest.observation_dim}, actions {manifest.action_dim}",
+        **{f"from {key}": value_text(value) for key, value in manifest.settings.items() if value is not None},
+        "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
+        "sha256": manifest.sha256,
+    }
+    print(entry)
+    width = max(map(len, lines))
+    for key, value in lines.items():
+        print(f"  {key:<{width}}  {printable(value)}")
+
+
+def print_snippet(found: Sequence[Entry]) -> None:
+    """How a recipe names these datasets."""
+    manifest = found[0].manifest()
+    print("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _shortest(found)) + "]")
+    if manifest.family == "logs":
+        dims = f"observation_dim = {manifest.observation_dim}\naction_dim = {manifest.action_dim}"
+        print(f'[tasks]\ncomponent = "logs"\n{dims}')
+
+
+def verify_all(names: Sequence[str]) -> None:
+    """A line per dataset, all of them; then `DatasetError` if any is damaged."""
+    damaged = []
+    for name in names:
+        for entry in find(name):
+            try:
+                manifest = verify(entry)
+                print(f"ok       {entry}  {manifest.transitions:,} transitions")
+            except DatasetError as error:
+                damaged.append(str(entry))
+                print(f"damaged  {entry}  {printable(str(error))}")
+    if damaged:
+        raise DatasetError(f"{len(damaged)} datasets are damaged, the first is {damaged[0]}")
+
+
+def _shortest(found: Sequence[Entry]) -> list[str]:
+    """A collection by its name where all of it is meant."""
+    names: list[str] = []
+    for collection in dict.fromkeys(entry.collection for entry in found):
+        own = [entry for entry in found if entry.collection == collection]
+        names += [collection] if len(own) == len(entries(collection)) else [str(entry) for entry in own]
+    return names
+
+
+def _readable(entry: Entry) -> Manifest | None:
+    try:
+        return entry.manifest()
+    except DatasetError:
+        return None
+
+
+def _words(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values))) or "-"
+
+
+def _print_rows(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    """Columns, the first row as their heads."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        cells = [
+            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        print(printable("  ".join(cells).rstrip()))

@@ -1,0 +1,51 @@
+"""Logs of invented machines, as tests of imports need them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+COLUMNS = """\
+observations = ["level", "flow"]
+actions = ["valve"]
+rewards = "profit"
+episodes = "day"
+action_low = [0.0]
+action_high = [100.0]
+"""
+
+
+def machine(gain: float, days: int = 4, rows: int = 11, seed: int = 0) -> dict[str, Any]:
+    """Columns of a machine's log: the level follows the valve by `gain`, and is to be zero."""
+    random = np.random.default_rng(seed)
+    levels, valves = [], []
+    for _ in range(days):
+        level = random.normal()
+        for _ in range(rows):
+            valve = random.uniform(0, 100)
+            levels.append(level)
+            valves.append(valve)
+            level = 0.9 * level + gain * (valve / 50 - 1)
+    level_, valve_ = np.asarray(levels), np.asarray(valves)
+    return {
+        "day": [f"day {d}" for d in range(days) for _ in range(rows)],
+        "level": level_, "flow": gain * valve_, "valve": valve_, "profit": -np.abs(level_),
+    }  # fmt: skip
+
+
+def write_csv(path: Path, columns: dict[str, Any]) -> Path:
+    """Columns as a csv file."""
+    lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n", "utf-8")
+    return path
+
+
+def write_machines(folder: Path, gains: list[float]) -> Path:
+    """A folder with one csv file per machine, and columns.toml beside it."""
+    for i, gain in enumerate(gains):
+        write_csv(folder / f"pump-{i}.csv", machine(gain, seed=i))
+    (folder.parent / "columns.toml").write_text(COLUMNS, "utf-8")
+    return folder
