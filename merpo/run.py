@@ -15,6 +15,7 @@ from merpo.errors import MerpoError
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.lazy import torch
+from merpo.lock import folder_lock
 from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
@@ -22,7 +23,7 @@ from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import RunFolder, run_folders
+from merpo.run_folder import LOCK, RunFolder, run_folders
 from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
 
@@ -77,30 +78,31 @@ def _run_seed(
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
-    folder = RunFolder(path, recipe, seed, digests, progress.note, device)
-    if profile is not None:
-        profile.save_in(path / PROFILE)
-    with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
-        context = replace(
-            base,
-            seed=seed,
-            device=device,
-            log=_tee(progress.log, metrics.log),
-            stage=timed(folder.stage, watch),
-            workers=recipe.run.workers,
-            log_every=recipe.run.log_every,
-        )
-        runner = _Runner(recipe, folder, context, test, watch)
-        with watch.stage("fit"):
-            meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
-        with watch.stage("adapt"):
-            adapted = runner.adapt(meta)
-            folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
-        with watch.stage("evaluate"):
-            evaluations = runner.evaluate(adapted)
-    with watch.stage("report"):
-        report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read())
-        write_report(report, path)
+    with folder_lock(path / LOCK):
+        folder = RunFolder(path, recipe, seed, digests, progress.note, device)
+        if profile is not None:
+            profile.save_in(path / PROFILE)
+        with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
+            context = replace(
+                base,
+                seed=seed,
+                device=device,
+                log=_tee(progress.log, metrics.log),
+                stage=timed(folder.stage, watch),
+                workers=recipe.run.workers,
+                log_every=recipe.run.log_every,
+            )
+            runner = _Runner(recipe, folder, context, test, watch)
+            with watch.stage("fit"):
+                meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
+            with watch.stage("adapt"):
+                adapted = runner.adapt(meta)
+                folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
+            with watch.stage("evaluate"):
+                evaluations = runner.evaluate(adapted)
+        with watch.stage("report"):
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read())
+            write_report(report, path)
     return report
 
 
