@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from merpo.context import Context
 from merpo.dataset import TaskData
@@ -10,6 +10,7 @@ from merpo.duals import init_duals
 from merpo.interfaces import AlphaScheduler
 from merpo.lazy import torch
 from merpo.meta_policy import MetaPolicy
+from merpo.noise import Streams
 from merpo.packed import pack
 from merpo.params import clone, expand, to_device
 from merpo.policy import init_policy
@@ -53,8 +54,15 @@ def adapt_policies(
     models = None if models is None else pack(models)
     saved: dict[int, Params] = {}
     history: dict[str, list[torch.Tensor]] = {}
+    asked = {str(step): torch.zeros(0) for step in context.snapshots}  # a checkpoint that lacks others is refused
+    start: dict[str, Any] = {"state": state, "noise": noise, "saved": None, "history": None, "asked": asked}
+    first, kept = context.resume("adapt", start)
+    if first:
+        state = kept["state"]
+        saved = {int(step): pack(policy) for step, policy in kept["saved"].items()}
+        history = {key: list(rows) for key, rows in kept["history"].items()}
     with workers(context.workers) as share:
-        for step in range(settings.steps):
+        for step in range(first, settings.steps):
             if step in context.snapshots:
                 saved[step] = clone(state.policy)
             improve = step >= settings.critic_lead
@@ -69,8 +77,18 @@ def adapt_policies(
                     history.setdefault(key, []).append(metrics[key])
             if context.due(step + 1, settings.steps):
                 context.log("adapt", step + 1, settings.steps, metrics)
+            context.keep("adapt", step + 1, lambda: {**_kept(state, noise, saved, history), "asked": asked})  # noqa: B023
     saved[settings.steps] = clone(state.policy)
     return AdaptedPolicies(state, saved, {key: torch.stack(rows) for key, rows in history.items()})
+
+
+def _kept(
+    state: TaskState, noise: Streams, saved: dict[int, Params], history: dict[str, list[torch.Tensor]]
+) -> dict[str, Any]:
+    """What adaptation needs to go on; policies as ordinary tensors, whatever their layout."""
+    policies = {str(step): dict(policy) for step, policy in saved.items()}
+    curves = {key: torch.stack(rows) for key, rows in history.items()}
+    return {"state": state, "noise": noise, "saved": policies, "history": curves}
 
 
 def _start(rac: RAC, data: TaskData, meta: MetaPolicy, settings: AdaptSettings, context: Context) -> TaskState:

@@ -20,7 +20,8 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
     params = pack(expand(params, data.n_tasks))
     state = adam_init(params, dims=1)
     noise = context.streams(stage, data.n_tasks)
-    for step in range(settings.steps):
+    first, (params, state, noise) = context.resume(stage, (params, state, noise))
+    for step in range(first, settings.steps):
         batch = data.sample(noise, settings.batch_size)
         losses, grads = gradient(
             lambda p: -distribution(p, batch.observations).log_prob(batch.actions).mean(-1),  # noqa: B023
@@ -29,4 +30,5 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
         adam_(params, grads, state, settings.learning_rate)
         if context.due(step + 1, settings.steps):
             context.log(stage, step + 1, settings.steps, {"nll": losses})
+        context.keep(stage, step + 1, lambda: (params, state, noise))
     return params

@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 import merpo
-from merpo.cli_plugin import new_plugin_command
 from merpo import cli_after
 from merpo.cli_data import data_app
-from merpo.errors import MerpoError, RecipeError
+from merpo.cli_plugin import new_plugin_command
+from merpo.errors import MerpoError, RecipeError, StoppedError
 from merpo.machine import patient_threads
 
 __all__ = ["app", "main"]
@@ -64,10 +64,13 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")] = None,
     no_collect: Annotated[bool, typer.Option("--no-collect", help="Refuse to collect data that is missing.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Show where time goes, by stage; write traces.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, which must exist.")] = False,
 ) -> None:
     """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
     from merpo.recipe import load_recipe
 
+    if resume and (out is None or not out.is_dir()):
+        raise RecipeError(f"--resume: got --out {out}, expected the folder of the run that is to go on")
     loaded = load_recipe(recipe, overrides)
     chosen = _seeds(seed, seeds, loaded.seed)
     if device not in (None, "auto", "cpu", "cuda"):
@@ -160,7 +163,7 @@ def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
 
 
 def main() -> None:
-    """Entry point of `merpo`: exit code 2 and a clean message for whatever a user can mend."""
+    """Entry point of `merpo`: exit code 2 and a clean message for what a user can mend, 75 for a run that can go on."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no α still gets its table
@@ -173,9 +176,10 @@ def main() -> None:
         else:
             from merpo.describe import printable
 
-            typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            if not isinstance(error, StoppedError):
+                typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
             typer.echo("\n".join(printable(line) for line in str(error).split("\n")), err=True)
-        sys.exit(2)
+        sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

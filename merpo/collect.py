@@ -6,22 +6,26 @@ SAC is RAC with β = λ = 0, no model, and a buffer that grows; all tasks train 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
-from merpo.dataset import TaskData, pack
+from merpo.dataset import TaskData, pack, unpack
 from merpo.duals import init_duals
+from merpo.errors import PluginError, StoppedError
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
 from merpo.machine import machine
-from merpo.params import clone, expand, stack
+from merpo.noise import Streams
+from merpo.packed import pack as pack_networks
+from merpo.params import clone, expand, stack, tree_map
 from merpo.policy import act, init_policy
 from merpo.rac import RAC, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
 from merpo.settings import RacSettings
-from merpo.types import Params, Spec, Task
+from merpo.stop import graceful
+from merpo.types import Grid, Params, Spec, Task
 
 if TYPE_CHECKING:
     from merpo.recipe import Recipe
@@ -51,7 +55,16 @@ def train_behavior(
     width = 2 * spec.observation_dim + spec.action_dim + 2
     rows = torch.zeros(n, settings.steps, width)
     policies, steps, returns = [], [], []
-    for step in range(settings.steps + 1):
+    start: dict[str, Any] = {"state": state, "noise": noise, "rows": None, "policies": None, "returns": None}
+    first, kept = context.resume("collect", start)
+    if first:
+        _replay(grid, kept["rows"], spec)
+        state, rows[:, :first] = kept["state"], kept["rows"]
+        returns = list(kept["returns"])
+        every = pack_networks(kept["policies"])
+        policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
+        steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
+    for step in range(first, settings.steps + 1):
         if step % settings.checkpoint_every == 0 or step == settings.steps:
             policies.append(clone(state.policy))
             steps.append(step)
@@ -71,8 +84,33 @@ def train_behavior(
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
             state, _, _ = rac_step(rac, state, data, None, None, noise)
+        context.keep("collect", step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
     grid.close()
     return Checkpoints(stack(policies), steps, torch.stack(returns))
+
+
+def _kept(
+    state: TaskState, noise: Streams, rows: torch.Tensor, policies: list[Params], returns: list[torch.Tensor]
+) -> dict[str, Any]:
+    """What collection needs to go on; of the environments that is the actions in `rows` [T, steps, D]."""
+    found = {"policies": dict(stack(policies)), "returns": torch.stack(returns)}
+    return {"state": state, "noise": noise, "rows": rows, **found}
+
+
+def _replay(grid: Grid, rows: torch.Tensor, spec: Spec) -> None:
+    """Bring new environments to where those were that gave `rows` [T, steps, D], by the same actions.
+
+    Raises `PluginError` where they then give other transitions.
+    """
+    for step, expected in enumerate(rows.unbind(1)):
+        actions = unpack(expected[:, None], spec).actions.contiguous()
+        found = pack(grid.step(grid.observations(), actions)[0])[:, 0]
+        if not torch.equal(found, expected):
+            task = int((found != expected).any(1).nonzero()[0])
+            raise PluginError(
+                f"collect, step {step}: the environment of task {task} does not repeat what it did, so that training "
+                "cannot go on; delete the checkpoint, and training begins anew"
+            )
 
 
 def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: float) -> list[list[int]]:
@@ -131,6 +169,9 @@ def collect_recipe(recipe: Recipe) -> None:
     from merpo.data import ensure_data
     from merpo.progress import Progress
 
-    with machine(recipe.run.threads), Progress() as progress:
+    with graceful(), machine(recipe.run.threads), Progress() as progress:
         context = Context(seed=recipe.collect.seed, log=progress.log)
-        ensure_data(recipe, context, progress.note, repair=True)
+        try:
+            ensure_data(recipe, context, progress.note, repair=True)
+        except StoppedError as stopped:
+            raise StoppedError(f"{stopped}; the same command goes on") from None

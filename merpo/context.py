@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from merpo.dataset import TaskData
 from merpo.lazy import torch
@@ -14,12 +14,33 @@ from merpo.types import Params
 __all__ = ["Adapted", "Context", "TaskData"]
 
 Metrics: TypeAlias = "Mapping[str, torch.Tensor | float]"
+State = TypeVar("State", bound=Any)
 
 
 class Log(Protocol):
     """Report progress of a stage: its step out of `total`, and metrics (tensors, one number or one per task)."""
 
     def __call__(self, stage: str, step: int, total: int, metrics: Metrics) -> None: ...
+
+
+class Resume(Protocol):
+    """Ask, before a loop, for its state as it was last kept: the steps done, and a state built as `start`."""
+
+    def __call__(self, label: str, start: State) -> tuple[int, State]: ...
+
+
+class Keep(Protocol):
+    """Offer, after a step of a loop, its state: `state` is called if it is time to write a checkpoint."""
+
+    def __call__(self, label: str, step: int, state: Callable[[], Any]) -> None: ...
+
+
+def _from_start(label: str, start: State) -> tuple[int, State]:
+    return 0, start
+
+
+def _unkept(label: str, step: int, state: Callable[[], Any]) -> None:
+    return None
 
 
 def _silent(stage: str, step: int, total: int, metrics: Metrics) -> None:
@@ -45,6 +66,10 @@ class Context:
     `log` reports progress; `stage(name, compute)` saves what `compute` gives, or loads it if a run with the same
     recipe saved it before: what it computes must not depend on how far meta-training is. `checkpoint(step, meta)` lets
     the run evaluate a meta-artifact during meta-training.
+
+    Within a stage, `resume(label, start)` and `keep(label, step, state)` carry a loop over an interruption. The state
+    is a tree of tensors, `Streams` and generators in dicts and (named) tuples; None in `start` stands for whatever was
+    kept there. Each loop of a run needs a label of its own, and `start`'s generators are set where they are.
     """
 
     seed: int = 0
@@ -52,6 +77,8 @@ class Context:
     log: Log = _silent
     stage: Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]] = _unsaved
     checkpoint: Callable[[int, dict[str, Params]], None] = _unseen
+    resume: Resume = _from_start
+    keep: Keep = _unkept
     workers: int = 1  # threads over groups of tasks
     log_every: int = 10  # steps between two reports of a stage
     on_step: Callable[[], None] = _unwatched  # told of the steps of a stage, for `--profile`

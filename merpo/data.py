@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from merpo.artifacts import load_artifact, save_artifact
@@ -14,16 +14,20 @@ from merpo.dataset import TaskDataset
 from merpo.episodes import collect_quality
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.interfaces import Critic
+from merpo.keeper import CHECKPOINTS, Keeper
+from merpo.lock import folder_lock
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.places import collection_dir, manifest_path, store_root
 from merpo.recipe import Recipe
+from merpo.stop import check
 from merpo.store import read_dataset, write_dataset
 from merpo.types import Task
 from merpo.validate import check_datasets
 
 __all__ = ["TaskSource", "collection_folder", "ensure_data", "load_data", "needed"]
 
-CHECKPOINTS = "checkpoints.safetensors"
+POLICIES = "checkpoints.safetensors"  # SAC's, of all qualities
+LOCK = "collect.lock"
 
 
 @dataclass(frozen=True, order=True)
@@ -71,10 +75,8 @@ def ensure_data(
     """
     folder = collection_folder(recipe)
     train, unseen = needed(recipe)
-    lacking = [source for source in train + unseen if not manifest_path(folder, source.name).exists()]
-    if repair:
-        there = [source for source in train + unseen if source not in lacking]
-        lacking += [source for source in there if _damaged(folder, source, recipe, note)]
+    every = sorted(train + unseen)
+    lacking = _lacking(folder, every, recipe, note, repair)
     if not lacking:
         note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
         return []
@@ -83,11 +85,16 @@ def ensure_data(
             f"{folder}: {len(lacking)} of {len(train) + len(unseen)} datasets are missing, the first is "
             f"{lacking[0].name}; leave out --no-collect, or run: merpo collect RECIPE"
         )
-    note(f"data: collecting {len(lacking)} datasets into {folder}")
-    every = sorted(train + unseen)
-    checkpoints = _checkpoints(recipe, folder, [source.task for source in every], context)
-    for quality in sorted({source.quality for source in lacking}):
-        _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
+    with folder_lock(folder / LOCK, note) as waited:
+        if waited:  # whoever wrote here may have collected them
+            lacking = _lacking(folder, every, recipe, note, repair)
+        note(f"data: collecting {len(lacking)} datasets into {folder}")
+        keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
+        kept = replace(context, resume=keeper.resume, keep=keeper.keep)
+        checkpoints = _checkpoints(recipe, folder, [source.task for source in every], kept)
+        for quality in sorted({source.quality for source in lacking}):
+            _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
+        keeper.finish()
     return lacking
 
 
@@ -99,6 +106,17 @@ def load_data(
     loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]
     check_datasets([data for part in loaded for data, _ in part], batch_size)
     return loaded[0], loaded[1]
+
+
+def _lacking(
+    folder: Path, every: list[TaskSource], recipe: Recipe, note: Callable[[str], None], repair: bool
+) -> list[TaskSource]:
+    """What is to be collected: datasets that are not there and, with `repair`, those that cannot be used."""
+    lacking = [source for source in every if not manifest_path(folder, source.name).exists()]
+    if repair:
+        there = [source for source in every if source not in lacking]
+        lacking += [source for source in there if _damaged(folder, source, recipe, note)]
+    return lacking
 
 
 def _damaged(folder: Path, source: TaskSource, recipe: Recipe, note: Callable[[str], None]) -> bool:
@@ -127,7 +145,7 @@ def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Conte
     """The behaviour policies of every task, trained now or by an earlier collection."""
     from merpo.registry import get
 
-    path = folder / CHECKPOINTS
+    path = folder / POLICIES
     if path.exists():
         return _read_checkpoints(path)
     settings = {"hidden": recipe.collect.hidden, "output_scale": recipe.collect.value_scale}
@@ -160,6 +178,7 @@ def _collect(
         recipe.tasks, tasks, index, checkpoints, quality, recipe.data.episodes, recipe.collect, context
     )
     for done, (source, episodes) in enumerate(zip(sources, made, strict=True), 1):
+        check()
         returns = episodes.data.episode_returns()
         write_dataset(
             folder,

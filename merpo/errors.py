@@ -5,11 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["ArtifactError", "DatasetError", "MerpoError", "PluginError", "RecipeError", "TrainingError", "nearest"]
+__all__ = [
+    "ArtifactError",
+    "DatasetError",
+    "MerpoError",
+    "PluginError",
+    "RecipeError",
+    "StoppedError",
+    "TrainingError",
+    "nearest",
+]
 
 
 class MerpoError(Exception):
     """Anything wrong that a user can mend. The message names the place, what was found and what was expected."""
+
+    exit_code = 2
 
 
 class RecipeError(MerpoError):
@@ -30,6 +41,12 @@ class PluginError(MerpoError):
 
 class TrainingError(MerpoError):
     """Training that cannot go on, such as a loss that is not finite."""
+
+
+class StoppedError(MerpoError):
+    """A run that a signal asked to stop, and that can go on. The exit code is EX_TEMPFAIL of <sysexits.h>."""
+
+    exit_code = 75
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

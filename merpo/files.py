@@ -15,7 +15,15 @@ from merpo.errors import MerpoError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["atomic_write_bytes", "atomic_write_json", "atomic_write_tensors", "atomic_write_text", "sha256_file"]
+__all__ = [
+    "atomic_write_bytes",
+    "atomic_write_json",
+    "atomic_write_tensors",
+    "atomic_write_text",
+    "sha256_file",
+    "sync_folder",
+    "write_synced",
+]
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
@@ -28,11 +36,11 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            _write_synced(temporary, data)
+            write_synced(temporary, data)
             Path(temporary).replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise MerpoError(f"{path}: cannot be written: {error.strerror or error}") from error
 
@@ -64,7 +72,8 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a new file and wait until it is on the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:  # the system takes the umask off
         file.write(data)
@@ -72,7 +81,7 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename last through a power cut, where the system can open a folder (not on Windows)."""
     if os.name != "posix":
         return

@@ -127,8 +127,9 @@ def fit_meta_model(
     members = next(iter(weights(phi).values())).shape[0]
     outer = adam_init(phi, dims=1)
     count = min(settings.task_batch, data.n_tasks)
+    first, (phi, outer, chooser, noise) = context.resume("meta-model", (phi, outer, chooser, noise))
     with workers(context.workers) as share:
-        for k in range(settings.iterations):
+        for k in range(first, settings.iterations):
             index = torch.randperm(data.n_tasks, generator=chooser)[:count]
             batch, streams = data.select(index.tolist()), noise.select(index)
             turn = _Turn(dynamics, learner, batch, streams, settings, members, share, context.on_step)
@@ -142,6 +143,7 @@ def fit_meta_model(
                 with torch.no_grad():
                     nll = dynamics.loss(expand(phi, count), Batch(*(x.unsqueeze(1) for x in rows)))
                 context.log("meta-model", k + 1, settings.iterations, {"nll": nll.mean()})
+            context.keep("meta-model", k + 1, lambda: (phi, outer, chooser, noise))  # noqa: B023
     return phi
 
 

@@ -98,8 +98,11 @@ def fit_meta_policy(
     behavior, models = pack(behavior), None if models is None else pack(models)
     count = min(settings.task_batch, data.n_tasks)
     every = max(1, settings.iterations // context.checkpoints) if context.checkpoints else 0
+    start: dict[str, Any] = {"meta": meta, "opt": opt, "tasks": tasks, "chooser": chooser, "noise": noise}
+    first, kept = context.resume("meta-policy", start)
+    meta, opt, tasks = MetaPolicy(*kept["meta"]), kept["opt"], kept["tasks"]
     with workers(context.workers) as share:
-        for k in range(settings.iterations):
+        for k in range(first, settings.iterations):
             index = torch.randperm(data.n_tasks, generator=chooser)[:count]
             where = index.to(context.device)
             state = start_turn(gather(tasks, where), meta, count)
@@ -119,6 +122,7 @@ def fit_meta_policy(
                 context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
             if every and (k + 1) % every == 0:
                 context.checkpoint(k + 1, clone(meta).groups())
+            context.keep("meta-policy", k + 1, lambda: {**start, "meta": meta, "opt": opt, "tasks": tasks})  # noqa: B023
     return meta
 
 

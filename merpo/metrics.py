@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
-from merpo.errors import ArtifactError, TrainingError
+from merpo.errors import ArtifactError, MerpoError, TrainingError
 
 if TYPE_CHECKING:
     from merpo.context import Metrics
@@ -73,34 +75,58 @@ def check_finite(stage: str, step: int, numbers: Numbers) -> None:
 
 
 class MetricsWriter:
-    """Appends to `folder/metrics.jsonl`, flushed line by line, and to TensorBoard files in `folder/tensorboard`."""
+    """Appends to `folder/metrics.jsonl`, flushed line by line, and to TensorBoard files in `folder/tensorboard`.
+
+    A line is told by its stage and step. What the file has when it is opened is not written again: a run that goes on
+    from a checkpoint comes a second time through the steps after it.
+    """
 
     def __init__(self, folder: Path, tensorboard: bool = False, note: Callable[[str], None] = print) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / METRICS_FILE
-        torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        self._file = path.open("a", encoding="utf-8")
-        if torn:  # a run that was killed may leave half a line; it must not swallow the next one
-            self._file.write("\n")
+        self._path = folder / METRICS_FILE
+        with self._written():
+            folder.mkdir(parents=True, exist_ok=True)
+            self._there = _mend(self._path)
+            self._file = self._path.open("a", encoding="utf-8")
         self._board = _summary_writer(folder / "tensorboard", note) if tensorboard else None
 
     def log(self, stage: str, step: int, total: int, metrics: Metrics) -> None:
-        """Write one line (and one scalar per number); the shape of `merpo.context.Log`."""
+        """Write one line (and one scalar per number); the shape of `merpo.context.Log`.
+
+        Raises `MerpoError` if the system refuses.
+        """
+        if (stage, step) in self._there:
+            return
         wall = time.time()
         flat = {name: value if math.isfinite(value) else None for name, value in scalars(to_numbers(metrics)).items()}
         line = {"stage": stage, "step": step, "total": total, "wall": round(wall, 3), "metrics": flat}
-        self._file.write(json.dumps(line, allow_nan=False) + "\n")
-        self._file.flush()
+        with self._written():
+            self._file.write(json.dumps(line, allow_nan=False) + "\n")
+            self._file.flush()
         if self._board is not None:
             for name, value in flat.items():
                 if value is not None:
                     self._board.add_scalar(f"{stage}/{name}", value, step, wall)
 
+    def sync(self) -> None:
+        """Wait until all lines are on the disk: a checkpoint must not know of steps that the file does not have."""
+        with self._written():
+            os.fsync(self._file.fileno())
+        if self._board is not None:
+            self._board.flush()
+
     def close(self) -> None:
         """Close the files; TensorBoard's writing thread ends here."""
-        self._file.close()
+        with suppress(OSError):  # what a full disk refused has been told of
+            self._file.close()
         if self._board is not None:
             self._board.close()
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise MerpoError(f"{self._path}: cannot be written: {error.strerror or error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +135,18 @@ class MetricsWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _mend(path: Path) -> set[tuple[str, int]]:
+    """Cut off the half of a line that a killed run may leave; the stage and step of every line that is there."""
+    if not path.exists():
+        return set()
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+    found = read_metrics(path.parent)
+    return {(row.stage, row.step) for row in found if isinstance(row.stage, str) and isinstance(row.step, int)}
 
 
 def _summary_writer(folder: Path, note: Callable[[str], None]) -> Any:
@@ -134,5 +172,5 @@ def read_metrics(folder: Path) -> Iterator[Record]:
         try:
             record = json.loads(line)
             yield Record(record["stage"], record["step"], record["wall"], record["metrics"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue

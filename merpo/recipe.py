@@ -82,6 +82,12 @@ class RunSection(Settings):
         "on a machine that others use too.",
     )
     log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
+    checkpoint_every: float = Field(
+        60.0,
+        ge=0,
+        le=1e6,
+        description="Seconds between two checkpoints; more, where they would take over 1 % of the time; 0: every step.",
+    )
     tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")
 
 

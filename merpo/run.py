@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,10 +11,12 @@ from pathlib import Path
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
-from merpo.errors import MerpoError
+from merpo.errors import MerpoError, StoppedError
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
+from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lazy import torch
+from merpo.lock import folder_lock
 from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
@@ -22,8 +24,9 @@ from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import RunFolder, run_folders
+from merpo.run_folder import LOCK, RunFolder, run_folders
 from merpo.saved_policies import TaskName, task_header
+from merpo.stop import check, graceful
 from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
 
@@ -47,11 +50,13 @@ def run_recipe(
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
         profile = Profile(where) if profiled else None
-        with machine(1 if recipe.run.workers > 1 else recipe.run.threads), Progress() as progress:
+        with graceful(), machine(1 if recipe.run.workers > 1 else recipe.run.threads), Progress() as progress:
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
-            except KeyboardInterrupt:
-                progress.note(f"interrupted; with --out {base} the same command goes on after the last finished stage")
+            except StoppedError as stopped:
+                raise StoppedError(f"{stopped}; to go on, the same command with --out {base} --resume") from None
+            except KeyboardInterrupt:  # from a thread that is not the main one, or another program's handler
+                progress.note(f"interrupted; with --out {base} the same command goes on after the last checkpoint")
                 raise
         print_summary(reports[-1], console)
         console.print(f"report: {folder / 'report.html'}")
@@ -78,31 +83,43 @@ def _run_seed(
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
-    folder = RunFolder(path, recipe, seed, digests, progress.note, device)
-    if profile is not None:
-        profile.save_in(path / PROFILE)
-    with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
-        context = replace(
-            base,
-            seed=seed,
-            device=device,
-            log=_tee(progress.log, metrics.log),
-            stage=timed(folder.stage, watch),
-            workers=recipe.run.workers,
-            log_every=recipe.run.log_every,
-        )
-        runner = _Runner(recipe, folder, context, test, watch)
-        with watch.stage("fit"):
-            meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
-            folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
-        with watch.stage("adapt"):
-            adapted = runner.adapt(meta)
-            folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": _names(test)})
-        with watch.stage("evaluate"):
-            evaluations = runner.evaluate(adapted)
-    with watch.stage("report"):
-        report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read())
-        write_report(report, path)
+    check()
+    with folder_lock(path / LOCK):
+        folder = RunFolder(path, recipe, seed, digests, progress.note, device)
+        if profile is not None:
+            profile.save_in(path / PROFILE)
+        with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
+            every, root = recipe.run.checkpoint_every, path / CHECKPOINTS
+            keeper = Keeper(root, folder.fingerprint, every, progress.note, metrics.sync)
+            context = replace(
+                base,
+                seed=seed,
+                device=device,
+                log=_tee(progress.log, metrics.log),
+                stage=keeper.stages(timed(folder.stage, watch)),
+                resume=keeper.resume,
+                keep=keeper.keep,
+                on_step=_both(base.on_step, keeper.on_step),
+                workers=recipe.run.workers,
+                log_every=recipe.run.log_every,
+            )
+            runner = _Runner(recipe, folder, context, test, watch)
+            with keeper.named():
+                with watch.stage("fit"):
+                    meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
+                    folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
+                check()
+                with watch.stage("adapt"):
+                    adapted = runner.adapt(meta)
+                    folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": _names(test)})
+                check()
+                with watch.stage("evaluate"):
+                    evaluations = runner.evaluate(adapted)
+                check()
+        with watch.stage("report"):
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read())
+            write_report(report, path)
+        keeper.finish()
     return report
 
 
@@ -152,7 +169,8 @@ class _Runner:
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
         """Adapt to the unseen tasks from the meta-artifact as it is now, and record the returns."""
         with self.watch.stage("unseen tasks"):
-            quiet = replace(self.unseen, log=Context().log, snapshots=())
+            alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
+            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, keep=alone.keep, snapshots=())
             adapted = self.recipe.method.adapt(meta, self.data, quiet)
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
             returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
@@ -175,6 +193,14 @@ def _tee(*logs: Log) -> Log:
             each(stage, step, total, metrics)
 
     return log
+
+
+def _both(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        for each in calls:
+            each()
+
+    return call
 
 
 def _device(name: str) -> str:

@@ -10,15 +10,17 @@ from typing import Any, final
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json, atomic_write_text
+from merpo.lock import is_lock
 from merpo.manifest import fingerprint, plain
 from merpo.params import to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
 from merpo.versions import versions
 
-__all__ = ["RunFolder", "run_folders"]
+__all__ = ["LOCK", "RunFolder", "run_folders"]
 
 MANIFEST = "manifest.json"
+LOCK = "run.lock"
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
@@ -158,7 +160,8 @@ def _refuse_foreign(path: Path) -> None:
 def _names(path: Path) -> list[str]:
     """What lies in a folder that need not exist, but for what a run that was killed at its start may leave."""
     try:
-        return sorted(p.name for p in path.iterdir() if not p.name.startswith(f".{MANIFEST}."))
+        names = sorted(p.name for p in path.iterdir())
+        return [name for name in names if not name.startswith(f".{MANIFEST}.") and not is_lock(name)]
     except FileNotFoundError:
         return []
     except OSError as error:

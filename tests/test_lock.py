@@ -1,0 +1,89 @@
+"""merpo.lock: one writer per folder, and no lock outlives its holder."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import Answer
+
+from merpo.errors import MerpoError
+from merpo.lock import folder_lock
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="flock")
+
+
+def hold(path: Path) -> None:
+    with folder_lock(path):
+        time.sleep(60)
+
+
+def test_a_second_holder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "run.lock"
+    with folder_lock(path) as waited:
+        assert not waited
+        with (
+            pytest.raises(MerpoError, match=rf"run\.lock: process {os.getpid()} on .* is writing here"),
+            folder_lock(path),
+        ):
+            pass
+    assert not path.exists()
+    with folder_lock(path):
+        pass
+
+
+def test_who_waits_gets_it_when_the_first_lets_go(tmp_path: Path) -> None:
+    path, order, notes = tmp_path / "collect.lock", [], []
+
+    def second() -> None:
+        with folder_lock(path, notes.append) as waited:
+            order.append(("second", waited))
+
+    with folder_lock(path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        while not notes:
+            time.sleep(0.01)
+        order.append(("first", False))
+    thread.join(10)
+    assert order == [("first", False), ("second", True)]
+    assert len(notes) == 1
+    assert "waiting for it" in notes[0]
+
+
+def test_a_lock_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    process = multiprocessing.get_context("spawn").Process(target=hold, args=(path,))
+    process.start()
+    while not (path.exists() and path.read_text()):
+        time.sleep(0.01)
+    with pytest.raises(MerpoError, match=f"process {process.pid}"), folder_lock(path):
+        pass
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    assert path.exists()  # it is left behind, and means nothing
+    with folder_lock(path) as waited:
+        assert not waited
+
+
+def test_where_nothing_can_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(MerpoError, match=r"file/run\.lock: cannot be written"),
+        folder_lock(tmp_path / "file" / "run.lock"),
+    ):
+        pass
+
+
+def test_a_run_refuses_a_folder_that_another_run_writes(tmp_path: Path, merpo_cli: Callable[..., Answer]) -> None:
+    with folder_lock(tmp_path / "busy" / "run.lock"):
+        answer = merpo_cli("run", "tiny.toml", "--out", "busy")
+    assert answer.code == 2
+    assert f"busy/run.lock: process {os.getpid()}" in answer.err
+    assert list((tmp_path / "busy").iterdir()) == []
