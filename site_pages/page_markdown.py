@@ -6,14 +6,18 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["code", "deeper", "table", "text"]
+__all__ = ["code", "deeper", "plain", "table", "text"]
 
 
 def text(value: str) -> str:
     """Plain text in which nothing is markup but what is set in backticks."""
+    return " ".join(plain(value).split())
+
+
+def plain(value: str) -> str:
+    """The same with its lines as they are."""
     parts = re.split(r"(`[^`]+`)", value)
-    plain = [part if part.startswith("`") else _escaped(part) for part in parts]
-    return " ".join("".join(plain).split())
+    return "".join(part if part.startswith("`") else _escaped(part) for part in parts)
 
 
 def _escaped(value: str) -> str:
