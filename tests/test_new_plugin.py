@@ -6,11 +6,14 @@ import ast
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_boundary import EXAMPLE, trespasses
 from wheels import build_wheel, unpack
 
@@ -102,6 +105,22 @@ def test_a_name_that_cannot_be_used_is_refused(tmp_path: Path, name: str, says: 
         new_plugin(name, "alpha", tmp_path / "into")
     assert says in str(error.value)
     assert list(tmp_path.iterdir()) == []
+
+
+@given(name=st.text(max_size=60) | st.from_regex(r"\A(merpo-)?[a-z0-9-]{1,30}\Z"), kind=st.sampled_from(KINDS))
+def test_any_name_gives_sources_that_compile_or_is_refused(name: str, kind: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            made = new_plugin(name, kind, Path(folder))
+        except PluginError as error:
+            assert str(error).isprintable()
+            assert list(Path(folder).iterdir()) == []
+            return
+        assert [path.name for path in Path(folder).iterdir()] == [name] == [made.name]
+        for path in made.rglob("*.py"):
+            ast.parse(path.read_text("utf-8"))
+        for path in made.glob("*.toml"):
+            tomllib.loads(path.read_text("utf-8"))
 
 
 def test_a_kind_without_a_template_is_refused_with_the_nearest(tmp_path: Path) -> None:
