@@ -17,7 +17,7 @@ CONSTRAINTS = ("-c", "constraints.txt")
 # Small networks: more threads only get in the way.
 ONE_THREAD = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 
-PLUGIN_KINDS = ("alpha", "method", "regularizer")  # those that `merpo new-plugin` has a template for
+PLUGIN_KINDS = ("alpha", "method", "regularizer", "tasks")  # those that `merpo new-plugin` has a template for
 
 
 def install(session: nox.Session, *what: str) -> None:
