@@ -77,7 +77,7 @@ def _plugins_in(session: nox.Session, work: Path) -> None:
     session.run("pytest", "-q", "--import-mode=importlib", *(str(folder / "tests") for folder in folders))
     for folder, module in zip(folders, modules, strict=True):
         session.chdir(folder)
-        session.run("mypy", "--strict", module)
+        session.run("mypy", "--strict", f"--cache-dir={work / 'mypy'}", module)
     session.chdir(work)
     recipes = [str(packages / f"merpo-fresh-{kind}" / "recipe.toml") for kind in PLUGIN_KINDS]
     for recipe in recipes:

@@ -1,19 +1,22 @@
-"""Docstrings are plain text: `[*lead, B]` has a star, not the beginning of something in italics."""
+"""What the library's reference says of a name: its docstring, a field's description, or the comment beside it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import griffe
-from page_markdown import plain  # the hooks have imported it by then: Griffe loads this file by its path alone
+from page_api import meaning  # the hooks have imported these two by then: Griffe loads this file by its path alone
+from page_markdown import plain
 
-__all__ = ["PlainDocstrings"]
+__all__ = ["Docstrings"]
 
 
-class PlainDocstrings(griffe.Extension):
-    """Takes Markdown's meaning from every docstring, but for backticks."""
+class Docstrings(griffe.Extension):
+    """Attributes get a docstring, and none has a meaning in Markdown but for backticks: `[*lead, B]` has a star."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Called for each object that was found."""
+        if obj.is_attribute and obj.docstring is None and (text := meaning(obj.source)):
+            obj.docstring = griffe.Docstring(text, parent=obj)
         if obj.docstring is not None:
             obj.docstring.value = plain(obj.docstring.value)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import re
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 
 import merpo
 
-__all__ = ["GROUPS", "api_page", "grouped"]
+__all__ = ["GROUPS", "api_page", "grouped", "meaning"]
 
 GROUPS = {
     "Interfaces": "The kinds of component: what a plugin implements.",
@@ -56,6 +59,15 @@ def grouped() -> dict[str, list[str]]:
     for name, module in merpo._PUBLIC.items():
         found[MODULES.get(module.removeprefix("merpo."), OTHER)].append(f"{module}.{name}")
     return {group: found[group] for group in (*GROUPS, OTHER) if group in found}
+
+
+def meaning(source: str) -> str:
+    """The `description=` of an attribute's field, or else the comment behind it."""
+    for node in ast.walk(ast.parse(textwrap.dedent(source))):
+        if isinstance(node, ast.keyword) and node.arg == "description" and isinstance(node.value, ast.Constant):
+            return str(node.value.value)
+    comment = re.search(r"\s# (?!noqa|type:)(.+)$", source)
+    return comment[1] if comment else ""
 
 
 def _sections() -> Iterator[str]:

@@ -22,6 +22,7 @@ from merpo import registry
 from merpo.cli import app
 from merpo.interfaces import KINDS
 from merpo.recipe import Recipe, from_tables, load_recipe
+from merpo.testing_runner import MerpoRunner
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -109,13 +110,18 @@ def test_a_copy_of_a_file_is_that_file(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", of("sh"))
-def test_commands_exist(block: Block) -> None:
+def test_commands_exist_and_quick_ones_succeed(block: Block, merpo_runner: MerpoRunner) -> None:
     if block.page in FOLLOWED:
         return  # they are not only looked up, but carried out
     for part in re.split(r"&&|\n", block.text):
         words = shlex.split(part, comments=True)
         if words and words[0] == "merpo":
             check_command(words[1:])
+            if words[1] not in ("run", "collect"):
+                (merpo_runner.folder / "recipes").unlink(missing_ok=True)
+                (merpo_runner.folder / "recipes").symlink_to(ROOT / "recipes")
+                answer = merpo_runner(*words[1:])
+                assert answer.code == 0, answer.err
 
 
 def check_command(words: list[str]) -> None:

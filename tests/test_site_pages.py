@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from page_api import GROUPS, MODULES, grouped
+from page_api import GROUPS, MODULES, grouped, meaning
 from page_markdown import code, deeper, table, text
 from pages import PAGES
 
@@ -68,6 +68,20 @@ def test_the_library_page_has_every_public_name_once_in_a_group_that_fits() -> N
     assert set(MODULES.values()) == set(GROUPS)
     page = PAGES["reference/api.md"]()
     assert all(f"\n::: {full}\n" in page for full in names)
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("    policy: Params  # [T, ...]", "[T, ...]"),
+        ('x: float = Field(1.0, ge=0, description="What # it is.")  # a remark', "What # it is."),
+        ('x: float = Field(\n    1.0,\n    description="What it is.",\n)', "What it is."),
+        ("x: Any = 1  # noqa: S101", ""),
+        ("x: str = 'a'", ""),
+    ],
+)
+def test_the_meaning_of_an_attribute_stands_in_its_line(source: str, says: str) -> None:
+    assert meaning(source) == says
 
 
 def test_the_results_page_is_what_the_scripts_wrote() -> None:
