@@ -18,7 +18,7 @@ from merpo.errors import RecipeError, nearest
 from merpo.interfaces import KINDS
 from merpo.registry import PLUGIN, Entry, components, get
 
-__all__ = ["component_page", "component_table", "entry_record"]
+__all__ = ["component_page", "component_table", "entry_record", "field_rows"]
 
 _STYLES = {"ok": "green", "blocked": "yellow", "broken": "red", "clash": "red"}
 _PLACE = re.compile(r"(?:Table|Algorithm|Section|Theorem|Lemma|Fig\.) \d[\d.]*\w?\b|Eqs?\. \(\d+\)|\bA\.\d(?:\.\d)*")
@@ -58,7 +58,7 @@ def component_page(place: str) -> None:
     if not cls.model_fields:
         _print(Text("It has no fields."))
         return
-    rows = list(_field_rows(cls))
+    rows = list(field_rows(cls))
     columns = ("field", "type", "bound", "default", "meaning", "source")
     used = [i for i, _ in enumerate(columns) if any(row[i] for row in rows) or columns[i] in ("bound", "source")]
     table = _table(*(columns[i] for i in used))
@@ -67,14 +67,14 @@ def component_page(place: str) -> None:
     _print(table)
 
 
-def _field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
+def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
     """A row for every field; a section's own fields follow it with dotted names."""
     for name, field in model.model_fields.items():
         meaning, source = _meaning_and_source(field)
         yield f"{prefix}{name}", type_text(field.annotation), bounds_text(field), _default(field), meaning, source
         section = field.annotation
         if isinstance(section, type) and issubclass(section, BaseModel) and type_text(section) == "section":
-            yield from _field_rows(section, f"{prefix}{name}.")
+            yield from field_rows(section, f"{prefix}{name}.")
 
 
 def _default(field: FieldInfo) -> str:

@@ -27,9 +27,12 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME = 50
 
 # Kind -> where a recipe names a component of it.
-TEMPLATES = {"alpha": "method.alpha", "regularizer": "method.regularizer", "method": "method"}
+TEMPLATES = {"alpha": "method.alpha", "regularizer": "method.regularizer", "method": "method", "tasks": "tasks"}
 
-SMALL_METHOD = {"hidden": [8, 8], "iterations": 3, "steps": 3, "batch_size": 16}
+SMALL: dict[str, dict[str, Any]] = {
+    "method": {"hidden": [8, 8], "iterations": 3, "steps": 3, "batch_size": 16},
+    "tasks": {"horizon": 10},
+}
 RECIPE = "# A run through every stage in seconds. It shows that {place} works; it is too small to learn anything.\n\n"
 
 
@@ -92,6 +95,8 @@ def _files(words: dict[str, str]) -> dict[str, str]:
         f"{module}/{words['source']}.py": f"{kind}/component.py",
         f"tests/test_{module}.py": f"{kind}/test.py",
     }
+    if kind == "tasks":
+        sources[f"{module}/environment.py"] = "tasks/environment.py"
     rendered = {path: Template(_read(source)).substitute(words) for path, source in sources.items()}
     return {**rendered, f"{module}/py.typed": "", "recipe.toml": _recipe(words)}
 
@@ -107,8 +112,9 @@ def _recipe(words: dict[str, str]) -> str:
     from merpo.testing_tiny import tiny_tables
 
     kind, component = words["kind"], words["component"]
-    method: dict[str, Any] = {"component": component, **SMALL_METHOD} if kind == "method" else {kind: component}
-    tables = tiny_tables({"title": f"A try of {component}", "requires": [words["distribution"]], "method": method})
+    section: dict[str, Any] = {"component": component, **SMALL.get(kind, {})}
+    place = {kind: section} if kind == words["section"] else {"method": {kind: section}}
+    tables = tiny_tables({"title": f"A try of {component}", "requires": [words["distribution"]], **place})
     return RECIPE.format(place=f"{kind}/{component}") + tomli_w.dumps(tables)
 
 

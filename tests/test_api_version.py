@@ -12,7 +12,9 @@ from wheels import TOYS
 import merpo
 from merpo import registry
 from merpo.api_version import API_VERSION, OLDEST_API_VERSION, api_problem
+from merpo.dataset import TaskDataset
 from merpo.run_folder import RunFolder
+from merpo.store import read_dataset, write_dataset
 from merpo.versions import plugin_versions, versions
 
 Install = Callable[..., Path]
@@ -70,6 +72,16 @@ def test_versions_name_the_plugins_that_loaded_and_no_other(install: Install) ->
     assert plugin_versions() == {"merpo-toys": "0.3"}
     assert versions()["merpo-toys"] == "0.3"
     assert versions()["merpo"] == merpo.__version__
+
+
+def test_a_dataset_records_the_plugins(install: Install, tmp_path: Path, tiny_dataset: TaskDataset) -> None:
+    install("merpo-toys", {"toys_data": TOYS}, version="0.3")
+    written = write_dataset(
+        tmp_path, "x", tiny_dataset, family="line", family_settings={}, task_index=0, quality="medium", step=1,
+        return_mean=0.0, return_std=0.0, seed=0, settings={},
+    )  # fmt: skip
+    assert written.versions["merpo-toys"] == "0.3"
+    assert read_dataset(tmp_path, "x")[1].versions == written.versions
 
 
 def test_a_run_and_its_artifacts_record_the_plugins(

@@ -15,27 +15,36 @@ from typing import Any, NamedTuple, get_args
 
 import pytest
 import typer
+from pages import PAGES as MADE
 from pydantic import BaseModel
 
 from merpo import registry
 from merpo.cli import app
 from merpo.interfaces import KINDS
 from merpo.recipe import Recipe, from_tables, load_recipe
+from merpo.testing_runner import MerpoRunner
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
+FOLLOWED = ("docs/tour.md", "docs/own_component.md", "docs/own_method.md")  # by test_tutorials.py, step by step
+QUICK = ("check", "list-components", "new-plugin", "schema", "show")  # commands that need nothing but the clone
 PLUGIN = ROOT / "docs" / "example_plugin"
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
 class Block(NamedTuple):
-    """A fenced block of a page; `file` is what a comment above it says it is a copy of."""
+    """A fenced block of a page.
+
+    A comment above it may say that it is a copy of a `file`, an `excerpt` of one, or what a reader of a `tutorial`
+    writes into a file, which `test_tutorials.py` does.
+    """
 
     page: str
     line: int
     language: str
     text: str
+    what: str
     file: str
 
     def __str__(self) -> str:
@@ -45,18 +54,20 @@ class Block(NamedTuple):
 def blocks(page: Path) -> Iterator[Block]:
     """Every fenced block."""
     text = page.read_text("utf-8")
-    fence = r"(?:^<!-- file: (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$"
+    fence = r"(?:^<!-- (?P<what>file|excerpt|tutorial): (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$"
     for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL):
         line = text.count("\n", 0, found.start()) + 1
-        yield Block(str(page.relative_to(ROOT)), line, found["language"], found["body"], found["file"] or "")
+        what, file = found["what"] or "", found["file"] or ""
+        yield Block(str(page.relative_to(ROOT)), line, found["language"], found["body"], what, file)
 
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 
 
 def of(*languages: str) -> list[Any]:
-    """The blocks in some languages, as parameters."""
-    return [pytest.param(block, id=str(block)) for block in BLOCKS if block.language in languages]
+    """The blocks in some languages that stand on their own, as parameters."""
+    own = [block for block in BLOCKS if block.what not in ("excerpt", "tutorial")]
+    return [pytest.param(block, id=str(block)) for block in own if block.language in languages]
 
 
 def prose(page: Path) -> str:
@@ -93,17 +104,25 @@ def test_toml_is_toml_and_a_recipe_loads(block: Block) -> None:
         assert from_tables(tables).method.name == tables["method"]["component"]
 
 
-@pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in BLOCKS if b.file])
+@pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in BLOCKS if b.what in ("file", "excerpt")])
 def test_a_copy_of_a_file_is_that_file(block: Block) -> None:
-    assert block.text == (ROOT / block.file).read_text("utf-8")
+    text = (ROOT / block.file).read_text("utf-8")
+    assert block.text == text if block.what == "file" else block.text in text
 
 
 @pytest.mark.parametrize("block", of("sh"))
-def test_commands_exist(block: Block) -> None:
+def test_commands_exist_and_quick_ones_succeed(block: Block, merpo_runner: MerpoRunner) -> None:
+    if block.page in FOLLOWED:
+        return  # they are not only looked up, but carried out
     for part in re.split(r"&&|\n", block.text):
         words = shlex.split(part, comments=True)
         if words and words[0] == "merpo":
             check_command(words[1:])
+            if words[1] in QUICK:
+                (merpo_runner.folder / "recipes").unlink(missing_ok=True)
+                (merpo_runner.folder / "recipes").symlink_to(ROOT / "recipes")
+                answer = merpo_runner(*words[1:])
+                assert answer.code == 0, answer.err
 
 
 def check_command(words: list[str]) -> None:
@@ -158,8 +177,9 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_files_in_the_text_exist(page: Path) -> None:
+    written = {block.file for block in BLOCKS if block.what == "tutorial" and ROOT / block.page == page}
     for span in spans(page):
-        if re.fullmatch(r"(merpo|plugins|recipes|bench|tests|docs)/[\w./]+\.\w+", span):
+        if re.fullmatch(r"(merpo|plugins|recipes|bench|tests|docs)/[\w./]+\.\w+", span) and span not in written:
             assert (ROOT / span).exists(), span
 
 
@@ -255,8 +275,8 @@ def test_the_example_plugin_installs_beside_the_builtins(
 
 def test_every_page_is_on_the_site() -> None:
     site = (ROOT / "mkdocs.yml").read_text("utf-8")
-    listed = set(re.findall(r"^  - .+: (\S+\.md)$", site, re.MULTILINE))
-    assert listed == {page.name for page in ROOT.glob("docs/*.md")}
+    listed = set(re.findall(r"^ +- .+: (\S+\.md)$", site, re.MULTILINE))
+    assert listed == {page.name for page in ROOT.glob("docs/*.md")} | set(MADE)
 
 
 def test_pins_are_exact_and_torch_is_the_tested_one() -> None:

@@ -6,11 +6,14 @@ import ast
 import os
 import subprocess
 import sys
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_boundary import EXAMPLE, trespasses
 from wheels import build_wheel, unpack
 
@@ -41,7 +44,8 @@ def test_a_package_is_whole_and_keeps_to_the_public_names(tmp_path: Path, kind: 
     folder = new_plugin("merpo-try-it", kind, tmp_path)
     assert folder == tmp_path / "merpo-try-it"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
-    assert found == {
+    extra = {"merpo_try_it/environment.py"} if kind == "tasks" else set()
+    assert found - extra == {
         "README.md", "pyproject.toml", "recipe.toml", "merpo_try_it/__init__.py", "merpo_try_it/py.typed",
         "merpo_try_it/try_it.py", "tests/test_merpo_try_it.py",
     }  # fmt: skip
@@ -73,7 +77,7 @@ def test_packages_pass_their_own_tests_once_installed(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     passed = int(done.stdout.split(" passed")[0].split()[-1])
-    assert passed == 7 + 2 * len(KINDS), done.stdout
+    assert passed == 7 + 2 * len(KINDS) + 1, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -104,8 +108,24 @@ def test_a_name_that_cannot_be_used_is_refused(tmp_path: Path, name: str, says: 
     assert list(tmp_path.iterdir()) == []
 
 
+@given(name=st.text(max_size=60) | st.from_regex(r"\A(merpo-)?[a-z0-9-]{1,30}\Z"), kind=st.sampled_from(KINDS))
+def test_any_name_gives_sources_that_compile_or_is_refused(name: str, kind: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            made = new_plugin(name, kind, Path(folder))
+        except PluginError as error:
+            assert str(error).isprintable()
+            assert list(Path(folder).iterdir()) == []
+            return
+        assert [path.name for path in Path(folder).iterdir()] == [name] == [made.name]
+        for path in made.rglob("*.py"):
+            ast.parse(path.read_text("utf-8"))
+        for path in made.glob("*.toml"):
+            tomllib.loads(path.read_text("utf-8"))
+
+
 def test_a_kind_without_a_template_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"alpha, regularizer, method .*did you mean 'regularizer'"):
+    with pytest.raises(PluginError, match=r"alpha, regularizer, method, tasks .*did you mean 'regularizer'"):
         new_plugin("merpo-x", "regulariser", tmp_path)
 
 
@@ -138,6 +158,8 @@ def test_the_command_says_what_comes_next(merpo_runner: MerpoRunner) -> None:
     assert answer.code == 0, answer.err
     assert "cd plugins/merpo-mine" in answer.out
     assert (Path("plugins") / "merpo-mine" / "pyproject.toml").exists()
+    shown = merpo_runner("new-plugin", "--help").out
+    assert all(kind in shown for kind in KINDS)
     wrong = merpo_runner("new-plugin", "Mine")
     assert (wrong.code, wrong.out) == (2, "")
     assert wrong.err.startswith("error: NAME: got 'Mine'")

@@ -39,7 +39,7 @@ class ReptileAWR(Method):
     discount: float = Field(0.9, ge=0, lt=1, description="γ.")
     expectile: float = Field(0.7, gt=0, lt=1, description="Expectile of V; 0.5 is the mean of the data.")
     temperature: float = Field(
-        0.5, gt=0, le=1000, description="Advantage at which a weight is e, in the reward's unit."
+        0.1, gt=0, le=1000, description="Advantage at which a weight is e, in the reward's unit."
     )
     max_weight: float = Field(20.0, ge=1, le=1e6, description="Bound of the weights.")
     iterations: int = Field(100, ge=1, le=10_000_000, description="Meta-iterations.")

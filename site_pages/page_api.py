@@ -1,0 +1,76 @@
+"""The reference of the library: every public name, in groups, rendered from its docstring and signature."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterator
+
+import merpo
+
+__all__ = ["GROUPS", "api_page", "grouped", "meaning"]
+
+GROUPS = {
+    "Interfaces": "The kinds of component: what a plugin implements.",
+    "Methods and their surroundings": "What a method is given, and what it gives back.",
+    "Data": "Tasks and their transitions.",
+    "Recipes and runs": "From a file to a report.",
+    "The stages of MerPO": "The paper's algorithms as functions, for methods that compose them in another way.",
+    "Networks and arithmetic": "Parameters are dicts of tensors whose leading dims say whose they are.",
+    "Knobs": "Sections of recipes.",
+    "Plugins": "What a plugin's module needs.",
+}
+
+# The module that defines a name -> the group it belongs to.
+MODULES = {
+    "adapt": "The stages of MerPO", "api_version": "Plugins", "behavior": "The stages of MerPO", "component": "Plugins",
+    "context": "Methods and their surroundings", "dataset": "Data", "errors": "Recipes and runs",
+    "evaluation": "Recipes and runs", "hookspecs": "Plugins", "interfaces": "Interfaces",
+    "meta_model": "The stages of MerPO", "meta_policy": "The stages of MerPO", "nets": "Networks and arithmetic",
+    "noise": "Methods and their surroundings", "optim": "Networks and arithmetic", "params": "Networks and arithmetic",
+    "policy": "Networks and arithmetic", "rac": "The stages of MerPO", "recipe": "Recipes and runs",
+    "run": "Recipes and runs", "settings": "Knobs", "types": "Data",
+}  # fmt: skip
+OTHER = "More"  # names of modules that nobody has put into a group
+
+HEAD = """# Library reference
+
+Every name that `import merpo` offers: all that a plugin may use, beside `merpo.lazy` and, in tests, `merpo.testing`.
+Dims in shapes: T tasks, M members, C critics, B rows, O observation and A action dimensions.
+
+"""
+TESTING = """## Testing
+
+::: merpo.testing.check_component
+
+"""
+
+
+def api_page() -> str:
+    """The page."""
+    return HEAD + "".join(_sections()) + TESTING
+
+
+def grouped() -> dict[str, list[str]]:
+    """Group -> full names, each public name once."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for name, module in merpo._PUBLIC.items():
+        found[MODULES.get(module.removeprefix("merpo."), OTHER)].append(f"{module}.{name}")
+    return {group: found[group] for group in (*GROUPS, OTHER) if group in found}
+
+
+def meaning(source: str) -> str:
+    """The `description=` of an attribute's field, or else the comment behind it."""
+    for node in ast.walk(ast.parse(textwrap.dedent(source))):
+        if isinstance(node, ast.keyword) and node.arg == "description" and isinstance(node.value, ast.Constant):
+            return str(node.value.value)
+    comment = re.search(r"\s# (?!noqa|type:)(.+)$", source)
+    return comment[1] if comment else ""
+
+
+def _sections() -> Iterator[str]:
+    for group, names in grouped().items():
+        yield f"## {group}\n\n{GROUPS.get(group, '')}\n\n"
+        yield from (f"::: {name}\n\n" for name in names)
