@@ -16,11 +16,17 @@ PoliciesPath = Annotated[
         metavar="RUN", help="The folder of a run or of `merpo adapt`, or their adapted.safetensors.", show_default=False
     ),
 ]
+RunPaths = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.", show_default=False),
+]
+Score = Annotated[str, typer.Option(metavar="S", help="gap, return, or auto: the gap closed where every task has one.")]
+ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison's files.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
-    for command in (adapt, evaluate, export):
+    for command in (adapt, evaluate, export, report, compare):
         app.command()(command)
 
 
@@ -85,3 +91,29 @@ def export(
         print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
     worst = max(one.difference for one in done)
     print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
+
+
+def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+    """Build the page and pictures of runs anew; of several, also one page over all of them."""
+    from merpo.finished_run import REPORT, find_runs
+    from merpo.report import load_report
+    from merpo.report_html import write_report
+
+    folders = find_runs(runs)
+    for folder in folders:
+        print(f"report: {write_report(load_report(folder / REPORT), folder)}")
+    if len(folders) > 1:
+        compare(runs, out, score)
+
+
+def compare(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+    """Compare runs on the same unseen tasks: aggregates, profiles and probabilities of improvement."""
+    from rich.console import Console
+
+    from merpo.comparison import compare_runs
+    from merpo.comparison_files import print_comparison, write_comparison
+
+    found = compare_runs(runs, score)
+    page = write_comparison(found, out)
+    print_comparison(found, Console())
+    print(f"comparison: {page}")

@@ -145,7 +145,7 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
 
 def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted) -> AdaptationSummary:
     trained = {digest for name, digest in run.manifest.get("datasets", {}).items() if name.startswith("train ")}
-    rows, curves = [], adapted.curves
+    rows = []
     for t, (data, manifest) in enumerate(loaded):
         rows.append(
             NewTask(
