@@ -15,7 +15,7 @@ from merpo import cli_after
 from merpo.errors import MerpoError, RecipeError
 from merpo.machine import patient_threads
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "parse_seeds"]
 
 MAX_SEED = 2**32  # as in a recipe
 
@@ -65,7 +65,7 @@ def run(
     from merpo.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
-    chosen = _seeds(seed, seeds, loaded.seed)
+    chosen = parse_seeds(seed, seeds, loaded.seed)
     if device not in (None, "auto", "cpu", "cuda"):
         raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
     from merpo.run import run_recipe
@@ -138,7 +138,7 @@ def schema() -> None:
 cli_after.register(app)
 
 
-def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
+def parse_seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
     """The seeds that the options name."""
     if seeds is None:
         if seed is not None and seed >= MAX_SEED:
