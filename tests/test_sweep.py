@@ -126,6 +126,7 @@ def test_children_are_stopped_with_their_parent(tmp_path: Path, sent: signal.Sig
     parent = f"""
 import sys
 from pathlib import Path
+from merpo import processes
 processes.GRACE = 1.0
 commands = [processes.Command((sys.executable, "-c", code), Path({str(tmp_path)!r}) / f"{{i}}.log")
             for i, code in enumerate({[polite, stubborn, polite]!r})]
@@ -137,7 +138,11 @@ except KeyboardInterrupt:
     process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
     logs = [tmp_path / f"{i}.log" for i in range(3)]
     until = time.monotonic() + 60
-    while time.monotonic() < until and not all(log.exists() and "started" in log.read_text() for log in logs[:2]):
+    while (
+        process.poll() is None
+        and time.monotonic() < until
+        and not all(log.exists() and "started" in log.read_text() for log in logs[:2])
+    ):
         time.sleep(0.05)
     process.send_signal(sent)
     out, _ = process.communicate(timeout=60)
