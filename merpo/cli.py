@@ -17,7 +17,7 @@ from merpo.cli_plugin import new_plugin_command
 from merpo.errors import MerpoError, RecipeError, StoppedError
 from merpo.machine import patient_threads
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "parse_seeds"]
 
 MAX_SEED = 2**32  # as in a recipe
 
@@ -72,7 +72,7 @@ def run(
     if resume and (out is None or not out.is_dir()):
         raise RecipeError(f"--resume: got --out {out}, expected the folder of the run that is to go on")
     loaded = load_recipe(recipe, overrides)
-    chosen = _seeds(seed, seeds, loaded.seed)
+    chosen = parse_seeds(seed, seeds, loaded.seed)
     if device not in (None, "auto", "cpu", "cuda"):
         raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
     from merpo.run import run_recipe
@@ -146,7 +146,7 @@ app.command("new-plugin")(new_plugin_command)
 cli_after.register(app)
 
 
-def _seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
+def parse_seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
     """The seeds that the options name."""
     if seeds is None:
         if seed is not None and seed >= MAX_SEED:

@@ -16,11 +16,17 @@ PoliciesPath = Annotated[
         metavar="RUN", help="The folder of a run or of `merpo adapt`, or their adapted.safetensors.", show_default=False
     ),
 ]
+RunPaths = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.", show_default=False),
+]
+Score = Annotated[str, typer.Option(metavar="S", help="gap, return, or auto: the gap closed where every task has one.")]
+ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison's files.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
-    for command in (adapt, evaluate, export):
+    for command in (adapt, evaluate, export, report, compare, sweep):
         app.command()(command)
 
 
@@ -85,3 +91,71 @@ def export(
         print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
     worst = max(one.difference for one in done)
     print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
+
+
+def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+    """Build the page and pictures of runs anew; of several, also one page over all of them."""
+    from merpo.finished_run import REPORT, find_runs
+    from merpo.report import load_report
+    from merpo.report_html import write_report
+
+    folders = find_runs(runs)
+    for folder in folders:
+        print(f"report: {write_report(load_report(folder / REPORT), folder)}")
+    if len(folders) > 1:
+        compare(runs, out, score)
+
+
+def compare(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+    """Compare runs on the same unseen tasks: aggregates, profiles and probabilities of improvement."""
+    from rich.console import Console
+
+    from merpo.comparison import compare_runs
+    from merpo.comparison_files import print_comparison, write_comparison
+
+    found = compare_runs(runs, score)
+    page = write_comparison(found, out)
+    print_comparison(found, Console())
+    print(f"comparison: {page}")
+
+
+def sweep(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)],
+    overrides: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=A,B,...", help="Values of a key; every combination with the others is run."),
+    ] = [],  # noqa: B006 - typer copies it
+    seeds: Annotated[str | None, typer.Option(metavar="A:B", help="Seeds A, A+1, ..., B-1 of each variant.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Runs at a time.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the sweep; else sweeps/ and the recipe's name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and whether they are finished.")] = False,
+) -> None:
+    """Run every combination of values and seeds as local processes; what is finished is skipped."""
+    from merpo.cli import parse_seeds
+    from merpo.sweep_plan import is_finished, plan
+
+    folder = out or Path("sweeps") / recipe.stem
+    planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
+    if dry_run:
+        for job in planned:
+            print(f"{job.folder}: {'finished' if is_finished(job) else 'to run'}")
+        return
+    from rich.console import Console
+
+    from merpo.sweep import run_sweep
+    from merpo.sweep_summary import print_sweep, summarize_sweep, write_sweep
+
+    try:
+        outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
+    except KeyboardInterrupt:
+        finished = sum(map(is_finished, planned))
+        print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
+        raise
+    summary = summarize_sweep(recipe, outcomes)
+    write_sweep(summary, folder)
+    print_sweep(summary, Console())
+    print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
+    if summary.failed:
+        raise typer.Exit(1)

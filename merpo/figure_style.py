@@ -24,11 +24,14 @@ __all__ = [
     "legend",
     "marker_of",
     "png",
+    "series_style",
 ]
 
 # Okabe and Ito's palette; shape and line style say the same as the colour.
 COLOR = {"behavior": "#8a8a8a", "meta_policy": "#e69f00", "adapted": "#0072b2", "oracle": "#009e73"}
 MARKER = {"behavior": "s", "meta_policy": "^", "adapted": "o", "oracle": "*"}
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8a8a", "#000000")
+SERIES_MARKERS = "o^sDvP*X"
 INK, MUTED, LINE = "#222222", "#5f6368", "#d9dce1"
 DPI = 160
 
@@ -41,6 +44,13 @@ def color_of(policy: str) -> str:
 def marker_of(policy: str) -> str:
     """The marker of a policy."""
     return MARKER.get(policy, "D")
+
+
+def series_style(i: int) -> tuple[str, str, Any]:
+    """Colour, marker and dashes of the i-th of several series; the dashes change when the colours begin anew."""
+    n = len(SERIES)
+    dashes = ("solid", (0, (5, 2)), (0, (1, 1.5)))
+    return SERIES[i % n], SERIES_MARKERS[i % n], dashes[i // n % len(dashes)]
 
 
 def label_of(policy: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from merpo.figures import Picture
     from merpo.report import Report
 
-__all__ = ["build_report_html", "pictures", "write_report"]
+__all__ = ["build_report_html", "figure", "pictures", "write_report"]
 
 
 def pictures(report: Report) -> list[Picture]:
@@ -57,7 +57,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) ->
         _cards(report),
         "<h2>Summary</h2>",
         _summary_table(report),
-        *(_figure(picture) for picture in drawn),
+        *(figure(picture) for picture in drawn),
         "<h2>Every unseen task</h2>",
         _task_table(report),
         "<h2>Where this comes from</h2>",
@@ -132,7 +132,8 @@ def _rounded(value: object) -> object:
     return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
-def _figure(picture: Picture) -> str:
+def figure(picture: Picture) -> str:
+    """A picture with its title and caption, inside the page."""
     data = base64.b64encode(picture.data).decode()
     return (
         f"<h2>{escape(picture.title)}</h2><figure>"

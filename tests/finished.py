@@ -12,10 +12,8 @@ from tiny import tiny_recipe
 from merpo.run import run_recipe
 
 
-def finished_run(
-    store: Path, path: Path, changes: Mapping[str, Any] | None = None, seeds: tuple[int, ...] = (0,)
-) -> Path:
-    """The folder of a run, or of several seeds."""
+def finished_run(store: Path, path: Path, changes: Mapping[str, Any] | None = None) -> Path:
+    """The folder of a run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERPO_DATA", str(store))
-        return run_recipe(tiny_recipe(changes), path, list(seeds), None, True)
+        return run_recipe(tiny_recipe(changes), path, [0], None, True)

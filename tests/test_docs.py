@@ -22,6 +22,7 @@ from merpo import registry
 from merpo.cli import app
 from merpo.interfaces import KINDS
 from merpo.recipe import Recipe, from_tables, load_recipe
+from merpo.sweep_plan import combinations
 from merpo.testing_runner import MerpoRunner
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,9 +136,11 @@ def check_command(words: list[str]) -> None:
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known, words
     overrides = [value for option, value in pairwise(words) if option == "--set"]
+    variants = combinations(overrides) if words[0] == "sweep" else [tuple(overrides)]
     for word in words[1:]:
         if word.endswith(".toml") and not group:
-            load_recipe(ROOT / word, overrides)
+            for chosen in variants:
+                load_recipe(ROOT / word, chosen)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

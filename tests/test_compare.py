@@ -1,0 +1,188 @@
+"""`merpo compare` and `merpo report`: runs sorted into arms, their numbers in every form, pages built anew."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command import Answer
+from test_report import Page, bare, synthetic
+
+from merpo.arms import read_arms
+from merpo.comparison import Comparison, compare_runs
+from merpo.comparison_files import _better, write_comparison
+from merpo.errors import ArtifactError, MerpoError
+from merpo.report import Report
+from merpo.report_html import write_report
+
+Merpo = Callable[..., Answer]
+
+
+def place(folder: Path, report: Report) -> Path:
+    """A folder that holds a run with this report."""
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(report.to_json(), "utf-8")
+    (folder / "manifest.json").write_text(json.dumps({"seed": report.seed, "artifacts": {}}), "utf-8")
+    (folder / "recipe.toml").write_text("", "utf-8")
+    return folder
+
+
+def moved(alpha: float, seed: int, shift: float, title: str = "A study", **changes: Any) -> Report:
+    """A run with its own noise around the same tasks."""
+    report = synthetic(6)
+    noise = np.random.default_rng([int(100 * alpha), seed]).normal(shift, 0.1, 6)
+    tasks = [t.model_copy(update={"adapted": t.adapted + x}) for t, x in zip(report.tasks, noise, strict=True)]
+    recipe = {"seed": seed, "run": {"threads": seed}, "method": {"alpha": {"component": "fixed", "initial": alpha}}}
+    return report.model_copy(update={"title": title, "seed": seed, "recipe": recipe, "tasks": tasks, **changes})
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Three seeds of a better arm, two of a worse one."""
+    for alpha, shift, seeds in ((0.1, 0.5, 3), (0.4, -0.5, 2)):
+        for seed in range(seeds):
+            place(tmp_path / "study" / f"alpha-{alpha}" / f"seed-{seed}", moved(alpha, seed, shift))
+    return tmp_path / "study"
+
+
+def test_runs_are_sorted_into_arms(study: Path) -> None:
+    arms = read_arms([study])
+    assert [(arm.label, arm.seeds) for arm in arms] == [("alpha.initial=0.1", (0, 1, 2)), ("alpha.initial=0.4", (0, 1))]
+    assert arms[1].paths == (study / "alpha-0.4" / "seed-0", study / "alpha-0.4" / "seed-1")
+    place(study / "other", moved(0.4, 2, 0.0, title="Another"))
+    arms = read_arms([study])
+    assert [arm.seeds for arm in arms] == [(0, 1, 2), (0, 1, 2)], "the title is not what makes an arm"
+    place(study / "more", moved(0.7, 2, 0.0, title="Another"))
+    labels = [arm.label for arm in read_arms([study])]
+    assert labels == ["A study: alpha.initial=0.1", "A study: alpha.initial=0.4", "Another"]
+
+
+def test_fields_of_another_component_are_not_part_of_a_name(tmp_path: Path) -> None:
+    recipes = ({"alpha": {"component": "fixed", "initial": 0.4}},
+               {"alpha": {"component": "adaptive", "initial": 0.4, "rate": 0.1}})  # fmt: skip
+    for i, method in enumerate(recipes):
+        place(tmp_path / str(i), moved(0.1, 0, 0.0, recipe={"method": method}))
+    assert [a.label for a in read_arms([tmp_path])] == ["alpha.component=fixed", "alpha.component=adaptive"]
+
+
+def test_the_numbers_of_a_comparison(study: Path) -> None:
+    found = compare_runs([study])
+    assert (found.score, found.tasks) == ("gap", [40, 41, 42, 43, 44, 45])
+    better, worse = found.arms
+    expected = [task.gap_closed for task in moved(0.1, 2, 0.5).tasks]
+    assert better.scores[2] == expected
+    assert better.iqm.value > worse.iqm.value
+    (pair,) = found.pairs
+    assert (pair.first, pair.second, pair.probability.value) == ("alpha.initial=0.1", "alpha.initial=0.4", 1.0)
+    assert found.notes == ["The arms were run with different seeds."]
+    returns = compare_runs([study], "return")
+    assert returns.arms[0].scores == returns.arms[0].returns == better.returns
+    assert Comparison.model_validate_json(found.model_dump_json()) == found
+
+
+def test_without_an_oracle_the_score_is_the_return(study: Path) -> None:
+    report = moved(0.9, 0, 0.0)
+    tasks = [task.model_copy(update={"oracle": None}) for task in report.tasks]
+    path = place(study / "no-oracle", report.model_copy(update={"tasks": tasks}))
+    assert compare_runs([study]).score == "return"
+    with pytest.raises(MerpoError, match=re.escape(f"task 40 of {path} has no oracle")):
+        compare_runs([study], "gap")
+    with pytest.raises(MerpoError, match="did you mean 'gap'"):
+        compare_runs([study], "gapp")
+
+
+def test_what_cannot_be_compared_is_refused_by_name(study: Path, tmp_path: Path) -> None:
+    place(study / "copy", moved(0.1, 1, 0.0))
+    with pytest.raises(MerpoError, match="same recipe and seed 1"):
+        read_arms([study])
+    three = synthetic(3)
+    with pytest.raises(MerpoError, match=r"has the unseen tasks \[40, 41, 42\]"):
+        read_arms([study / "alpha-0.1", place(tmp_path / "three", three)])
+    other = moved(0.3, 0, 0.0)
+    tasks = [task.model_copy(update={"params": {"wind": [0.0, 0.0]}}) for task in other.tasks]
+    with pytest.raises(MerpoError, match="other parameters of its tasks"):
+        read_arms([study / "alpha-0.1", place(tmp_path / "wind", other.model_copy(update={"tasks": tasks}))])
+    (study / "alpha-0.1" / "seed-0" / "report.json").write_text("{")
+    with pytest.raises(ArtifactError, match=r"seed-0/report\.json"):
+        read_arms([study / "alpha-0.1"])
+    with pytest.raises(ArtifactError, match="no finished run"):
+        read_arms([tmp_path / "nothing"])
+
+
+def test_a_reader_is_told_of_single_seeds_and_other_data(tmp_path: Path) -> None:
+    place(tmp_path / "a", moved(0.1, 0, 0.0))
+    data = [entry.model_copy(update={"sha256": "f" * 64}) for entry in synthetic(6).datasets]
+    place(tmp_path / "b", moved(0.2, 0, 0.0, datasets=data))
+    assert compare_runs([tmp_path]).notes == [
+        "One seed only, hence no interval: alpha.initial=0.1, alpha.initial=0.2.",
+        "The arms were trained on different data.",
+    ]
+
+
+def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:
+    found = compare_runs([study])
+    page = Page(write_comparison(found, tmp_path / "out").read_text("utf-8"))
+    assert not page.open
+    assert len(list(page.images())) == 3
+    assert {path.name for path in (tmp_path / "out" / "pictures").iterdir()} == {
+        "aggregates.png", "performance_profiles.png", "probability_of_improvement.png",
+    }  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "out" / "runs.csv").read_text("utf-8").splitlines()))
+    assert len(rows) == (3 + 2) * 6
+    assert [float(row["score"]) for row in rows[:6]] == found.arms[0].scores[0]
+    arms = list(csv.DictReader((tmp_path / "out" / "arms.csv").read_text("utf-8").splitlines()))
+    assert [float(arm["iqm_low"]) for arm in arms] == [arm.iqm.low for arm in found.arms]
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["score"] == "gap"
+    first, second = found.arms
+    assert _better(found, first, second) == "1.00 [1.00, 1.00]"
+    assert _better(found, second, first) == "0.00 [0.00, 0.00]"
+    assert _better(found, first, first) == "-"
+
+
+def test_hostile_names_stay_text(study: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    place(study / "x", moved(0.9, 0, 0.0, title="<script>alert(1)</script> [bold]x[/bold]"))
+    answer = merpo_cli("compare", str(study), "--out", str(tmp_path / "out"))
+    assert answer.code == 0
+    assert "[bold]" in answer.out
+    text = (tmp_path / "out" / "comparison.html").read_text("utf-8")
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_one_arm_has_no_pairs(study: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    answer = merpo_cli("compare", str(study / "alpha-0.1"), "--out", str(tmp_path / "out"))
+    assert answer.code == 0
+    assert "probability" not in answer.out
+    assert not (tmp_path / "out" / "pictures" / "probability_of_improvement.png").exists()
+
+
+def test_many_arms_are_compared_with_the_first(tmp_path: Path, merpo_cli: Merpo) -> None:
+    for i in range(9):
+        place(tmp_path / "runs" / str(i), moved(i / 10, 0, 0.1 * i))
+    answer = merpo_cli("compare", str(tmp_path / "runs"), "--out", str(tmp_path / "out"))
+    assert answer.code == 0
+    assert len([line for line in answer.out.splitlines() if "alpha.initial" in line and line.startswith("|")]) == 9
+    assert (tmp_path / "out" / "pictures" / "probability_of_improvement.png").exists()
+
+
+def test_reports_are_built_anew(tmp_path: Path, merpo_cli: Merpo) -> None:
+    base = tmp_path / "runs"
+    pages = [write_report(bare(seed=seed), place(base / f"seed-{seed}", bare(seed=seed))) for seed in (0, 1)]
+    before = [page.read_bytes() for page in pages]
+    for page in pages:
+        page.unlink()
+    answer = merpo_cli("report", str(base / "seed-0"))
+    assert (answer.code, answer.out) == (0, f"report: {pages[0]}\n")
+    assert not Path("comparison").exists()
+    answer = merpo_cli("report", str(base), "--out", "both")
+    assert answer.code == 0
+    assert [page.read_bytes() for page in pages] == before, "the same report gives the same page"
+    assert "comparison: both/comparison.html" in answer.out
+    answer = merpo_cli("report", "nothing")
+    assert (answer.code, "no finished run" in answer.err) == (2, True)
