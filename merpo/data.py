@@ -15,6 +15,7 @@ from merpo.episodes import collect_quality
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.interfaces import Critic
 from merpo.manifest import Manifest, fingerprint, plain
+from merpo.named_data import ensure_named, load_named
 from merpo.places import collection_dir, manifest_path, store_root
 from merpo.recipe import Recipe
 from merpo.store import read_dataset, write_dataset
@@ -69,6 +70,9 @@ def ensure_data(
     A dataset that is there but damaged is not lacking: loading refuses it by name, and only `repair` collects it
     again. Raises `DatasetError` if something is lacking and `collect` is False.
     """
+    if recipe.data.train is not None:
+        ensure_named(recipe, note, collect)
+        return []
     folder = collection_folder(recipe)
     train, unseen = needed(recipe)
     lacking = [source for source in train + unseen if not manifest_path(folder, source.name).exists()]
@@ -95,6 +99,8 @@ def load_data(
     recipe: Recipe, batch_size: int
 ) -> tuple[list[tuple[TaskDataset, Manifest]], list[tuple[TaskDataset, Manifest]]]:
     """The checked datasets of the training tasks and of the unseen tasks, with their manifests."""
+    if recipe.data.train is not None:
+        return load_named(recipe, batch_size)
     folder = collection_folder(recipe)
     loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]
     check_datasets([data for part in loaded for data, _ in part], batch_size)

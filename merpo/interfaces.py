@@ -169,6 +169,8 @@ class TaskFamily(Component):
 
     kind = "tasks"
 
+    has_environment: ClassVar[bool] = True  # without, nothing is collected and no returns are measured
+
     horizon: int
 
     @abstractmethod
@@ -218,6 +220,13 @@ class Method(Component):
     @abstractmethod
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """Deterministic actions [T, B, A] of adapted policies (or of a meta-policy, without the task dim)."""
+
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor | None:
+        """The discounted return that the adapted critics expect of actions [T, B, A], in units of reward: [T, B].
+
+        None where the method has no critic.
+        """
+        return None
 
 
 KINDS: dict[str, type[Component]] = {
