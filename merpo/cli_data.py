@@ -53,6 +53,22 @@ def import_data(
         print(f"look at it: merpo data show {collection}")
 
 
+@data_app.command("export")
+def export_data(
+    names: Names,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NS", help="Minari's namespace; else the collection's name.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="hdf5, arrow or parquet.")] = "hdf5",
+) -> None:
+    """Export datasets of the store as Minari datasets, NAMESPACE/NAME-v0."""
+    from merpo.catalog import find
+    from merpo.minari_export import export_minari
+
+    found = [entry for name in names for entry in find(name)]
+    export_minari(found, namespace, form)
+
+
 @data_app.command("list")
 def list_data(
     collection: Annotated[str | None, typer.Argument(help="Only this one's datasets.", show_default=False)] = None,
