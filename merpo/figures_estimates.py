@@ -35,7 +35,9 @@ def critic_estimates(report: Report) -> Picture | None:
         axis.scatter(places, values, 40, color=color_of(name), marker=marker_of(name), label=label, zorder=3)
     axis.set_xticks(range(n), [str(task.index) for task in report.tasks])
     axis.grid(False, axis="x")
+    axis.use_sticky_edges = False  # or the columns would cut the lowest markers in half
     axis.margins(y=0.1)
+    axis.set_xlim(-0.6, n - 0.4)
     axis_title(axis, x="unseen task", y="Q, mean over the log")
     legend(figure, [axis])
     means = "; ".join(f"{name}: {np.mean(values):.3g}" for name, values in shown.items())

@@ -128,9 +128,9 @@ class Estimates(_Model):
         """What there is for each of so many tasks, under the heads of tables."""
         named = {
             "departure": self.departure,
-            "Q, logged": self.q_logged,
-            "Q, meta-policy": self.q_meta_policy,
-            "Q, adapted": self.q_adapted,
+            "Q logged": self.q_logged,
+            "Q meta": self.q_meta_policy,
+            "Q adapted": self.q_adapted,
         }
         return {head: values for head, values in named.items() if len(values) == tasks}
 

@@ -82,7 +82,12 @@ def _cards(report: Report) -> str:
     if summary.adapted is not None:
         cards.append((interval(summary.adapted), "mean return of the adapted policies"))
     elif summary.estimated_gain is not None:
-        cards.append((interval(summary.estimated_gain), "more discounted return, the critics expect; not measured"))
+        cards.append(
+            (
+                interval(summary.estimated_gain),
+                "discounted return gained over the logs, by the critics' estimate; not measured",
+            )
+        )
     if summary.gap_closed is not None:
         cards.insert(0, (number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"))
     if summary.worse_than_behavior is not None:

@@ -86,8 +86,8 @@ def _unmeasured(summary: Summary) -> str:
     text = "There is no environment, so no policy was tried out; only the returns of the logs are measured."
     if summary.estimated_gain is not None:
         text += (
-            f" The critics expect {interval(summary.estimated_gain)} more discounted return from the adapted policies' "
-            "actions than from the logged ones: an estimate, to be confirmed on the real system."
+            f" By the critics' own estimate of discounted return, adaptation {_against(summary.estimated_gain)} the "
+            "logged actions; that is to be confirmed on the real system."
         )
     return text
 
@@ -131,7 +131,7 @@ def _print_estimates(report: Report, console: Console) -> None:
     from rich.table import Table
 
     returns = [task.behavior for task in report.tasks]
-    columns = {"return of the log": returns, **report.estimates.columns(len(returns))}
+    columns = {"log's return": returns, **report.estimates.columns(len(returns))}
     table = Table(title=f"{_plain(report.title)}: unseen tasks", title_justify="left", box=frame(console))
     for label in ("task", *columns):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
