@@ -76,6 +76,9 @@ def check_method(method: Method) -> None:
         actions = laws.call("act", partial(_pair, policy, observations))
         require(actions.shape == (2, 5, one.action_dim), f"{laws.name}.act", f"gives shape {tuple(actions.shape)}")
         require(bool((actions.abs() <= 1).all()), f"{laws.name}.act", "leaves the action box [-1, 1]")
+    values = method.value(adapted, observations, draw("value", TASKS[:2], 5, one.action_dim).clamp(-1, 1))
+    if values is not None:
+        require(values.shape == (2, 5), f"{laws.name}.value", f"gives shape {tuple(values.shape)}, expected (2, 5)")
     for i, name in enumerate(names):
         alone = method.adapt(meta, data.select([i]), Context(labels=(name,), snapshots=(0, 1)))
         for path, leaf in leaves(adapted.policy):
