@@ -12,12 +12,13 @@ from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
 from merpo.metrics import Record, read_metrics
 from merpo.recipe import Recipe, resolved
-from merpo.report import CurvePoint, DatasetEntry, Duals, ModelErrors, Report, TaskReport, bands, per_task
+from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors, Report, TaskReport, bands, per_task
 from merpo.run_folder import RunFolder
 from merpo.versions import versions
 
 __all__ = ["assemble"]
 
+NONE = Estimates()
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
@@ -30,6 +31,7 @@ def assemble(
     adapted: Adapted,
     evaluations: Mapping[str, Evaluation],
     timings: Mapping[str, float],
+    estimates: Estimates = NONE,
 ) -> Report:
     """The report of one run."""
     scores = {
@@ -50,6 +52,7 @@ def assemble(
         training_curve=sorted(curve, key=lambda point: point.step),
         duals=Duals(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
+        estimates=estimates,
     )
 
 
@@ -82,12 +85,12 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
     returns = {name: float(e.returns[t].double().mean()) for name, e in evaluations.items()}
     first = data.observations[: int(data.episode_offsets[1])].tolist()
     paths = {"behavior": first, **{name: e.trajectories[t] for name, e in evaluations.items() if "step-" not in name}}
-    plane = data.observations.shape[1] >= 2
+    plane = data.observations.shape[1] >= 2 and "adapted" in returns
     return TaskReport(
         index=manifest.task_index,
         params=manifest.task,
         behavior=manifest.behavior.return_mean,
-        adapted=returns["adapted"],
+        adapted=returns.get("adapted"),
         meta_policy=returns.get("meta_policy"),
         oracle=returns.get("oracle"),
         snapshots={int(name[5:]): value for name, value in returns.items() if name.startswith("step-")},

@@ -23,30 +23,50 @@ Names = Annotated[
 TaskParams = Annotated[
     Path | None, typer.Option(metavar="FILE", help="TOML: a table of task parameters for every dataset, by its name.")
 ]
-Family = Annotated[str, typer.Option(help="The family of tasks whose environments these parameters are for.")]
+Family = Annotated[
+    str | None, typer.Option(help="The family of tasks whose environments these parameters are for; else logs.")
+]
 
 
 @data_app.command("import")
 def import_data(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Folders or files (npz, csv, parquet).", show_default=False),
+        typer.Argument(
+            metavar="SOURCE...", help="Folders or files (npz, csv, parquet), or ids of Minari's.", show_default=False
+        ),
     ],
     name: Annotated[str | None, typer.Option(metavar="COLLECTION", help="Where they go; else by the source.")] = None,
     columns: Annotated[
         Path | None, typer.Option(metavar="FILE", help="TOML: which columns are observations, actions, rewards.")
     ] = None,
     task_params: TaskParams = None,
-    family: Family = "logs",
+    family: Family = None,
+    ignore_env_spec: Annotated[
+        bool, typer.Option("--ignore-env-spec", help="Import a dataset of Minari's that names unknown code.")
+    ] = False,
 ) -> None:
-    """Import logs into the store, one file per task."""
-    from merpo.columns import read_columns
-    from merpo.import_logs import check_family, import_logs, read_task_params
+    """Import logs, one file per task, or datasets of Minari's into the store."""
+    from merpo.import_any import import_any
 
-    check_family(family)
-    mapping, params = read_columns(columns), read_task_params(task_params)
-    collection = import_logs([Path(source) for source in sources], name, mapping, params, family)
-    print(f"look at it: merpo data show {collection}")
+    for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec):
+        print(f"look at it: merpo data show {collection}")
+
+
+@data_app.command("export")
+def export_data(
+    names: Names,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NS", help="Minari's namespace; else the collection's name.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="hdf5, arrow or parquet.")] = "hdf5",
+) -> None:
+    """Export datasets of the store as Minari datasets, NAMESPACE/NAME-v0."""
+    from merpo.catalog import find
+    from merpo.minari_export import export_minari
+
+    found = [entry for name in names for entry in find(name)]
+    export_minari(found, namespace, form)
 
 
 @data_app.command("list")

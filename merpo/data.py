@@ -17,6 +17,7 @@ from merpo.interfaces import Critic
 from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lock import folder_lock
 from merpo.manifest import Manifest, fingerprint, plain
+from merpo.named_data import ensure_named, load_named
 from merpo.places import collection_dir, manifest_path, store_root
 from merpo.recipe import Recipe
 from merpo.stop import check
@@ -73,6 +74,9 @@ def ensure_data(
     A dataset that is there but damaged is not lacking: loading refuses it by name, and only `repair` collects it
     again. Raises `DatasetError` if something is lacking and `collect` is False.
     """
+    if recipe.data.train is not None:
+        ensure_named(recipe, note, collect)
+        return []
     folder = collection_folder(recipe)
     train, unseen = needed(recipe)
     every = sorted(train + unseen)
@@ -102,6 +106,8 @@ def load_data(
     recipe: Recipe, batch_size: int
 ) -> tuple[list[tuple[TaskDataset, Manifest]], list[tuple[TaskDataset, Manifest]]]:
     """The checked datasets of the training tasks and of the unseen tasks, with their manifests."""
+    if recipe.data.train is not None:
+        return load_named(recipe, batch_size)
     folder = collection_folder(recipe)
     loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]
     check_datasets([data for part in loaded for data, _ in part], batch_size)

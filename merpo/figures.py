@@ -77,8 +77,10 @@ def adaptation_steps(report: Report) -> Picture | None:
     )
 
 
-def per_task_returns(report: Report) -> Picture:
+def per_task_returns(report: Report) -> Picture | None:
     """Every policy on every unseen task, and the means with their 95 % intervals."""
+    if report.summary.adapted is None:
+        return None
     n = len(report.tasks)
     figure = blank(min(16.0, max(8.0, 3.0 + 0.55 * n)), 4.2)
     left, right = grid_of(figure, 1, 2, sharey=True, width_ratios=[max(5.0, n), 1.3])[0]

@@ -54,6 +54,7 @@ def import_logs(
     """
     files = [file for path in paths for file in _files(path)]
     names = [slug(file.stem) for file in files]
+    check_params(params, names)
     twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
     if twice is not None:
         raise DatasetError(f"{files[names.index(twice)].parent}: two files would be called {twice!r} in the store")
@@ -63,7 +64,6 @@ def import_logs(
         data = columns.dataset(read_table(file), str(file), task, name)
         source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
         made.append(Imported(data, source))
-    check_params(params, names)
     chosen = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
     store_imported(chosen, made, family, note)
     return chosen

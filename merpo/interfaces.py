@@ -170,6 +170,8 @@ class TaskFamily(Component):
 
     kind = "tasks"
 
+    has_environment: ClassVar[bool] = True  # without, nothing is collected and no returns are measured
+
     horizon: int
 
     @abstractmethod
@@ -226,6 +228,13 @@ class Method(Component):
         Raises `MerpoError` here, for methods whose policies are deterministic only.
         """
         raise MerpoError(f"method {self.name!r} has deterministic policies only")
+
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor | None:
+        """The discounted return that the adapted critics expect of actions [T, B, A], in units of reward: [T, B].
+
+        None where the method has no critic.
+        """
+        return None
 
 
 KINDS: dict[str, type[Component]] = {

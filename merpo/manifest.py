@@ -80,6 +80,10 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
     """Write the fields of a `Manifest` with a checksum that no longer matches after a flipped bit or a hand edit."""
     manifest = _validate(path, plain(content))
     fields = manifest.model_dump(mode="json")
+    if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # what could not be read again
+        raise DatasetError(
+            f"{path}: its parameters and settings take more than {_LIMIT} bytes, expected a few thousand"
+        )
     atomic_write_json(path, {**fields, "checksum": fingerprint(fields)})
     return manifest
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from merpo.collect_settings import CollectSettings
+from merpo.data_sources import parse_source
 from merpo.describe import holds
 from merpo.interfaces import Method, TaskFamily
 from merpo.recipe_errors import concrete, recipe_error
@@ -35,7 +36,7 @@ Quality = Literal["random", "medium", "expert", "mixed"]
 
 
 class DataSection(Settings):
-    """Which offline data: how many tasks, and the behaviour policies that made it."""
+    """Which offline data: the store's or Minari's by name, or how much is collected from which behaviour policies."""
 
     quality: Quality = Field("medium", description="Behaviour policies of the data (A.2.2).")
     test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data, if another.")
@@ -45,6 +46,30 @@ class DataSection(Settings):
     store: str | None = Field(
         None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this data apart in the store."
     )
+    train: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=100_000,
+        description='Data for meta-training by name, such as "store:pumps", "store:pumps/pump-[0-6]" or '
+        '"minari:D4RL/door/human-v2"; then nothing is collected, and the fields above are not used.',
+    )
+    test: tuple[str, ...] | None = Field(
+        None, min_length=1, max_length=100_000, description="Data of the unseen tasks by name, together with `train`."
+    )
+
+    @field_validator("train", "test")
+    @classmethod
+    def _sources(cls, texts: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for text in texts or ():
+            parse_source(text)
+        return texts
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.train is None) != (self.test is None):
+            there, lacking = ("train", "test") if self.test is None else ("test", "train")
+            raise ValueError(f"{there} is given and {lacking} is not, expected both or neither")
+        return self
 
 
 class EvaluateSection(Settings):
@@ -117,6 +142,16 @@ class Recipe(Settings):
         if problems:
             raise ValueError("; ".join(problems))
         return requirements
+
+    @model_validator(mode="after")
+    def _has_data(self) -> Self:
+        """Nothing can be collected without an environment."""
+        if not self.tasks.has_environment and self.data.train is None:
+            raise ValueError(
+                f"data.train: missing, expected names of data such as ['store:pumps'], as {self.tasks.name} has no "
+                "environment to collect from"
+            )
+        return self
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:

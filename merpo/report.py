@@ -25,6 +25,7 @@ __all__ = [
     "CurvePoint",
     "DatasetEntry",
     "Duals",
+    "Estimates",
     "ModelErrors",
     "PerTask",
     "Report",
@@ -60,7 +61,7 @@ class TaskReport(_Model):
     index: int
     params: dict[str, JsonValue] = {}
     behavior: float
-    adapted: float
+    adapted: float | None = None  # None where there is no environment to measure it in
     meta_policy: float | None = None
     oracle: float | None = None
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
@@ -70,7 +71,9 @@ class TaskReport(_Model):
     @property
     def gap_closed(self) -> float | None:
         """(J − B)/(O − B) of this task, None without an oracle that is better than the behaviour policy."""
-        return None if self.oracle is None else gap_closed(self.adapted, self.behavior, self.oracle)
+        if self.adapted is None or self.oracle is None:
+            return None
+        return gap_closed(self.adapted, self.behavior, self.oracle)
 
 
 class CurvePoint(_Model):
@@ -113,6 +116,25 @@ class ModelErrors(_Model):
     error_after: list[float] = []
 
 
+class Estimates(_Model):
+    """What is said of the policies of unseen tasks without an environment, one number per task."""
+
+    departure: list[float] = []  # mean |a − a_log| per action dimension, of the adapted policy
+    q_logged: list[float] = []  # mean Q of the logged actions, by the task's own critic
+    q_meta_policy: list[float] = []
+    q_adapted: list[float] = []
+
+    def columns(self, tasks: int) -> dict[str, list[float]]:
+        """What there is for each of so many tasks, under the heads of tables."""
+        named = {
+            "departure": self.departure,
+            "Q logged": self.q_logged,
+            "Q meta": self.q_meta_policy,
+            "Q adapted": self.q_adapted,
+        }
+        return {head: values for head, values in named.items() if len(values) == tasks}
+
+
 class Report(_Model):
     """Everything that `report.html` shows; the summary is derived."""
 
@@ -129,14 +151,22 @@ class Report(_Model):
     training_curve: list[CurvePoint] = []
     duals: Duals = Duals()
     model: ModelErrors = ModelErrors()
+    estimates: Estimates = Estimates()
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def summary(self) -> Summary:
         """Means, intervals and counts over the unseen tasks."""
-        rows = {name: self.returns(name) for name in ("meta_policy", "oracle")}
+        rows = {name: self.returns(name) for name in ("adapted", "meta_policy", "oracle")}
         tables = {name: None if row is None else [row] for name, row in rows.items()}
-        return summarize([[t.behavior for t in self.tasks]], [[t.adapted for t in self.tasks]], **tables)
+        gain = self.estimated_gain()
+        tables["estimated_gain"] = None if gain is None else [gain]
+        return summarize([[t.behavior for t in self.tasks]], **tables)
+
+    def estimated_gain(self) -> list[float] | None:
+        """Q of the adapted policy's actions minus Q of the logged ones, per task; None where there is no critic."""
+        pairs = list(zip(self.estimates.q_adapted, self.estimates.q_logged, strict=False))
+        return [new - old for new, old in pairs] if len(pairs) == len(self.tasks) else None
 
     def returns(self, policy: str) -> list[float] | None:
         """The return of `policy` (behavior, meta_policy, adapted, oracle) per task; None if a task has none."""

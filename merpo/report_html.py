@@ -22,10 +22,11 @@ __all__ = ["build_report_html", "figure", "pictures", "write_report"]
 
 def pictures(report: Report) -> list[Picture]:
     """Every picture for which the run has what it shows, in the order of the page."""
-    from merpo import figures, figures_inside, figures_plane
+    from merpo import figures, figures_estimates, figures_inside, figures_plane
 
     drawn = (
         figures.per_task_returns(report),
+        figures_estimates.critic_estimates(report),
         figures.return_over_training(report),
         figures.adaptation_steps(report),
         figures_plane.trajectories(report),
@@ -60,6 +61,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) ->
         *(figure(picture) for picture in drawn),
         "<h2>Every unseen task</h2>",
         _task_table(report),
+        _estimates_table(report),
         "<h2>Where this comes from</h2>",
         _provenance(report),
     ]
@@ -76,15 +78,21 @@ def _origin(report: Report) -> str:
 
 def _cards(report: Report) -> str:
     summary = report.summary
-    cards = [(interval(summary.adapted), "mean return of the adapted policies")]
+    cards: list[tuple[str, str]] = []
+    if summary.adapted is not None:
+        cards.append((interval(summary.adapted), "mean return of the adapted policies"))
+    elif summary.estimated_gain is not None:
+        cards.append(
+            (
+                interval(summary.estimated_gain),
+                "discounted return gained over the logs, by the critics' estimate; not measured",
+            )
+        )
     if summary.gap_closed is not None:
         cards.insert(0, (number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"))
-    cards.append(
-        (
-            f"{summary.tasks - summary.worse_than_behavior} of {summary.tasks}",
-            "tasks no worse than the behaviour policy",
-        )
-    )
+    if summary.worse_than_behavior is not None:
+        count = summary.tasks - summary.worse_than_behavior
+        cards.append((f"{count} of {summary.tasks}", "tasks no worse than the behaviour policy"))
     if summary.worse_than_meta_policy is not None:
         count = summary.tasks - summary.worse_than_meta_policy
         cards.append((f"{count} of {summary.tasks}", "tasks no worse than the meta-policy"))
@@ -117,6 +125,22 @@ def _task_table(report: Report) -> str:
         for t in report.tasks
     ]
     return table(head, rows, text=(6,))
+
+
+def _estimates_table(report: Report) -> str:
+    """What is said of the policies where no environment measures them; else nothing."""
+    estimates = report.estimates
+    if report.summary.adapted is not None or not estimates.departure:
+        return ""
+    shown = estimates.columns(len(report.tasks))
+    rows = [(str(t.index), *(f"{values[i]:.3g}" for values in shown.values())) for i, t in enumerate(report.tasks)]
+    return (
+        "<h2>Estimates from the logs</h2>"
+        + table(("task", *shown), rows)
+        + '<p class="muted">Departure is the mean absolute difference of the adapted policy from the logged actions, '
+        "which lie in [-1, 1]. Q is what the task's own, conservative critic expects of discounted return at the "
+        "log's states. These are estimates by what was trained, not measurements.</p>"
+    )
 
 
 def _params(params: object) -> str:

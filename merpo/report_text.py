@@ -59,12 +59,15 @@ def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
         ("adapted minus meta-policy", summary.adapted_minus_meta_policy),
         ("gap closed by the meta-policy", summary.gap_closed_by_meta_policy),
         ("gap closed by the adapted policies", summary.gap_closed),
+        ("gain that the critics expect", summary.estimated_gain if summary.adapted is None else None),
     )
     return [(label, value) for label, value in rows if value is not None]
 
 
 def verdict(summary: Summary) -> str:
     """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
+    if summary.adapted_minus_behavior is None:
+        return _unmeasured(summary)
     text = f"Adaptation {_against(summary.adapted_minus_behavior)} the behaviour policies"
     if summary.adapted_minus_meta_policy is not None:
         text += f", and {_against(summary.adapted_minus_meta_policy)} the meta-policy"
@@ -75,6 +78,17 @@ def verdict(summary: Summary) -> str:
     text += f". It is worse than {worse} of {of}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
+    return text
+
+
+def _unmeasured(summary: Summary) -> str:
+    """What can be said without an environment."""
+    text = "There is no environment, so no policy was tried out; only the returns of the logs are measured."
+    if summary.estimated_gain is not None:
+        text += (
+            f" By the critics' own estimate of discounted return, adaptation {_against(summary.estimated_gain)} the "
+            "logged actions; that is to be confirmed on the real system."
+        )
     return text
 
 
@@ -92,6 +106,9 @@ def print_summary(report: Report, console: Console) -> None:
     from rich.table import Table
 
     summary = report.summary
+    if summary.adapted is None:
+        _print_estimates(report, console)
+        return
     columns = [("behaviour", "behavior"), ("meta-policy", "meta_policy"), ("adapted", "adapted"), ("oracle", "oracle")]
     columns = [(label, name) for label, name in columns if summary.of(name) is not None]
     has_gap = summary.gap_closed is not None
@@ -109,6 +126,23 @@ def print_summary(report: Report, console: Console) -> None:
     _print_verdict(summary, console)
 
 
+def _print_estimates(report: Report, console: Console) -> None:
+    """The same without an environment: the logs' returns, and what is estimated from them."""
+    from rich.table import Table
+
+    returns = [task.behavior for task in report.tasks]
+    columns = {"log's return": returns, **report.estimates.columns(len(returns))}
+    table = Table(title=f"{_plain(report.title)}: unseen tasks", title_justify="left", box=frame(console))
+    for label in ("task", *columns):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+    for i, task in enumerate(report.tasks):
+        table.add_row(str(task.index), *(number(values[i]) for values in columns.values()))
+    table.add_section()
+    table.add_row("mean", *(number(sum(values) / len(values)) for values in columns.values()), style="bold")
+    console.print(table)
+    _print_verdict(report.summary, console)
+
+
 def combine(reports: Sequence[Report]) -> Summary:
     """The summary over the seeds of one recipe; raises `MerpoError` unless all cover the same unseen tasks."""
     if not reports:
@@ -121,14 +155,19 @@ def combine(reports: Sequence[Report]) -> Summary:
             )
     return summarize(
         [[task.behavior for task in report.tasks] for report in reports],
-        [[task.adapted for task in report.tasks] for report in reports],
+        _rows(reports, "adapted"),
         _rows(reports, "meta_policy"),
         _rows(reports, "oracle"),
+        _all([report.estimated_gain() for report in reports]),
     )
 
 
 def _rows(reports: Sequence[Report], policy: str) -> list[list[float]] | None:
-    rows = [report.returns(policy) for report in reports]
+    return _all([report.returns(policy) for report in reports])
+
+
+def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:
+    """The rows if every seed has one."""
     found = [row for row in rows if row is not None]
     return found if len(found) == len(rows) else None
 

@@ -12,6 +12,7 @@ from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
 from merpo.errors import MerpoError, StoppedError
+from merpo.estimates import estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.keeper import CHECKPOINTS, Keeper
@@ -115,9 +116,10 @@ def _run_seed(
                 check()
                 with watch.stage("evaluate"):
                     evaluations = runner.evaluate(adapted)
+                    estimates = estimate(recipe.method, adapted, runner.data)
                 check()
         with watch.stage("report"):
-            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read())
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates)
             write_report(report, path)
         keeper.finish()
     return report
@@ -135,6 +137,8 @@ class _Runner:
 
     def context(self) -> Context:
         """What meta-training is given: it may ask for an evaluation along the way."""
+        if not self.recipe.tasks.has_environment:
+            return self.base
         return replace(self.base, checkpoint=self._checkpoint, checkpoints=self.recipe.evaluate.during_training)
 
     def adapt(self, meta: dict[str, Params]) -> Adapted:
@@ -158,6 +162,8 @@ class _Runner:
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
         """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
+        if not self.recipe.tasks.has_environment:
+            return {}
         found = {"adapted": self.play(adapted.policy)}
         found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}

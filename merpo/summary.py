@@ -25,15 +25,16 @@ class Summary(BaseModel):
     tasks: int
     seeds: int
     behavior: Interval
-    adapted: Interval
+    adapted: Interval | None = None
     meta_policy: Interval | None = None
     oracle: Interval | None = None
     gap_closed: Interval | None = None  # (mean J − mean B)/(mean O − mean B)
     gap_closed_by_meta_policy: Interval | None = None
-    adapted_minus_behavior: Interval
+    adapted_minus_behavior: Interval | None = None
     adapted_minus_meta_policy: Interval | None = None
-    worse_than_behavior: int  # (task, seed) pairs on which the adapted policy's return is lower
+    worse_than_behavior: int | None = None  # (task, seed) pairs on which the adapted policy's return is lower
     worse_than_meta_policy: int | None = None
+    estimated_gain: Interval | None = None  # Q of the adapted policy's actions minus Q of the logged ones
 
     def of(self, policy: str) -> Interval | None:
         """The mean return of `policy`, a key of `POLICIES`."""
@@ -42,13 +43,26 @@ class Summary(BaseModel):
 
 
 def summarize(
-    behavior: Returns, adapted: Returns, meta_policy: Returns | None = None, oracle: Returns | None = None
+    behavior: Returns,
+    adapted: Returns | None = None,
+    meta_policy: Returns | None = None,
+    oracle: Returns | None = None,
+    estimated_gain: Returns | None = None,
 ) -> Summary:
     """The summary of returns [seed][task]; raises `MerpoError` where they are not finite or of unequal shapes."""
-    return Summary(
-        tasks=len(adapted[0]),
-        seeds=len(adapted),
+    base = Summary(
+        tasks=len(behavior[0]),
+        seeds=len(behavior),
         behavior=bootstrap(behavior),
+        estimated_gain=bootstrap(estimated_gain) if estimated_gain is not None else None,
+    )
+    if adapted is None:  # no environment: nothing was measured but the logs themselves
+        return base
+    return Summary(
+        tasks=base.tasks,
+        seeds=base.seeds,
+        behavior=base.behavior,
+        estimated_gain=base.estimated_gain,
         adapted=bootstrap(adapted),
         meta_policy=bootstrap(meta_policy) if meta_policy is not None else None,
         oracle=bootstrap(oracle) if oracle is not None else None,

@@ -147,8 +147,6 @@ def _read_parquet(path: Path) -> Table:
             table.validate(full=True)
             return {name: _parquet_column(path, table.column(name), name) for name in flat}
     except (pa.ArrowException, ValueError, TypeError, KeyError, NotImplementedError, OverflowError) as error:
-        if isinstance(error, MerpoError):
-            raise
         raise DatasetError(f"{path}: cannot be read as Parquet ({error!s:.160})") from None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData, pack
+from merpo.errors import MerpoError
 from merpo.interfaces import Method, TaskFamily
 from merpo.lazy import np, torch
 from merpo.testing_grids import check_grid
@@ -39,6 +40,10 @@ def check_tasks(family: TaskFamily) -> None:
         except (TypeError, ValueError) as error:
             raise AssertionError(f"{place}: {task!r:.120} is not plain JSON: {error}") from error
         require(again == task, place, f"{task!r:.120} comes back from JSON as {again!r:.120}")
+    if not family.has_environment:
+        _check_logs_only(family, laws, train[0])
+        return
+    for task in (*train, *test):
         _check_environment(family, laws, task)
     _check_alone(family, laws, train)
     check_grid(family, train)
@@ -71,6 +76,9 @@ def check_method(method: Method) -> None:
         actions = laws.call("act", partial(_pair, policy, observations))
         require(actions.shape == (2, 5, one.action_dim), f"{laws.name}.act", f"gives shape {tuple(actions.shape)}")
         require(bool((actions.abs() <= 1).all()), f"{laws.name}.act", "leaves the action box [-1, 1]")
+    values = method.value(adapted, observations, draw("value", TASKS[:2], 5, one.action_dim).clamp(-1, 1))
+    if values is not None:
+        require(values.shape == (2, 5), f"{laws.name}.value", f"gives shape {tuple(values.shape)}, expected (2, 5)")
     for i, name in enumerate(names):
         alone = method.adapt(meta, data.select([i]), Context(labels=(name,), snapshots=(0, 1)))
         for path, leaf in leaves(adapted.policy):
@@ -89,6 +97,17 @@ def _require_groups(place: str, groups: Any) -> None:
     for name, group in groups.items():
         good = isinstance(group, dict) and all(isinstance(leaf, torch.Tensor) for leaf in group.values())
         require(isinstance(name, str) and good, place, f"group {name!r:.60} is not a dict of tensors")
+
+
+def _check_logs_only(family: TaskFamily, laws: Laws, task: Task) -> None:
+    """Without an environment: `make` says so with a `MerpoError`, and there is no oracle."""
+    try:
+        family.make(task)
+    except MerpoError:
+        pass
+    else:
+        require(False, f"{laws.name}.make", "gives an environment, has_environment says that there is none")
+    require(family.oracle(task) is None, f"{laws.name}.oracle", "knows a policy, has_environment says none is played")
 
 
 def _check_environment(family: TaskFamily, laws: Laws, task: Task) -> None:

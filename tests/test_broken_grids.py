@@ -64,6 +64,13 @@ def test_a_grid_of_ones_own_keeps_the_laws() -> None:
     check_component(delegate(*SMALL["tasks"], grid=lambda inner, *args: inner(*args)))
 
 
+def test_a_family_that_says_it_has_no_environment_has_none() -> None:
+    cls: Any = delegate(*SMALL["tasks"])
+    cls.has_environment = False
+    with pytest.raises(AssertionError, match=r"Broken\.make: gives an environment, has_environment says"):
+        check_component(cls)
+
+
 def test_a_grid_must_take_the_arguments_of_the_interface() -> None:
     cls: Any = delegate(*SMALL["tasks"])
     cls.grid = lambda self, tasks: None

@@ -207,8 +207,8 @@ def test_an_archive_that_swells_is_refused(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["nowhere.csv"], "nowhere.csv: no such file"),
-        (["x.txt"], r"expected a file that ends in .csv, .npz, .parquet"),
+        (["nowhere.csv"], "no such file or folder"),
+        (["columns.toml"], r"expected a file that ends in .csv, .npz, .parquet"),
         (
             ["pumps", "--columns", "wrong.toml"],
             r"wrong.toml: observation: unknown key \(did you mean 'observations'\?\)",
@@ -260,6 +260,13 @@ def test_a_slug_is_a_name_of_the_store(text: str) -> None:
     manifest_path(Path("x"), slug(text).removesuffix(".policy"))
 
 
+def test_parameters_too_large_to_be_read_again_are_not_stored(pumps: Path, tmp_path: Path) -> None:
+    task = {"pump-0": {"table": list(range(200_000))}}
+    with pytest.raises(DatasetError, match="take more than 1000000 bytes"):
+        import_logs([pumps], None, columns(tmp_path / "c.toml"), task, note=lambda _: None)
+    assert entries("pumps") == []
+
+
 def mutated(content: bytes) -> st.SearchStrategy[bytes]:
     """`content` with some bytes changed, cut off or put in."""
     place, byte = st.integers(0, len(content)), st.binary(min_size=1, max_size=8)
@@ -299,6 +306,30 @@ def test_no_mutation_lets_another_error_escape(kind: str, tmp_path: Path) -> Non
         try:
             mapping.dataset(read_table(path), str(path), {}, "a")
             seen["taken"] += 1
+        except MerpoError:
+            seen["refused"] += 1
+
+    check()
+    assert seen["refused"] > 20
+
+
+def test_no_mutation_of_a_manifest_breaks_the_listing(pumps: Path, tmp_path: Path) -> None:
+    from merpo.data_listing import print_collections, print_entries, print_entry, verify_all
+
+    import_logs([pumps], None, columns(tmp_path / "c.toml"), {}, note=lambda _: None)
+    (entry, _) = entries("pumps")
+    path, seen = entry.folder / "pump-0.json", {"refused": 0}
+    content = path.read_bytes()
+
+    @settings(max_examples=60)
+    @given(mutated(content))
+    def check(changed: bytes) -> None:
+        path.write_bytes(changed)
+        print_collections()
+        print_entries("pumps")
+        try:
+            print_entry(entry)
+            verify_all(["pumps/pump-0"])
         except MerpoError:
             seen["refused"] += 1
 

@@ -20,6 +20,7 @@ COMMANDS = {
     "--help": ["--help"],
     "run --help": ["run", "--help"],
     "list-components": ["list-components", "--json"],
+    "data --help": ["data", "import", "--help"],
     "show": ["show", "method/toy"],
     "check": ["check", "x.toml", "--resolved"],
     "schema": ["schema"],

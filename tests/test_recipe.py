@@ -84,7 +84,7 @@ def test_resolved_toml_loads_to_an_equal_recipe(load: Load) -> None:
     assert to_toml(load(text)) == text
     assert tomllib.loads(text)["collect"]["learning_rate"] == 1e-5
     for section in ("data", "collect", "evaluate", "run"):
-        absent = {"test_quality", "store", "threads"}  # None, for which TOML has no word
+        absent = {"test_quality", "store", "train", "test", "threads"}  # None, for which TOML has no word
         assert set(tomllib.loads(text)[section]) == set(type(getattr(recipe, section)).model_fields) - absent
 
 

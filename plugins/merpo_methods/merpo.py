@@ -114,6 +114,11 @@ class MerPO(Method):
         """A draw of the squashed Gaussian."""
         return merpo.act(policy, observations, noise)
 
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """The mean of the task's critics, in the rewards' own units."""
+        values = self.critic.value(adapted.artifacts["critic"], observations, actions)
+        return values.mean(1) / self.rac.reward_scale
+
     def _rac(self) -> merpo.RAC:
         return merpo.RAC(self.rac, self.critic, self.regularizer, self.dynamics if self.rac.use_model else None)
 
