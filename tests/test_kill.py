@@ -123,3 +123,18 @@ def test_a_full_disk_is_named_and_nothing_is_lost(tmp_path: Path, whole: Any) ->
     assert "Traceback" not in log
     assert ended(start(tmp_path, *RUN)) == 0
     assert results(tmp_path) == whole[0]
+
+
+def test_a_folder_that_vanishes_stops_the_run_and_back_again_goes_on(tmp_path: Path, whole: Any) -> None:
+    write_tiny(tmp_path / "tiny.toml", RECIPE)
+    process = start(tmp_path, *RUN)
+    until(lambda: list(tmp_path.glob("run/checkpoints/meta-policy/ckpt-*/manifest.json")))
+    (tmp_path / "run").rename(tmp_path / "gone")
+    assert ended(process, 60) == 2
+    assert not (tmp_path / "run").exists()
+    log = (tmp_path / "log").read_text()
+    assert log.splitlines()[-1].startswith("error: run")
+    assert "Traceback" not in log
+    (tmp_path / "gone").rename(tmp_path / "run")
+    assert ended(start(tmp_path, *RUN, "--resume")) == 0
+    assert results(tmp_path) == whole[0]
