@@ -18,7 +18,7 @@ from command import Answer
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
-from merpo import meta_policy
+from merpo import meta_policy, stop
 from merpo.artifacts import load_artifact
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
@@ -422,3 +422,17 @@ def test_resume_needs_a_folder(tmp_path: Path, merpo_cli: Merpo) -> None:
         assert answer.code == 2
         assert "expected the folder of the run that is to go on" in answer.err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_signal_before_there_is_a_run_folder(
+    tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop, "requested", lambda: True)
+    answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "data.store='early'")
+    assert answer.code == 75
+    last = "stopped by a signal after step 1 of 'collect', which is kept; to go on, the same command with --out early\n"
+    assert answer.err.endswith(last)
+    assert not (tmp_path / "early").exists()
+    answer = merpo_cli("run", "tiny.toml", "--out", "early")  # its data is there
+    assert answer.code == 75
+    assert answer.err.endswith("stopped by a signal; to go on, the same command with --out early\n")
