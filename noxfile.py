@@ -34,6 +34,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def slow(session: nox.Session) -> None:
+    """What the test suite leaves out because it takes a minute or more."""
+    install(session, "-e", ".[test,tensorboard]")
+    session.run("pytest", "-m", "slow", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Ruff, without changing anything; `nox -s lint -- --fix` mends what it can."""
     install(session, "ruff")

@@ -8,6 +8,7 @@ from typing import Literal
 
 from merpo.context import Adapted
 from merpo.dataset import TaskDataset
+from merpo.errors import ArtifactError
 from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
 from merpo.metrics import Record, read_metrics
@@ -38,7 +39,7 @@ def assemble(
         name: value.double().tolist() for name, value in adapted.scores.items() if name in ModelErrors.model_fields
     }
     training = bands(_once(read_metrics(folder.path)), "meta-policy")
-    curve = [CurvePoint(step=int(step), **point) for step, point in folder.read_curve().items()]
+    curve = _curve(folder)
     return Report(
         title=recipe.title,
         seed=seed,
@@ -49,11 +50,19 @@ def assemble(
         datasets=[_dataset(m, "train") for _, m in train] + [_dataset(m, "test") for _, m in test],
         timings=dict(timings),
         tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
-        training_curve=sorted(curve, key=lambda point: point.step),
+        training_curve=curve,
         duals=Duals(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
         estimates=estimates,
     )
+
+
+def _curve(folder: RunFolder) -> list[CurvePoint]:
+    try:
+        points = [CurvePoint(step=int(step), **point) for step, point in folder.read_curve().items()]
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(f"{folder.path}: training_curve.json is damaged ({error!s:.200}); delete it") from None
+    return sorted(points, key=lambda point: point.step)
 
 
 def _once(records: Iterable[Record]) -> list[Record]:

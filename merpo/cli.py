@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import traceback
@@ -20,6 +21,8 @@ from merpo.machine import patient_threads
 __all__ = ["app", "main", "parse_seeds"]
 
 MAX_SEED = 2**32  # as in a recipe
+# What a disk says that is full, may not be written, or is gone, wherever in a run it says so.
+REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT}
 
 app = typer.Typer(
     name="merpo",
@@ -180,6 +183,12 @@ def main() -> None:
                 typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
             typer.echo("\n".join(printable(line) for line in str(error).split("\n")), err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in REFUSALS or "--debug" in sys.argv[1:]:
+            raise
+        typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        typer.echo(f"{error.filename or 'the disk'}: {error.strerror}", err=True)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -96,9 +96,9 @@ def ensure_data(
         keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
         kept = replace(context, resume=keeper.resume, keep=keeper.keep)
         checkpoints = _checkpoints(recipe, folder, [source.task for source in every], kept)
+        keeper.finish()
         for quality in sorted({source.quality for source in lacking}):
             _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
-        keeper.finish()
     return lacking
 
 

@@ -161,5 +161,5 @@ def _refuse_nan(label: str, step: int, tensors: Mapping[str, torch.Tensor]) -> N
             where = ""
             if tensor.dim():
                 row = int(tensor.isnan().reshape(len(tensor), -1).any(1).nonzero()[0])
-                where = f" at row {row} of {len(tensor)} (tasks, where it has a row for each)"
+                where = f" at row {row} of {len(tensor)} (a task's or a member's, as its first dim is)"
             raise TrainingError(f"stage {label!r}, step {step}: state {name!r} is NaN{where}, expected finite numbers")

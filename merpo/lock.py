@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from merpo.errors import MerpoError
+from merpo.stop import check
 
 __all__ = ["folder_lock", "is_lock"]
 
@@ -27,7 +28,8 @@ def is_lock(name: str) -> bool:
 def folder_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
     """Hold the lock file `path` inside the block; its folder is made if missing. Gives whether it had to wait.
 
-    Raises `MerpoError` naming the holder where another process has it, or, with `waiting`, tells that once and waits.
+    Raises `MerpoError` naming the holder where another process has it, or, with `waiting`, tells that once and waits,
+    until a signal asks to stop.
     Where the system or the disk has no such locks (Windows, some network disks) the block runs without one.
     """
     try:
@@ -64,6 +66,7 @@ def _acquire(path: Path, waiting: Callable[[str], None] | None) -> tuple[int, bo
             raise
         os.close(descriptor)  # another's, or a file that its holder has just removed
         if waited:
+            check()
             time.sleep(POLL_SECONDS)
 
 

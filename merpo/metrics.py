@@ -145,8 +145,7 @@ def _mend(path: Path) -> set[tuple[str, int]]:
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         os.truncate(path, whole)
-    found = read_metrics(path.parent)
-    return {(row.stage, row.step) for row in found if isinstance(row.stage, str) and isinstance(row.step, int)}
+    return {(row.stage, row.step) for row in read_metrics(path.parent)}
 
 
 def _summary_writer(folder: Path, note: Callable[[str], None]) -> Any:
@@ -170,7 +169,18 @@ def read_metrics(folder: Path) -> Iterator[Record]:
         raise ArtifactError(f"{path}: cannot read the metrics of a run ({error.strerror or error})") from None
     for line in lines:
         try:
-            record = json.loads(line)
-            yield Record(record["stage"], record["step"], record["wall"], record["metrics"])
+            found = json.loads(line)
+            record = Record(found["stage"], found["step"], found["wall"], found["metrics"])
         except (ValueError, KeyError, TypeError, RecursionError):
             continue
+        if _is_whole(record):
+            yield record
+
+
+def _is_whole(record: Record) -> bool:
+    """Whether a record holds what the writer writes."""
+    stage, step, wall, metrics = record
+    named = isinstance(stage, str) and isinstance(step, int) and isinstance(wall, int | float)
+    if not named or not isinstance(metrics, dict):
+        return False
+    return all(value is None or isinstance(value, int | float) for value in metrics.values())

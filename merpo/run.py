@@ -55,7 +55,8 @@ def run_recipe(
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
             except StoppedError as stopped:
-                raise StoppedError(f"{stopped}; to go on, the same command with --out {base} --resume") from None
+                resume = " --resume" if base.exists() else ""  # collection comes before the run's folder
+                raise StoppedError(f"{stopped}; to go on, the same command with --out {base}{resume}") from None
             except KeyboardInterrupt:  # from a thread that is not the main one, or another program's handler
                 progress.note(f"interrupted; with --out {base} the same command goes on after the last checkpoint")
                 raise

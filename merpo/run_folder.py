@@ -98,6 +98,7 @@ class RunFolder:
 
         Empty groups (a method without a model) have no tensors; the header keeps their names.
         """
+        self._must_be_there()
         on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
         header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header, **(more or {})}
         self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
@@ -114,7 +115,13 @@ class RunFolder:
 
     def add_to_curve(self, step: int, point: Mapping[str, Any]) -> None:
         """Record one evaluation during meta-training."""
+        self._must_be_there()
         atomic_write_json(self.path / "training_curve.json", {**self.read_curve(), str(step): dict(point)})
+
+    def _must_be_there(self) -> None:
+        """Refuse to write the rest of a run where its beginning has vanished, as with a disk that was taken off."""
+        if not (self.path / MANIFEST).exists():
+            raise ArtifactError(f"{self.path}: has vanished; bring it back, and the same command goes on")
 
     def _finished(self) -> dict[str, str]:
         """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished here."""

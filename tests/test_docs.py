@@ -195,7 +195,7 @@ def test_keys_of_recipes_exist(page: Path) -> None:
 def recipe_key(span: str) -> list[str]:
     """`rac.discount` or `method.rac.discount = 0.9` as a path in a recipe, `[]` for anything else."""
     found = re.match(r"([a-z_]+(?:\.[a-z_]+)+)(?: = .+)?$", span)
-    if not found or found[1].endswith((".py", ".json", ".toml", ".md")):
+    if not found or found[1].endswith((".py", ".json", ".toml", ".md", ".lock")):
         return []
     parts = found[1].split(".")
     if parts[0] in method_fields():

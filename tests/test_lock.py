@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from command import Answer
 
-from merpo.errors import MerpoError
+from merpo import stop
+from merpo.errors import MerpoError, StoppedError
 from merpo.lock import folder_lock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="flock")
@@ -57,6 +58,14 @@ def test_who_waits_gets_it_when_the_first_lets_go(tmp_path: Path) -> None:
     assert "waiting for it" in notes[0]
 
 
+def test_who_waits_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "collect.lock"
+    with folder_lock(path):
+        monkeypatch.setattr(stop, "requested", lambda: True)
+        with pytest.raises(StoppedError), folder_lock(path, print):
+            pass
+
+
 def test_a_lock_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     process = multiprocessing.get_context("spawn").Process(target=hold, args=(path,))
@@ -87,3 +96,14 @@ def test_a_run_refuses_a_folder_that_another_run_writes(tmp_path: Path, merpo_cl
     assert answer.code == 2
     assert f"busy/run.lock: process {os.getpid()}" in answer.err
     assert list((tmp_path / "busy").iterdir()) == []
+
+
+def test_a_folder_in_which_a_run_was_killed_at_its_very_start_is_taken(
+    tmp_path: Path, merpo_cli: Callable[..., Answer]
+) -> None:
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "run.lock").write_text("process 1 on nowhere\n")
+    (tmp_path / "cut" / ".manifest.json.tmp-1-ab").touch()
+    answer = merpo_cli("run", "tiny.toml", "--out", "cut", "--set", "method.meta_policy.iterations=0", "--resume")
+    assert answer.code == 0, answer.err
+    assert not [path.name for path in (tmp_path / "cut").iterdir() if "tmp" in path.name or "lock" in path.name]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from command import Answer
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
-from merpo import meta_policy
+from merpo import meta_policy, stop
 from merpo.artifacts import load_artifact
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
@@ -291,6 +293,14 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path, merpo_cli: Mer
     answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_model.iterations=20")
     assert answer.code == 2
     assert re.search(r"error: stage 'meta-model', step \d+: metric 'nll' is nan, expected a finite number", answer.err)
+    assert "; there is no checkpoint yet" in answer.err
+    more = ("--set", "method.meta_model.iterations=20", "--set", "run.checkpoint_every=0", "--set", "run.log_every=20")
+    answer = merpo_cli("run", "tiny.toml", "--out", "kept", *more)
+    assert answer.code == 2
+    (step,) = re.findall(r"error: stage 'meta-model', step (\d+): state '0/w0' is NaN at row 0 of 3", answer.err)
+    last = f"kept/checkpoints/meta-model/ckpt-{int(step) - 1:09d}"
+    assert f"the last good checkpoint is {last}" in answer.err
+    assert (tmp_path / last / "manifest.json").exists()
     assert not (tmp_path / "nan" / "artifacts").exists()  # nothing that is not finite is kept
     assert not (tmp_path / "nan" / "report.json").exists()
 
@@ -391,3 +401,38 @@ def test_tensorboard_scalars(tmp_path: Path, store: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("MERPO_DATA", str(store))
     run_recipe(from_tables(tables({"run": {"tensorboard": True}})), tmp_path / "board", [0], None, True)
     assert list((tmp_path / "board" / "tensorboard").glob("events.*"))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_refuses_is_a_line_and_exit_code_2(
+    merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*arguments: object) -> None:
+        raise OSError(number, os.strerror(number), "some/where")
+
+    monkeypatch.setattr("merpo.run.run_recipe", refuse)
+    answer = merpo_cli("run", "tiny.toml")
+    assert answer.code == 2
+    assert f"error: some/where: {os.strerror(number)}" in answer.err
+
+
+def test_resume_needs_a_folder(tmp_path: Path, merpo_cli: Merpo) -> None:
+    for arguments in ((), ("--out", "none")):
+        answer = merpo_cli("run", "tiny.toml", "--resume", *arguments)
+        assert answer.code == 2
+        assert "expected the folder of the run that is to go on" in answer.err
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_signal_before_there_is_a_run_folder(
+    tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stop, "requested", lambda: True)
+    answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "data.store='early'")
+    assert answer.code == 75
+    last = "stopped by a signal after step 1 of 'collect', which is kept; to go on, the same command with --out early\n"
+    assert answer.err.endswith(last)
+    assert not (tmp_path / "early").exists()
+    answer = merpo_cli("run", "tiny.toml", "--out", "early")  # its data is there
+    assert answer.code == 75
+    assert answer.err.endswith("stopped by a signal; to go on, the same command with --out early\n")
