@@ -12,7 +12,7 @@ from merpo.aggregates import Estimate, Profile, iqm, mean_score, median, perform
 from merpo.arms import Arm, read_arms
 from merpo.errors import MerpoError, nearest
 from merpo.lazy import np
-from merpo.report import Report
+from merpo.report import Report, TaskReport
 
 __all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_arms", "compare_runs"]
 
@@ -73,8 +73,9 @@ def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
     """Aggregates of each arm, and probabilities of improvement of each pair.
 
     The score of a run on a task is the gap closed, (J − B)/(O − B), which weighs all tasks alike, or the return; `auto`
-    takes the gap where every task has one. Raises `MerpoError` for an unknown score, or a gap that is not there.
+    takes the gap where every task has one. Raises `MerpoError` for an unknown score, or one that is not there.
     """
+    _require_returns(arms)
     kind = _kind(arms, score)
     tables = [[_scores(report, kind) for report in arm.reports] for arm in arms]
     every = np.concatenate([np.asarray(table) for table in tables])
@@ -101,9 +102,26 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float]) -> Ar
         median=median(scores),
         mean=mean_score(scores),
         mean_return=mean_score(returns),
-        worse_than_behavior=sum(t.adapted < t.behavior for report in arm.reports for t in report.tasks),
+        worse_than_behavior=sum(_worse(task) for report in arm.reports for task in report.tasks),
         profile=performance_profile(scores, thresholds),
     )
+
+
+def _worse(task: TaskReport) -> bool:
+    """Whether the adapted policy earns less than the behaviour policy."""
+    return task.adapted is not None and task.adapted < task.behavior
+
+
+def _require_returns(arms: Sequence[Arm]) -> None:
+    """Refuse runs on logs alone: nothing was measured that could be compared."""
+    for arm in arms:
+        for path, report in zip(arm.paths, arm.reports, strict=True):
+            for task in report.tasks:
+                if task.adapted is None:
+                    raise MerpoError(
+                        f"{path}: task {task.index} was not measured, as there is no environment for it; "
+                        "expected runs that were measured in environments"
+                    )
 
 
 def _kind(arms: Sequence[Arm], score: str) -> Score:

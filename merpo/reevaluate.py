@@ -108,7 +108,8 @@ def _reported(path: Path) -> dict[int, float]:
     """The adapted policies' returns in the run's report, by task; none where there is no report beside them."""
     folder = path if path.is_dir() else path.parent.parent
     report = folder / REPORT
-    return {task.index: task.adapted for task in load_report(report).tasks} if report.is_file() else {}
+    tasks = load_report(report).tasks if report.is_file() else []
+    return {task.index: task.adapted for task in tasks if task.adapted is not None}
 
 
 def print_measured(measured: Measured, console: Console) -> None:

@@ -88,7 +88,8 @@ class RunFolder:
             groups = to_device(_load(path, sha256), self._device)
             self._note(f"{name}: loaded from {path}")
         else:
-            groups = compute()
+            # ordinary tensors, as they are when loaded: those in blocks give the same numbers but for rounding
+            groups = {group: dict(params.items()) for group, params in compute().items()}
             self.save(name, groups)
         self._stages[name] = groups
         return groups

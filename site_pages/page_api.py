@@ -30,7 +30,8 @@ MODULES = {
     "evaluation": "Recipes and runs", "hookspecs": "Plugins", "interfaces": "Interfaces",
     "meta_model": "The stages of MerPO", "meta_policy": "The stages of MerPO", "nets": "Networks and arithmetic",
     "noise": "Methods and their surroundings", "optim": "Networks and arithmetic", "params": "Networks and arithmetic",
-    "policy": "Networks and arithmetic", "rac": "The stages of MerPO", "recipe": "Recipes and runs",
+    "policy": "Networks and arithmetic", "policy_file": "Recipes and runs", "rac": "The stages of MerPO",
+    "recipe": "Recipes and runs",
     "run": "Recipes and runs", "settings": "Knobs", "types": "Data",
 }  # fmt: skip
 OTHER = "More"  # names of modules that nobody has put into a group

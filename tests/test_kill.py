@@ -62,7 +62,7 @@ def check_killed(root: Path, whole: tuple[dict[str, Any], float], kills: int, se
         if code == 0:
             found = results(folder)
             assert found.keys() == expected.keys()  # no lock, checkpoint or temporary file is left
-            assert [name for name in expected if found[name] != expected[name]] == []
+            assert {name: (found[name], expected[name]) for name in expected if found[name] != expected[name]} == {}
             if dead == kills:
                 return
             runs += 1

@@ -141,6 +141,21 @@ def test_the_command_line_runs_it(merpo_cli: Cli, tmp_path: Path) -> None:
     assert "store:pumps" in Path("out/recipe.toml").read_text()
 
 
+def test_what_comes_after_a_run_on_logs(merpo_cli: Cli, folder: Path) -> None:
+    """A further log is adapted to, and policies leave the run; what needs an environment says that there is none."""
+    done = merpo_cli("adapt", str(folder / "seed-0"), "--data", "new/pump-1", "--out", "more")
+    assert done.code == 0, done.err
+    assert merpo_cli("export", "more").code == 0
+    assert merpo_cli("report", str(folder / "seed-0")).code == 0
+    for command, words in (
+        ("compare", "pump-0|task 4.* was not measured, as there is no environment"),
+        ("evaluate", "no environment"),
+    ):
+        answer = merpo_cli(command, str(folder / "seed-0"))
+        assert answer.code == 2
+        assert re.search(words, answer.err), answer.err
+
+
 def test_names_in_a_recipe_find_patterns_in_order() -> None:
     recipe = from_tables(logs_tables({"data": {"train": ["store:pumps/pump-[13]", "store:pumps/pump-0"]}}))
     train, test = load_data(recipe, 2)
