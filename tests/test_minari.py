@@ -171,6 +171,16 @@ def test_the_command_line_goes_there_and_back(merpo_cli: Cli, tmp_path: Path, mo
     assert merpo_cli("data", "import", "back/task-0-v0", "tasks.toml").code == 2
 
 
+def test_two_ids_of_one_name_do_not_overwrite_each_other() -> None:
+    create("one/x-v0")
+    create("two/x-v0")
+    with pytest.raises(DatasetError, match="both: two datasets would be called 'x-v0' in it"):
+        import_minari(["one/x-v0", "two/x-v0"], "both", note=silent)
+    import_minari(["one/x-v0"], "both", note=silent)
+    with pytest.raises(DatasetError, match="both/x-v0 is in the store with other data, task or family"):
+        import_minari(["two/x-v0"], "both", note=silent)
+
+
 def test_a_recipe_may_name_minaris_datasets() -> None:
     for i in range(3):
         create(f"test/foreign{i}-v0")
