@@ -122,6 +122,27 @@ def test_a_dataset_of_minaris_is_what_minari_itself_reads(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_tuples_and_matrices_become_one_vector(form: str) -> None:
+    random, box = np.random.default_rng(1), Spaces.Box
+    parts = random.normal(size=(3, 2, 2)), random.normal(size=(3, 1))
+    episode = EpisodeBuffer(
+        id=0, observations=parts, actions=np.zeros((2, 1), np.float32), rewards=[1.0, 2.0],
+        terminations=[False, True], truncations=[False, False],
+    )  # fmt: skip
+    space = Spaces.Tuple((box(-9, 9, (2, 2), np.float64), box(-9, 9, (1,), np.float64)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        minari.create_dataset_from_buffers(
+            "test/tuple-v0", [episode], observation_space=space, action_space=box(-1, 1, (1,)), data_format=form
+        )
+    data = read_minari(open_minari("test/tuple-v0"), {}, "x").data
+    expected = np.concatenate([parts[0].reshape(3, 4), parts[1]], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(data.observations, expected[:-1])
+    np.testing.assert_array_equal(data.next_observations, expected[1:])
+    assert data.terminations.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_what_is_exported_comes_back_with_its_task_and_family(form: str) -> None:
     entry = keep(chained([3, 1, 4], [True, False, False], seed=5))
     assert export_minari([entry], "out/side", form, silent) == ["out/side/task-5-v0"]
@@ -226,6 +247,10 @@ def test_a_download_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(entry) for entry in find("minari-D4RL")] == ["minari-D4RL/x-v0"]
 
 
+NESTED = '{"type": "Dict", "subspaces": {"a": ' * 20 + "{}" + "}}" * 20
+DEEP: Any = 1.0
+for _ in range(700):
+    DEEP = [DEEP]
 EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touch pwned"}}
 
 
@@ -249,6 +274,10 @@ EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touc
         ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [10**400], "high": [1]})}, "too large"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"../x": {}}})}, "has the key '../x'"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"no": {"type": "Box", "shape": [1], "low": [0], "high": [1]}}})}, "episode_0/observations/no is missing"),  # noqa: E501
+        ({"observation_space": "[" * 900 + "]" * 900}, "observation_space is None, expected Box"),
+        ({"observation_space": NESTED}, "nests deeper than 8"),
+        ({"observation_space": json.dumps({"type": "Box", "shape": [3], "low": [[0]], "high": DEEP})}, "bounds of other sizes"),
+        ({"env_spec": "[]"}, "env_spec is a list, expected an object"),
         ({"data_format": "pickle"}, "data_format is 'pickle', expected one of hdf5, arrow, parquet"),
     ],
 )  # fmt: skip
@@ -341,6 +370,31 @@ def test_a_hostile_arrow_file_is_refused() -> None:
         import_minari(["test/foreign-v0"], note=silent)
     (folder / "0").rename(folder / "7")
     with pytest.raises(DatasetError, match=r"expected folders 0, 1, \.\.\. of episodes"):
+        import_minari(["test/foreign-v0"], note=silent)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff", b"{" + b" " * (17 << 20) + b"}"])
+def test_a_metadata_file_that_is_none_is_refused(content: bytes) -> None:
+    path = create() / "metadata.json"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"metadata\.json: "):
+        import_minari(["test/foreign-v0"], note=silent)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DatasetError, match="no such dataset"):
+        import_minari(["test/foreign-v0"], note=silent)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_files_that_are_missing_or_too_many_are_named(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = create(form=form)
+    monkeypatch.setattr("merpo.minari_hdf5.MAX_BYTES", 100)
+    monkeypatch.setattr("merpo.minari_arrow.MAX_BYTES", 100)
+    with pytest.raises(DatasetError, match=r"at most 100"):
+        import_minari(["test/foreign-v0"], note=silent)
+    for path in [*folder.glob("*.hdf5"), *folder.glob("0/*.arrow"), *folder.glob("0/*.parquet")]:
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"no such file|holds 0 files that end in"):
         import_minari(["test/foreign-v0"], note=silent)
 
 
