@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from merpo.catalog import Entry, collections, entries, find, verify
@@ -62,7 +63,7 @@ def print_entry(entry: Entry) -> None:
         "return": f"{number(behavior.return_mean)} ± {number(behavior.return_std)} (mean and deviation of episodes)",
         "transitions": f"{manifest.transitions:,} in {manifest.episodes:,} episodes",
         "dims": f"observations {manifest.observation_dim}, actions {manifest.action_dim}",
-        **{f"from {key}": value_text(value) for key, value in manifest.settings.items() if value is not None},
+        **{f"from {key}": _whole(value) for key, value in manifest.settings.items() if value is not None},
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
         "sha256": manifest.sha256,
     }
@@ -94,6 +95,13 @@ def verify_all(names: Sequence[str]) -> None:
                 print(f"damaged  {entry}  {printable(str(error))}")
     if damaged:
         raise DatasetError(f"{len(damaged)} datasets are damaged, the first is {damaged[0]}")
+
+
+def _whole(value: object) -> str:
+    """A value of the settings, at most 400 characters."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} = {_whole(item)}" for key, item in value.items() if item is not None)[:400]
+    return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:400]
 
 
 def _shortest(found: Sequence[Entry]) -> list[str]:

@@ -12,7 +12,7 @@ from merpo.noise import Streams
 from merpo.types import Batch, Spec, Task
 
 if TYPE_CHECKING:
-    from merpo.arrays import Bound
+    from merpo.action_bounds import Bound
 
 __all__ = ["TaskData", "TaskDataset", "stack_tasks"]
 

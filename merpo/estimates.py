@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
-from merpo.context import Adapted
-from merpo.dataset import TaskData
-from merpo.interfaces import Method
-from merpo.lazy import torch
-from merpo.report import Estimates
-from merpo.types import Params
+from typing import TYPE_CHECKING
 
-__all__ = ["estimate"]
+from pydantic import BaseModel, ConfigDict
+
+from merpo.lazy import torch
+
+if TYPE_CHECKING:
+    from merpo.context import Adapted
+    from merpo.dataset import TaskData
+    from merpo.interfaces import Method
+    from merpo.types import Params
+
+__all__ = ["Estimates", "estimate"]
 
 ROWS = 4096  # of each task's log
+
+
+class Estimates(BaseModel):
+    """What is said of the policies of unseen tasks without an environment, one number per task."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    departure: list[float] = []  # mean |a − a_log| per action dimension, of the adapted policy
+    q_logged: list[float] = []  # mean Q of the logged actions, by the task's own critic
+    q_meta_policy: list[float] = []
+    q_adapted: list[float] = []
+
+    def columns(self, tasks: int) -> dict[str, list[float]]:
+        """What there is for each of so many tasks, under the heads of tables."""
+        named = {
+            "departure": self.departure,
+            "Q logged": self.q_logged,
+            "Q meta": self.q_meta_policy,
+            "Q adapted": self.q_adapted,
+        }
+        return {head: values for head, values in named.items() if len(values) == tasks}
 
 
 def estimate(method: Method, adapted: Adapted, data: TaskData) -> Estimates:

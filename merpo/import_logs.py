@@ -55,16 +55,13 @@ def import_logs(
     files = [file for path in paths for file in _files(path)]
     names = [slug(file.stem) for file in files]
     check_params(params, names)
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise DatasetError(f"{files[names.index(twice)].parent}: two files would be called {twice!r} in the store")
+    chosen = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
     made = []
     for file, name in zip(files, names, strict=True):
-        task = params.get(name, {"name": name})
+        task = params.get(name, {"name": f"{chosen}/{name}"})
         data = columns.dataset(read_table(file), str(file), task, name)
         source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
         made.append(Imported(data, source))
-    chosen = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
     store_imported(chosen, made, family, note)
     return chosen
 
@@ -72,11 +69,15 @@ def import_logs(
 def store_imported(collection: str, made: Sequence[Imported], family: str, note: Callable[[str], None]) -> None:
     """Put datasets that fit together into a collection; what it has already must be the same."""
     check_datasets([one.data for one in made], 1)
+    names = [one.data.name for one in made]
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise DatasetError(f"{collection}: two datasets would be called {twice!r} in it; import them apart")
     folder = collection_path(store_root(), collection)
     there = {one.data.name for one in made if manifest_path(folder, one.data.name).exists()}
     for one in made:
         if one.data.name in there:
-            _require_same(folder, collection, one.data)
+            _require_same(folder, collection, one.data, family)
     first = sum(1 for _ in folder.glob("*.json")) if folder.is_dir() else 0
     fresh = [one for one in made if one.data.name not in there]
     for index, (data, settings) in enumerate(fresh, first):
@@ -140,9 +141,10 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def _require_same(folder: Path, collection: str, data: TaskDataset) -> None:
-    """An entry of the store is never replaced by other data."""
-    old, _ = read_dataset(folder, data.name)
-    if old.task != plain(data.task) or any(not getattr(old, key).equal(getattr(data, key)) for key in ARRAYS):
+def _require_same(folder: Path, collection: str, data: TaskDataset, family: str) -> None:
+    """An entry of the store is never replaced by other data, nor by other words about it."""
+    old, manifest = read_dataset(folder, data.name)
+    other = old.task != plain(data.task) or manifest.family != family
+    if other or any(not getattr(old, key).equal(getattr(data, key)) for key in ARRAYS):
         name = f"{collection}/{data.name}"
-        raise DatasetError(f"{name} is in the store with other data; first: merpo data delete {name}")
+        raise DatasetError(f"{name} is in the store with other data, task or family; first: merpo data delete {name}")

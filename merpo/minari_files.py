@@ -157,10 +157,10 @@ def _box(path: Path, key: str, space: dict[str, Any], place: tuple[str, ...]) ->
     return Box(place, size, low, high)
 
 
-def _flat(value: Any) -> list[float]:
-    """The numbers of nested lists."""
-    if isinstance(value, list):
-        return [number for item in value for number in _flat(item)]
+def _flat(value: Any, depth: int = 0) -> list[float]:
+    """The numbers of nested lists, none where they nest absurdly."""
+    if isinstance(value, list) and depth < 32:
+        return [number for item in value for number in _flat(item, depth + 1)]
     return [float(value)] if isinstance(value, int | float) else []
 
 

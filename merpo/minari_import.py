@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from merpo.arrays import dataset_from_arrays
@@ -61,7 +62,7 @@ def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
     episodes = list(reader(dataset))
     columns = {key: [episode[key] for episode in episodes] for key in ("observations", "actions", "rewards")}
     ends = {key: [episode[key] for episode in episodes] for key in ("terminations", "truncations")}
-    data = dataset_from_arrays(**columns, **ends, action_low=low, action_high=high, task=task, name=name)
+    data = dataset_from_arrays(**columns, **ends, action_low=low, action_high=high, task=task, name=str(dataset.folder))
     kept = {
         key: str(value)[:200]
         for key in ("author", "algorithm_name", "code_permalink")
@@ -76,7 +77,7 @@ def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
         "action_high": high,
         **kept,
     }
-    return Imported(data, settings)
+    return Imported(replace(data, name=name), settings)
 
 
 def _bounds(dataset: MinariDataset) -> tuple[list[float], list[float]]:
@@ -103,13 +104,13 @@ def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
     """Download what is not here, through Minari; one line says why where that fails."""
     if (minari_root() / dataset_id / "data" / "metadata.json").exists():
         return
-    note(f"minari: {dataset_id} is not in {minari_root()}; downloading")
     try:
         from minari.storage.hosting import download_dataset
     except ImportError:
         raise MerpoError("minari is not installed, which downloads; pip install 'merpo[minari]'") from None
     if not _online():
         raise DatasetError(f"minari:{dataset_id}: not on this machine, and there is no network to download it")
+    note(f"minari: {dataset_id} is not in {minari_root()}; downloading")
     try:
         download_dataset(dataset_id)
     except ImportError as error:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
 
 from merpo.errors import ArtifactError
+from merpo.estimates import Estimates
 from merpo.statistics import gap_closed
 from merpo.summary import Summary, summarize
 
@@ -114,25 +115,6 @@ class ModelErrors(_Model):
     nll_after: list[float] = []
     error_before: list[float] = []
     error_after: list[float] = []
-
-
-class Estimates(_Model):
-    """What is said of the policies of unseen tasks without an environment, one number per task."""
-
-    departure: list[float] = []  # mean |a − a_log| per action dimension, of the adapted policy
-    q_logged: list[float] = []  # mean Q of the logged actions, by the task's own critic
-    q_meta_policy: list[float] = []
-    q_adapted: list[float] = []
-
-    def columns(self, tasks: int) -> dict[str, list[float]]:
-        """What there is for each of so many tasks, under the heads of tables."""
-        named = {
-            "departure": self.departure,
-            "Q logged": self.q_logged,
-            "Q meta": self.q_meta_policy,
-            "Q adapted": self.q_adapted,
-        }
-        return {head: values for head, values in named.items() if len(values) == tasks}
 
 
 class Report(_Model):

@@ -59,7 +59,7 @@ def test_a_folder_of_csv_files_becomes_a_collection(merpo_cli: Cli, pumps: Path,
         np.testing.assert_allclose(data.actions[:, 0], log["valve"][keep] / 50 - 1, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(data.rewards, log["profit"][keep], rtol=1e-6)
         assert data.episode_offsets.tolist() == [0, 10, 20, 30, 40]
-        assert data.task == {"name": f"pump-{i}"}
+        assert data.task == {"name": f"pumps/pump-{i}"}
         assert (manifest.family, manifest.quality, manifest.task_index) == ("logs", "imported", i)
         assert manifest.behavior.checkpoint is None
         assert manifest.behavior.return_mean == pytest.approx(float(data.episode_returns().mean()))
@@ -119,8 +119,12 @@ def test_importing_again_changes_nothing_and_other_data_is_refused(pumps: Path, 
     assert "2 were there already" in said[1]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert [entry.manifest().task_index for entry in entries("pumps")] == [0, 1, 2]
+    with pytest.raises(DatasetError, match="other data, task or family"):
+        import_logs([pumps], None, mapping, {}, "point-robot-wind", said.append)
     write_csv(pumps / "pump-0.csv", machine(0.4))
-    with pytest.raises(DatasetError, match="pumps/pump-0 is in the store with other data; first: merpo data delete"):
+    with pytest.raises(
+        DatasetError, match="pumps/pump-0 is in the store with other data, task or family; first: merpo data delete"
+    ):
         import_logs([pumps], None, mapping, {}, note=said.append)
 
 
@@ -249,7 +253,7 @@ def test_a_link_out_of_the_store_is_not_followed(merpo_cli: Cli, store: Path, tm
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "a b.csv", machine(0.1))
     write_csv(tmp_path / "a-b.csv", machine(0.2))
-    with pytest.raises(DatasetError, match="two files would be called 'a-b'"):
+    with pytest.raises(DatasetError, match="two datasets would be called 'a-b'"):
         import_logs([tmp_path], "x", columns(tmp_path / "c.toml"), {})
 
 

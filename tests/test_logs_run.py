@@ -76,7 +76,8 @@ def test_a_run_on_logs_adapts_policies_and_measures_no_return(folder: Path, repo
     assert next(iter(groups["policy"].values())).shape[0] == 2
     assert [task.adapted for task in report.tasks] == [None, None]
     assert [task.meta_policy for task in report.tasks] == [None, None]
-    assert [task.params for task in report.tasks] == [{"name": "pump-0"}, {"name": "pump-1"}]
+    assert [task.params for task in report.tasks] == [{"name": "new/pump-0"}, {"name": "new/pump-1"}]
+    assert report.notes == []
     assert [task.index for task in report.tasks] == [4, 5]
     for i, task in enumerate(report.tasks):
         data, _ = read_dataset(pumps / "new", f"pump-{i}")

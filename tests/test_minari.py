@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,6 +123,27 @@ def test_a_dataset_of_minaris_is_what_minari_itself_reads(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
+def test_tuples_and_matrices_become_one_vector(form: str) -> None:
+    random, box = np.random.default_rng(1), Spaces.Box
+    parts = random.normal(size=(3, 2, 2)), random.normal(size=(3, 1))
+    episode = EpisodeBuffer(
+        id=0, observations=parts, actions=np.zeros((2, 1), np.float32), rewards=[1.0, 2.0],
+        terminations=[False, True], truncations=[False, False],
+    )  # fmt: skip
+    space = Spaces.Tuple((box(-9, 9, (2, 2), np.float64), box(-9, 9, (1,), np.float64)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        minari.create_dataset_from_buffers(
+            "test/tuple-v0", [episode], observation_space=space, action_space=box(-1, 1, (1,)), data_format=form
+        )
+    data = read_minari(open_minari("test/tuple-v0"), {}, "x").data
+    expected = np.concatenate([parts[0].reshape(3, 4), parts[1]], axis=1).astype(np.float32)
+    np.testing.assert_array_equal(data.observations, expected[:-1])
+    np.testing.assert_array_equal(data.next_observations, expected[1:])
+    assert data.terminations.tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize("form", FORMATS)
 def test_what_is_exported_comes_back_with_its_task_and_family(form: str) -> None:
     entry = keep(chained([3, 1, 4], [True, False, False], seed=5))
     assert export_minari([entry], "out/side", form, silent) == ["out/side/task-5-v0"]
@@ -171,6 +193,16 @@ def test_the_command_line_goes_there_and_back(merpo_cli: Cli, tmp_path: Path, mo
     assert merpo_cli("data", "import", "back/task-0-v0", "tasks.toml").code == 2
 
 
+def test_two_ids_of_one_name_do_not_overwrite_each_other() -> None:
+    create("one/x-v0")
+    create("two/x-v0")
+    with pytest.raises(DatasetError, match="both: two datasets would be called 'x-v0' in it"):
+        import_minari(["one/x-v0", "two/x-v0"], "both", note=silent)
+    import_minari(["one/x-v0"], "both", note=silent)
+    with pytest.raises(DatasetError, match="both/x-v0 is in the store with other data, task or family"):
+        import_minari(["two/x-v0"], "both", note=silent)
+
+
 def test_a_recipe_may_name_minaris_datasets() -> None:
     for i in range(3):
         create(f"test/foreign{i}-v0")
@@ -216,6 +248,10 @@ def test_a_download_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [str(entry) for entry in find("minari-D4RL")] == ["minari-D4RL/x-v0"]
 
 
+NESTED = '{"type": "Dict", "subspaces": {"a": ' * 20 + "{}" + "}}" * 20
+DEEP: Any = 1.0
+for _ in range(700):
+    DEEP = [DEEP]
 EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touch pwned"}}
 
 
@@ -239,6 +275,10 @@ EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touc
         ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [10**400], "high": [1]})}, "too large"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"../x": {}}})}, "has the key '../x'"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"no": {"type": "Box", "shape": [1], "low": [0], "high": [1]}}})}, "episode_0/observations/no is missing"),  # noqa: E501
+        ({"observation_space": "[[]]"}, "observation_space is None, expected Box"),
+        ({"observation_space": NESTED}, "nests deeper than 8"),
+        ({"observation_space": json.dumps({"type": "Box", "shape": [1], "low": [0], "high": DEEP})}, "of other sizes"),
+        ({"env_spec": "[]"}, "env_spec is a list, expected an object"),
         ({"data_format": "pickle"}, "data_format is 'pickle', expected one of hdf5, arrow, parquet"),
     ],
 )  # fmt: skip
@@ -332,6 +372,46 @@ def test_a_hostile_arrow_file_is_refused() -> None:
     (folder / "0").rename(folder / "7")
     with pytest.raises(DatasetError, match=r"expected folders 0, 1, \.\.\. of episodes"):
         import_minari(["test/foreign-v0"], note=silent)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff", b"{" + b" " * (17 << 20) + b"}"])
+def test_a_metadata_file_that_is_none_is_refused(content: bytes) -> None:
+    path = create() / "metadata.json"
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"metadata\.json: "):
+        import_minari(["test/foreign-v0"], note=silent)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DatasetError, match="no such dataset"):
+        import_minari(["test/foreign-v0"], note=silent)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_files_that_are_missing_or_too_many_are_named(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = create(form=form)
+    monkeypatch.setattr("merpo.minari_hdf5.MAX_BYTES", 100)
+    monkeypatch.setattr("merpo.minari_arrow.MAX_BYTES", 100)
+    with pytest.raises(DatasetError, match=r"at most 100"):
+        import_minari(["test/foreign-v0"], note=silent)
+    for path in [*folder.glob("*.hdf5"), *folder.glob("0/*.arrow"), *folder.glob("0/*.parquet")]:
+        path.unlink()
+    with pytest.raises(DatasetError, match=r"no such file|holds 0 files that end in"):
+        import_minari(["test/foreign-v0"], note=silent)
+
+
+@pytest.mark.parametrize(
+    ("form", "module"), [("hdf5", "h5py"), ("arrow", "pyarrow"), ("hdf5", "minari.dataset.minari_storage")]
+)
+def test_a_package_that_is_not_installed_is_named(form: str, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    create(form=form)
+    entry = keep(chained([3], [True]))
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        MerpoError, match=rf"{module.split('.', maxsplit=1)[0]} is not installed, .*pip install 'merpo\[minari\]'"
+    ):
+        export_minari([entry], "out", note=silent) if module.startswith("minari") else import_minari(
+            ["test/foreign-v0"], note=silent
+        )
 
 
 @pytest.mark.parametrize("form", FORMATS)
