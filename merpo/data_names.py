@@ -1,14 +1,16 @@
-"""Datasets by the names that users give: one of the store, a manifest's path, or a folder of them."""
+"""Datasets by the names that users give on the command line: as a recipe names them, or by their place on the disk."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from merpo.catalog import Entry, find
+from merpo.data_sources import minari_place, parse_source
 from merpo.dataset import TaskDataset
-from merpo.errors import DatasetError, nearest
+from merpo.errors import DatasetError
 from merpo.manifest import Manifest
-from merpo.places import store_root
+from merpo.places import manifest_path
 from merpo.store import read_dataset
 
 __all__ = ["find_datasets", "read_named"]
@@ -22,24 +24,36 @@ def read_named(names: Sequence[str]) -> list[tuple[TaskDataset, Manifest]]:
 def find_datasets(text: str) -> list[tuple[Path, str]]:
     """Folder and name of each dataset that `text` stands for.
 
-    `text` is the path of a manifest (`….json`), a folder of datasets, or `collection` or `collection/dataset` in the
-    store. Raises `DatasetError` with the nearest name where there is none.
+    `text` is the path of a manifest (`….json`) or of a folder of datasets, `store:COLLECTION/DATASET` or
+    `minari:NAMESPACE/NAME-v0` as in a recipe, or the former without its `store:`. What Minari has and the store lacks
+    is imported. Raises `DatasetError` with the nearest name where there is none.
     """
     path = Path(text)
     if path.is_file():
         if path.suffix != ".json":
             raise DatasetError(f"{path}: expected the manifest of a dataset, which ends in .json")
         return [(path.parent, path.stem)]
-    root = store_root()
-    for folder in (path, root / path):
-        if folder.is_dir():
-            return _all(folder)
-    stored = root / path
-    if stored.with_name(f"{stored.name}.json").is_file():
-        return [(stored.parent, stored.name)]
-    raise DatasetError(
-        f"{text!r:.200}: neither a dataset of the store {root}, nor a manifest, nor a folder{_nearest(root, path)}"
-    )
+    if path.is_dir():
+        return _all(path)
+    return [(entry.folder, entry.name) for entry in _entries(text)]
+
+
+def _entries(text: str) -> list[Entry]:
+    """The store's entries under a name."""
+    if not text.startswith(("store:", "minari:")):
+        return find(text)
+    try:
+        source = parse_source(text)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
+    if source.door == "store":
+        return find(source.name)
+    entry = Entry(*minari_place(source.name))
+    if not manifest_path(entry.folder, entry.name).exists():
+        from merpo.minari_import import import_minari
+
+        import_minari([source.name])
+    return [entry]
 
 
 def _all(folder: Path) -> list[tuple[Path, str]]:
@@ -48,11 +62,3 @@ def _all(folder: Path) -> list[tuple[Path, str]]:
     if not found:
         raise DatasetError(f"{folder}: holds no dataset (expected manifests, which end in .json)")
     return found
-
-
-def _nearest(root: Path, path: Path) -> str:
-    """The closest name in the collection that `path` is in, or the closest collection."""
-    if len(path.parts) > 1 and (root / path.parent).is_dir():
-        return nearest(path.name, [other.stem for other in (root / path.parent).glob("*.json")])
-    collections = [other.name for other in root.iterdir() if other.is_dir()] if root.is_dir() else []
-    return nearest(path.parts[0] if path.parts else "", collections)

@@ -79,11 +79,14 @@ def test_names_of_data(collection: Path, tmp_path: Path, monkeypatch: pytest.Mon
     expected = [(collection, "task-003.medium")]
     assert find_datasets(f"{collection.name}/task-003.medium") == expected
     assert find_datasets(str(collection / "task-003.medium.json")) == expected
+    assert find_datasets(f"store:{collection.name}/task-00[3].medium") == expected
     assert find_datasets(collection.name) == [(collection, f"task-00{i}.medium") for i in range(4)]
     for text, hint in (
         (f"{collection.name}/task-03.medium", "did you mean 'task-003.medium'"),
         (collection.name[:-2], f"did you mean '{collection.name}'"),
         (str(tmp_path), "holds no dataset"),
+        ("store:../x", "expected 'store:COLLECTION'"),
+        ("minari:nowhere/at-all-v0", "at-all-v0"),
         (str(collection / "task-003.medium.safetensors"), "ends in .json"),
     ):
         with pytest.raises(DatasetError, match=hint):
