@@ -17,7 +17,6 @@ from merpo.run_folder import RunFolder, versions
 
 __all__ = ["assemble"]
 
-NONE = Estimates()
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
@@ -30,7 +29,7 @@ def assemble(
     adapted: Adapted,
     evaluations: Mapping[str, Evaluation],
     timings: Mapping[str, float],
-    estimates: Estimates = NONE,
+    estimates: Estimates,
 ) -> Report:
     """The report of one run."""
     scores = {

@@ -12,7 +12,7 @@ from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
 from merpo.errors import MerpoError
-from merpo.estimates import estimate
+from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.lazy import torch
@@ -99,7 +99,8 @@ def _run_seed(
             folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts})
         with watch.stage("evaluate"):
             evaluations = runner.evaluate(adapted)
-            estimates = estimate(recipe.method, adapted, runner.data)
+            unmeasured = not recipe.tasks.has_environment
+            estimates = estimate(recipe.method, adapted, runner.data) if unmeasured else Estimates()
     with watch.stage("report"):
         report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates)
         write_report(report, path)
