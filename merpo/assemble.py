@@ -19,7 +19,6 @@ from merpo.versions import versions
 
 __all__ = ["assemble"]
 
-NONE = Estimates()
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
@@ -32,7 +31,7 @@ def assemble(
     adapted: Adapted,
     evaluations: Mapping[str, Evaluation],
     timings: Mapping[str, float],
-    estimates: Estimates = NONE,
+    estimates: Estimates,
 ) -> Report:
     """The report of one run."""
     scores = {

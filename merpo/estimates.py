@@ -41,12 +41,15 @@ class Estimates(BaseModel):
 
 
 def estimate(method: Method, adapted: Adapted, data: TaskData) -> Estimates:
-    """Means over rows of each task's log of the policies' departures and of the critic's values."""
+    """Means over rows of each task's log of the policies' departures and of the critic's values, where finite."""
     rows = data.first(ROWS)
 
     def expected(actions: torch.Tensor) -> list[float]:
         values = method.value(adapted, rows.observations, actions)
-        return [] if values is None else values.double().mean(1).tolist()
+        if values is None or not bool(values.isfinite().all()):
+            return []
+        means: list[float] = values.double().mean(1).tolist()
+        return means
 
     def actions(policy: Params) -> torch.Tensor:
         return method.act(policy, rows.observations)

@@ -12,7 +12,7 @@ from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
 from merpo.errors import MerpoError, StoppedError
-from merpo.estimates import estimate
+from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.keeper import CHECKPOINTS, Keeper
@@ -107,18 +107,7 @@ def _run_seed(
             )
             runner = _Runner(recipe, folder, context, test, watch)
             with keeper.named():
-                with watch.stage("fit"):
-                    meta = recipe.method.fit(_stack(train, recipe, seed, device), runner.context())
-                    folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
-                check()
-                with watch.stage("adapt"):
-                    adapted = runner.adapt(meta)
-                    folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": _names(test)})
-                check()
-                with watch.stage("evaluate"):
-                    evaluations = runner.evaluate(adapted)
-                    estimates = estimate(recipe.method, adapted, runner.data)
-                check()
+                adapted, evaluations, estimates = runner.stages(train)
         with watch.stage("report"):
             report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates)
             write_report(report, path)
@@ -130,11 +119,29 @@ class _Runner:
     """Adapts to the unseen tasks and measures, at the end and during meta-training."""
 
     def __init__(self, recipe: Recipe, folder: RunFolder, context: Context, test: Loaded, watch: Stopwatch) -> None:
-        self.recipe, self.folder, self.base, self.watch = recipe, folder, context, watch
+        self.recipe, self.folder, self.base, self.test, self.watch = recipe, folder, context, test, watch
         self.tasks = [data.task for data, _ in test]
         self.data = _stack(test, recipe, context.seed, context.device)
         labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in test)
         self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
+
+    def stages(self, train: Loaded) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
+        """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
+        with self.watch.stage("fit"):
+            meta = self.recipe.method.fit(_stack(train, self.recipe, self.base.seed, self.base.device), self.context())
+            self.folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
+        check()
+        with self.watch.stage("adapt"):
+            adapted = self.adapt(meta)
+            header = {"tasks": _names(self.test)}
+            self.folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, header)
+        check()
+        with self.watch.stage("evaluate"):
+            evaluations = self.evaluate(adapted)
+            unmeasured = not self.recipe.tasks.has_environment
+            estimates = estimate(self.recipe.method, adapted, self.data) if unmeasured else Estimates()
+        check()
+        return adapted, evaluations, estimates
 
     def context(self) -> Context:
         """What meta-training is given: it may ask for an evaluation along the way."""

@@ -15,8 +15,8 @@ __all__ = ["commands_page"]
 HEAD = """# Command line reference
 
 Made from the commands when this page was built; `merpo COMMAND --help` prints the same. The exit code is 0, 75 for a
-run that a signal stopped and that [can go on](../resume.md), or 2 for whatever a user can mend, with a message that says
-how.
+run that a signal stopped and that [can go on](../resume.md), or 2 for whatever a user can mend, with a message that
+says how.
 
 """
 

@@ -110,6 +110,17 @@ def test_the_estimates_are_the_critics_own(folder: Path, report: Report, pumps: 
     assert report.summary.estimated_gain.mean == pytest.approx(sum(gain) / 2)
 
 
+def test_a_critic_that_is_lost_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cls = registry.get("method", "merpo")
+    monkeypatch.setattr(cls, "value", lambda self, adapted, seen, actions: actions[..., 0] * float("nan"))
+    run_recipe(from_tables(logs_tables()), tmp_path / "out", [0], None, collect=False)
+    lost = load_report(tmp_path / "out" / "report.json")
+    assert lost.estimates.q_adapted == []
+    assert len(lost.estimates.departure) == 2
+    assert lost.summary.estimated_gain is None
+    assert verdict(lost.summary).endswith("only the returns of the logs are measured.")
+
+
 def test_the_report_says_that_nothing_was_tried_out(folder: Path, report: Report) -> None:
     page = (folder / "seed-0" / "report.html").read_text("utf-8")
     assert "There is no environment, so no policy was tried out" in page

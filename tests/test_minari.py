@@ -291,6 +291,24 @@ def test_metadata_that_cannot_be_used_is_refused(changes: dict[str, Any], messag
     assert not Path("pwned").exists()
 
 
+def test_a_known_environment_may_be_named_and_is_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    episode = EpisodeBuffer(
+        id=0, observations=np.zeros((3, 3), np.float32), actions=np.ones((2, 1), np.float32), rewards=[0.0, 0.0],
+        terminations=[False] * 2, truncations=[False, True],
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        minari.create_dataset_from_buffers("test/pendulum-v0", [episode], env="Pendulum-v1")
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise AssertionError("an environment was made")
+
+    monkeypatch.setattr(gymnasium, "make", refuse)
+    import_minari(["test/pendulum-v0"], note=silent)
+    (entry,) = find("minari-test")
+    assert read_dataset(entry.folder, entry.name)[0].actions.tolist() == [[0.5], [0.5]]  # the torque's box is ±2
+
+
 def test_a_trusted_dataset_may_name_code_that_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     create(env_spec=json.dumps(EVIL))
