@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,7 +87,7 @@ def delete(found: list[Entry]) -> list[Path]:
     for folder in sorted({entry.folder for entry in found}):
         if not any(folder.glob("*.json")):
             gone += _unlink(folder / CHECKPOINTS)
-            if not any(folder.iterdir()):
+            with suppress(OSError):  # something else lies there
                 folder.rmdir()
     return gone
 

@@ -145,7 +145,7 @@ def _read_parquet(path: Path) -> Table:
             flat = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) or _odd(pa, f.type))]
             table = file.read(columns=flat, use_threads=False)
             table.validate(full=True)
-            return {name: _parquet_column(path, table.column(name), name) for name in flat}
+            return {name: _parquet_column(table.column(name)) for name in flat}
     except (pa.ArrowException, ValueError, TypeError, KeyError, NotImplementedError, OverflowError) as error:
         raise DatasetError(f"{path}: cannot be read as Parquet ({error!s:.160})") from None
 
@@ -157,9 +157,8 @@ def _odd(pa: Any, kind: Any) -> bool:
     return not any(is_kind(kind) for is_kind in plain)
 
 
-def _parquet_column(path: Path, column: Any, name: str) -> Any:
-    if column.null_count:
-        raise DatasetError(f"{path}: {name[:80]} has {column.null_count} missing values, expected none")
+def _parquet_column(column: Any) -> Any:
+    """Numbers, or texts. Missing ones are NaN, which is refused by its row where the column is used."""
     array = column.to_numpy()
     return [str(value) for value in array] if array.dtype == object else array
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logs import COLUMNS, machine, write_csv, write_machines
 
-from merpo.catalog import collections, entries, find
+from merpo.catalog import collections, delete, entries, find
 from merpo.columns import Columns, read_columns
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.import_logs import import_logs, slug
@@ -141,6 +141,25 @@ def test_every_format_gives_the_same_data(kind: str, tmp_path: Path) -> None:
     assert a.observations.equal(b.observations)
     assert a.actions.equal(b.actions)
     assert a.episode_offsets.equal(b.episode_offsets)
+
+
+def test_missing_values_matter_only_where_they_are_used(tmp_path: Path) -> None:
+    log, mapping = machine(0.1), columns(tmp_path / "c.toml")
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pa.table({**log, "note": [None, 1.0] * 22, "said": ["x", None] * 22}), path)
+    assert len(mapping.dataset(read_table(path), "a", {}, "a")) == 40
+    profit = pa.array([None, *log["profit"][1:]])
+    pyarrow.parquet.write_table(pa.table({**log, "profit": profit}), path)
+    with pytest.raises(DatasetError, match="rewards is nan at row 0"):
+        mapping.dataset(read_table(path), "a", {}, "a")
+
+
+def test_deleting_leaves_what_is_no_dataset(pumps: Path, tmp_path: Path) -> None:
+    import_logs([pumps], None, columns(tmp_path / "c.toml"), {}, note=lambda _: None)
+    folder = entries("pumps")[0].folder
+    (folder / "notes.txt").write_text("mine")
+    assert len(delete(find("pumps"))) == 4
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
 def test_merpos_own_names_need_no_mapping(tmp_path: Path) -> None:
