@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -147,11 +148,16 @@ def test_a_recording_ends_with_its_stage(tmp_path: Path) -> None:
 
 
 def test_workers_are_recorded_and_their_steps_left_alone(tmp_path: Path) -> None:
-    profile = Profile()
+    profile, both = Profile(), threading.Barrier(2)  # or the first worker may have done everything before the second
     profile.save_in(tmp_path)
+
+    def work(_: int) -> None:
+        both.wait(60)
+        train(5, profile.step)
+
     with workers(2) as share, profile.watch.stage("s"):
         profile.step()
-        share.map(lambda _: train(5, profile.step), range(4))
+        share.map(work, range(4))
     found = [event for event in trace(tmp_path / "s.json.gz") if event["name"] == "aten::exp"]
     assert len(found) == 20
     assert len({event["tid"] for event in found}) == 2

@@ -427,6 +427,7 @@ def test_resume_needs_a_folder(tmp_path: Path, merpo_cli: Merpo) -> None:
 def test_a_signal_before_there_is_a_run_folder(
     tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert merpo_cli("collect", "tiny.toml").code == 0
     monkeypatch.setattr(stop, "requested", lambda: True)
     answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "data.store='early'")
     assert answer.code == 75

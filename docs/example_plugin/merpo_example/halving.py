@@ -1,4 +1,4 @@
-"""A scheduler of α: one class, three lines of mathematics."""
+"""A scheduler of α: one class, one line of mathematics."""
 
 from __future__ import annotations
 
