@@ -28,8 +28,9 @@ EXPLAINED = (
     "speak about new seeds on these tasks."
 )
 GAP = "Gap closed is (J − B)/(O − B) of each task's return J, behaviour policy B and oracle O."
-SHORT = {"interquartile mean": "IQM", "worse than behaviour": "worse than behav."}
+SHORT = {"interquartile mean": "IQM", "worse than behaviour": "worse"}
 WIDE = ("median", "mean return")  # columns that the terminal leaves to the files
+NARROW = 3  # columns of probabilities for whose intervals the terminal has room
 MATRIX = 8  # arms; of more, only the probabilities against the first are printed
 
 
@@ -59,7 +60,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     shown = Table(box=frame(console))
     shown.add_column("", justify="right")
     for i in kept:
-        shown.add_column(SHORT.get(head[i], head[i]), justify="left" if head[i] == "arm" else "right", overflow="fold")
+        shown.add_column(
+            SHORT.get(head[i], head[i]),
+            justify="left" if head[i] == "arm" else "right",
+            overflow="fold",
+            no_wrap=head[i] != "arm",
+        )
     for number_of, row in enumerate(rows, 1):
         shown.add_row(str(number_of), *(plain(row[i]) for i in kept))
     console.print(shown)
@@ -68,9 +74,12 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print("probability of improvement: is the row's arm better than the column's", highlight=False)
         matrix = Table(box=frame(console))
         for label in ("", *(str(i + 1) for i in range(len(columns)))):
-            matrix.add_column(label, justify="right")
+            matrix.add_column(label, justify="right", no_wrap=True)
         for number_of, arm in enumerate(comparison.arms, 1):
-            matrix.add_row(str(number_of), *(plain(_better(comparison, arm, other)) for other in columns))
+            cells = [_better(comparison, arm, other) for other in columns]
+            if len(columns) > NARROW:
+                cells = [cell.partition(" ")[0] for cell in cells]
+            matrix.add_row(str(number_of), *map(plain, cells))
         console.print(matrix)
     for note in comparison.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=not console.is_terminal)

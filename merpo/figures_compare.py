@@ -9,6 +9,8 @@ from merpo.figure_style import LINE, MUTED, axis_title, blank, grid_of, legend, 
 from merpo.figures import Picture
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from merpo.aggregates import Estimate
@@ -28,7 +30,8 @@ def comparison_pictures(comparison: Comparison) -> list[Picture]:
 def aggregates(comparison: Comparison) -> Picture:
     """Interquartile mean, median and mean of each arm, side by side."""
     arms = comparison.arms
-    figure = blank(10.0, 1.3 + 0.34 * len(arms))
+    labels = [_wrapped(arm.label) for arm in arms]
+    figure = blank(10.0, 1.3 + _rows(labels))
     panels = (("interquartile mean", "iqm"), ("median", "median"), ("mean", "mean"))
     axes = grid_of(figure, 1, 3, sharex=True, sharey=True)[0]
     for axis, (title, key) in zip(axes, panels, strict=True):
@@ -41,7 +44,7 @@ def aggregates(comparison: Comparison) -> Picture:
         axis_title(axis, title, x=comparison.score_name)
         axis.grid(False, axis="y")
         axis.set_ylim(len(arms) - 0.5, -0.5)
-    axes[0].set_yticks(range(len(arms)), [_wrapped(arm.label) for arm in arms])
+    axes[0].set_yticks(range(len(arms)), labels)
     best = max(arms, key=lambda arm: arm.iqm.value)
     return Picture(
         "aggregates",
@@ -85,14 +88,17 @@ def improvement(comparison: Comparison) -> Picture | None:
         pairs = [pair for pair in pairs if pair.first == comparison.arms[0].label]
     if not pairs:
         return None
-    figure = blank(8.0, 1.3 + 0.36 * len(pairs))
+    labels = [f"{_wrapped(pair.first, 48)}\n> {_wrapped(pair.second, 46)}" for pair in pairs]
+    if all(len(pair.first) + len(pair.second) < 44 for pair in pairs):
+        labels = [label.replace("\n>", "  > ") for label in labels]
+    figure = blank(8.0, 1.3 + _rows(labels))
     axis = grid_of(figure, 1, 1)[0][0]
     axis.axvline(0.5, color=LINE, linewidth=2.0)
     for i, pair in enumerate(pairs):
         _whisker(axis, i, pair)
     axis.set_xlim(-0.03, 1.03)
     axis.set_ylim(len(pairs) - 0.5, -0.5)
-    axis.set_yticks(range(len(pairs)), [_wrapped(f"{pair.first}  >  {pair.second}", 48) for pair in pairs])
+    axis.set_yticks(range(len(pairs)), labels)
     axis.grid(False, axis="y")
     axis_title(axis, x="probability of improvement P(X > Y)")
     return Picture(
@@ -121,6 +127,11 @@ def _whisker(axis: Axes, i: int, pair: Pair) -> None:
 def _wrapped(label: str, width: int = 32) -> str:
     """A long name on several lines."""
     return textwrap.fill(label, width)
+
+
+def _rows(labels: Sequence[str]) -> float:
+    """Inches that rows with these names need."""
+    return len(labels) * (0.2 + 0.16 * max(label.count("\n") + 1 for label in labels))
 
 
 def _columns(comparison: Comparison) -> int:

@@ -59,7 +59,7 @@ def load_onnx(path: Path) -> Policy:
 
     need("onnx")
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     try:
         content = path.read_bytes()
