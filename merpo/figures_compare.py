@@ -44,6 +44,7 @@ def aggregates(comparison: Comparison) -> Picture:
         axis_title(axis, title, x=comparison.score_name)
         axis.grid(False, axis="y")
         axis.set_ylim(len(arms) - 0.5, -0.5)
+        axis.locator_params(axis="x", nbins=4)  # three panels: more labels would run into each other
     axes[0].set_yticks(range(len(arms)), labels)
     best = max(arms, key=lambda arm: arm.iqm.value)
     return Picture(
