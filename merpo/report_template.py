@@ -25,7 +25,7 @@ figure{margin:.4rem 0 0}figure img{max-width:min(100%,1000px);height:auto;displa
  border:1px solid var(--line);border-radius:10px}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.94rem}
-th,td{text-align:right;padding:.38rem .7rem;border-bottom:1px solid var(--line);white-space:nowrap}
+th,td{text-align:right;padding:.38rem .55rem;border-bottom:1px solid var(--line);white-space:nowrap}
 th{white-space:normal;vertical-align:bottom}
 th:first-child,td:first-child{text-align:left}thead th{color:var(--muted);font-weight:600;border-bottom-width:2px}
 td.text,th.text{text-align:left;white-space:normal}
