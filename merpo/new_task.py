@@ -103,15 +103,16 @@ def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) ->
 
     table = Table(title="Adapted from data alone", title_justify="left", box=frame(console))
     pairs = sorted({key.removesuffix("_before") for t in summary.tasks for key in t.scores if key.endswith("_before")})
+    pairs = [key for key in pairs if key == "error"] or pairs[:1]  # the others are in the summary
     last = [key for key in SHOWN if any(key in task.last for task in summary.tasks)]
     labels = [f"model {key}" for key in pairs] + [key.replace("_", " ") for key in last]
-    for label in ("task", "rows", "behaviour", *labels):
-        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=label == "task")
+    for label in ("task", "behaviour", *labels):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for task in summary.tasks:
         moved = [f"{number(task.scores.get(f'{key}_{when}'))}" for key in pairs for when in ("before", "after")]
         cells = [f"{a} to {b}" for a, b in zip(moved[::2], moved[1::2], strict=True)]
         cells += [number(task.last.get(key)) for key in last]
-        table.add_row(task.name, f"{task.transitions:,}", number(task.behavior_return), *cells)
+        table.add_row(task.name, number(task.behavior_return), *cells)
     console.print(table)
     for task in summary.tasks:
         if task.trained_on:

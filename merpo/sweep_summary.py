@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from merpo.files import atomic_write_text
 from merpo.finished_run import REPORT
 from merpo.report import Report, load_report
-from merpo.report_text import combine, frame, interval
+from merpo.report_text import combine, frame, interval, number
 from merpo.summary import Summary
 from merpo.sweep import Outcome, Status
 
@@ -108,10 +108,13 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
     table = Table(box=frame(console))
     gap = any(row.summary is not None and row.summary.gap_closed is not None for row in summary.variants)
     for label in ("variant", "seeds", "adapted return", *(["gap closed"] if gap else []), "failed"):
-        table.add_column(label, justify="left" if label == "variant" else "right", overflow="fold")
+        table.add_column(
+            label, justify="left" if label == "variant" else "right", overflow="fold", no_wrap=label != "variant"
+        )
     for row in summary.variants:
-        numbers = [row.summary.adapted, row.summary.gap_closed] if row.summary is not None else [None, None]
-        cells = ["-" if value is None else interval(value) for value in numbers[: 2 if gap else 1]]
+        closed = row.summary.gap_closed if row.summary is not None else None
+        cells = ["-" if row.summary is None else interval(row.summary.adapted)]
+        cells += [number(None if closed is None else closed.mean)] if gap else []
         table.add_row(escape(row.name), str(len(row.seeds)), *cells, str(row.failed or "-"))
     console.print(table)
     for job in summary.jobs:
