@@ -111,13 +111,13 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """All timings under bench/, or one script (`nox -s bench -- sac_parity --seeds 3`); JSON goes to bench/results/.
 
-    What trains until something is learnt takes hours, and runs only by name: `sac_parity` and `results`.
+    What trains until something is learnt takes hours, and runs only by name: `checkpoints`, `sac_parity` and `results`.
     """
     install(session, "-e", ".[bench]")
     name, *arguments = session.posargs or [""]
     scripts = [Path("bench", f"{name}.py")] if name else sorted(Path("bench").glob("[!_]*.py"))
     if not name:
-        scripts = [script for script in scripts if script.stem not in {"sac_parity", "results", "goals"}]
+        scripts = [script for script in scripts if script.stem not in {"checkpoints", "sac_parity", "results", "goals"}]
         scripts.append(Path("bench", "goals.py"))  # the table of what the others found
     for script in scripts:
         session.run("python", str(script), *arguments)

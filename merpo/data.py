@@ -92,10 +92,14 @@ def ensure_data(
     with folder_lock(folder / LOCK, note) as waited:
         if waited:  # whoever wrote here may have collected them
             lacking = _lacking(folder, every, recipe, note, repair)
+            if not lacking:
+                note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
+                return []
         note(f"data: collecting {len(lacking)} datasets into {folder}")
         keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
         kept = replace(context, resume=keeper.resume, keep=keeper.keep)
-        checkpoints = _checkpoints(recipe, folder, [source.task for source in every], kept)
+        with keeper.named():
+            checkpoints = _checkpoints(recipe, folder, [source.task for source in every], kept)
         keeper.finish()
         for quality in sorted({source.quality for source in lacking}):
             _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)

@@ -73,7 +73,8 @@ class Keeper:
             try:
                 state = restored(start, self._read(path, label))
             except ArtifactError as error:
-                self._note(f"{label}: refused a checkpoint: {error}")
+                place = "" if str(path) in str(error) else f"{path}: "
+                self._note(f"{label}: refused a checkpoint: {place}{error}")
                 continue
             loop.good, loop.step, self.last = [path], step, path
             self._note(f"{label}: goes on after step {step} ({path})")

@@ -178,7 +178,7 @@ def test_one_of_another_shape_is_refused_and_changes_nothing(tmp_path: Path) -> 
     before = noise.state()
     step, _ = own.resume("loop", (torch.zeros(3), noise))
     assert step == 0
-    assert "'0' is ((2,), torch.float32), expected ((3,), torch.float32)" in notes[0]
+    assert "ckpt-000000002: '0' is ((2,), torch.float32), expected ((3,), torch.float32)" in notes[0]
     assert torch.equal(noise.state(), before)
     step, _ = Keeper(tmp_path / "checkpoints", "run", 0.0, notes.append).resume("loop", {"0": torch.zeros(2)})
     assert step == 0
