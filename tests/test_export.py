@@ -192,3 +192,12 @@ def test_a_changed_artifact_of_a_run_is_noticed(run: Path, tmp_path: Path) -> No
             open_run(run / "seed-0")
     with pytest.raises(ArtifactError, match="holds no finished run"):
         find_runs([tmp_path / "none"])
+
+
+def test_a_run_from_before_tasks_were_named_is_read_by_its_recipe(run: Path, tmp_path: Path) -> None:
+    groups, header = load_artifact(run / "artifacts" / "adapted.safetensors")
+    old = {key: value for key, value in header.items() if key not in ("format_version", "tasks")}
+    save_artifact(tmp_path / "old.safetensors", groups, old)
+    found, expected = load_policy(tmp_path / "old.safetensors", task=3), load_policy(run, task=3)
+    assert found.task == expected.task
+    np.testing.assert_array_equal(found(rows()), expected(rows()))
