@@ -113,7 +113,8 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         )
     for row in summary.variants:
         closed = row.summary.gap_closed if row.summary is not None else None
-        cells = ["-" if row.summary is None else interval(row.summary.adapted)]
+        earned = row.summary.adapted if row.summary is not None else None  # None on logs, too
+        cells = ["-" if earned is None else interval(earned)]
         cells += [number(None if closed is None else closed.mean)] if gap else []
         table.add_row(escape(row.name), str(len(row.seeds)), *cells, str(row.failed or "-"))
     console.print(table)

@@ -168,6 +168,23 @@ def test_what_comes_after_a_run_on_logs(merpo_cli: Cli, folder: Path) -> None:
         assert re.search(words, answer.err), answer.err
 
 
+def test_a_sweep_on_logs(folder: Path) -> None:
+    """Its table has no returns, and says so with a dash."""
+    import io
+
+    from rich.console import Console
+
+    from merpo.sweep import Outcome
+    from merpo.sweep_plan import Job
+    from merpo.sweep_summary import print_sweep, summarize_sweep
+
+    jobs = [Job("a", (), seed, folder / f"seed-{seed}", from_tables(logs_tables())) for seed in (0, 1)]
+    summary = summarize_sweep(Path("logs.toml"), [Outcome(job, "done") for job in jobs])
+    text = io.StringIO()
+    print_sweep(summary, Console(file=text, width=80))
+    assert re.search(r"a +.* 2 .* - .* -", text.getvalue())
+
+
 def test_names_in_a_recipe_find_patterns_in_order() -> None:
     recipe = from_tables(logs_tables({"data": {"train": ["store:pumps/pump-[13]", "store:pumps/pump-0"]}}))
     train, test = load_data(recipe, 2)
