@@ -10,6 +10,7 @@ from merpo.duals import Duals, init_duals
 from merpo.errors import MerpoError
 from merpo.interfaces import AlphaScheduler, PolicyRegularizer
 from merpo.lazy import torch
+from merpo.metrics import check_finite, to_numbers
 from merpo.noise import Streams
 from merpo.optim import AdamState, adam_, adam_init, gradient
 from merpo.packed import pack
@@ -119,6 +120,7 @@ def fit_meta_policy(
             scatter_(tasks, where, {part: getattr(state, part) for part in tasks})
             meta = meta._replace(duals=_mean_duals(tasks["duals"]))
             if context.due(k + 1, settings.iterations):
+                check_finite("meta-policy", k + 1, to_numbers(metrics), index.tolist())  # the batch's tasks by name
                 context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
             if every and (k + 1) % every == 0:
                 context.checkpoint(k + 1, clone(meta).groups())

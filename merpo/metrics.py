@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -62,12 +62,16 @@ def scalars(numbers: Numbers) -> dict[str, float]:
     return flat
 
 
-def check_finite(stage: str, step: int, numbers: Numbers) -> None:
-    """Raise `TrainingError` naming stage, step, metric and task of the first number that is not finite."""
+def check_finite(stage: str, step: int, numbers: Numbers, tasks: Sequence[int] | None = None) -> None:
+    """Raise `TrainingError` naming stage, step, metric and task of the first number that is not finite.
+
+    `tasks` are the numbers of the tasks reported, if not 0, 1, 2, ...
+    """
     for name, value in numbers.items():
         for task, number in enumerate(value if isinstance(value, list) else [value]):
             if not math.isfinite(number):
-                where = f" of task {task} (of {len(value)} reported)" if isinstance(value, list) else ""
+                own = task if tasks is None else tasks[task]
+                where = f" of task {own} (of {len(value)} reported)" if isinstance(value, list) else ""
                 raise TrainingError(
                     f"stage {stage!r}, step {step}: metric {name!r}{where} is {number}, expected a finite number; "
                     "a smaller learning rate, or data without extreme values, usually helps"

@@ -13,6 +13,7 @@ from small import SPEC, critic, double, generator, make, normal, rac, streams, t
 from strategies import SEEDS
 
 from merpo.context import Context
+from merpo.errors import TrainingError
 from merpo.duals import init_duals
 from merpo.meta_model import init_meta_model
 from merpo.meta_policy import KEPT, MetaPolicy, fit_meta_policy, init_meta_policy, meta_loss, meta_q_step_, start_turn
@@ -104,6 +105,18 @@ def test_every_parameter_moves(task_networks: str, use_model: bool) -> None:
             assert bool(value.isfinite().all())
             assert not value.requires_grad
     assert all(value.dim() == 0 and bool(value.isfinite()) for value in meta.duals.values())
+
+
+def test_a_task_whose_numbers_are_none_is_named() -> None:
+    """By its own number, though the batch is drawn in another order, and even where nobody logs."""
+    algorithm, data, models, behavior = ingredients(4)
+    rows = data.rows.clone()
+    rows[data.starts[2] : data.starts[2] + data.sizes[2], 5] = torch.nan  # the rewards of task 2
+    knobs = MetaPolicySettings(iterations=30, inner_steps=1, task_batch=2)
+    with pytest.raises(TrainingError, match=r"stage 'meta-policy', step \d+: metric '\w+' of task 2 \(of 2 reported\)"):
+        fit_meta_policy(
+            algorithm, make("alpha", "fixed"), data._replace(rows=rows), models, behavior, knobs, Context(log_every=1)
+        )
 
 
 def test_one_iteration_is_lines_10_to_17() -> None:
