@@ -13,8 +13,8 @@ from small import SPEC, critic, double, generator, make, normal, rac, streams, t
 from strategies import SEEDS
 
 from merpo.context import Context
-from merpo.errors import TrainingError
 from merpo.duals import init_duals
+from merpo.errors import TrainingError
 from merpo.meta_model import init_meta_model
 from merpo.meta_policy import KEPT, MetaPolicy, fit_meta_policy, init_meta_policy, meta_loss, meta_q_step_, start_turn
 from merpo.optim import adam, adam_init, gradient
