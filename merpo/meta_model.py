@@ -96,8 +96,12 @@ def adapted(
     rows: int,
     share: Workers,
     on_step: Callable[[], None],
+    on_tasks: Callable[[int], None] = lambda done: None,
 ) -> Params:
-    """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker."""
+    """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker.
+
+    `on_tasks` is told how many are done, where there is one worker.
+    """
     members = next(iter(weights(phi).values())).shape[0]
     size = fitting(phi, 1, rows)
 
@@ -108,7 +112,10 @@ def adapted(
             on_step()
             return draw()
 
-        return inner_steps(dynamics, learner, phi, len(index), steps, lr, batches)
+        theta = inner_steps(dynamics, learner, phi, len(index), steps, lr, batches)
+        if share.count == 1:
+            on_tasks(index.stop)
+        return theta
 
     return concatenate(share.map(group, groups(data.n_tasks, size, share.count)))
 
@@ -190,9 +197,14 @@ def adapt_models(
     lr = settings.adaptation_lr or learner.inner_lr
     rows = held.first(1000)
     rows = Batch(*(x.unsqueeze(1) for x in rows))  # the same held-out rows for all members: [T, 1, B, ...]
+
+    def on_tasks(done: int) -> None:
+        if done < data.n_tasks:  # what is logged of all of them comes last
+            context.log(stage, done, data.n_tasks, {})
+
     with workers(context.workers) as share:
         steps, size = settings.adaptation_steps, settings.batch_size
-        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, context.on_step)
+        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, context.on_step, on_tasks)
     with torch.no_grad():
         start = expand(phi, data.n_tasks)
         scores = dynamics.score(theta, rows)

@@ -93,6 +93,21 @@ def test_adaptation_fits_each_tasks_rows_and_keeps_the_best() -> None:
             assert torch.equal(fitted.models["w0"][t, e], whole[order.index(m)])
 
 
+@pytest.mark.parametrize(("workers", "expected"), [(1, [1, 3, 5]), (2, [5])])
+def test_adaptation_tells_how_many_tasks_are_done(
+    workers: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Group by group, where one thread does them one after the other."""
+    monkeypatch.setattr("merpo.meta_model.fitting", lambda *_: 2)
+    told: list[tuple[int, int]] = []
+    context = Context(workers=workers, log=lambda stage, step, total, metrics: told.append((step, total)))
+    data = task_data(5)
+    adapt_models(
+        dynamics(), make("meta_learner", "proximal"), start(data, context), data, settings(), context, "models"
+    )
+    assert told == [(step, 5) for step in expected]
+
+
 def test_a_tasks_model_depends_on_its_own_rows_alone() -> None:
     data, learner = task_data(3), make("meta_learner", "proximal", inner_lr=0.01)
     phi = init_meta_model(dynamics(), data, generator(0))
