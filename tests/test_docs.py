@@ -1,20 +1,21 @@
-"""The documentation is true: its code runs, its recipes load, its links lead somewhere, its names exist."""
+"""The documentation is true: its recipes load, its links lead somewhere, its names exist.
+
+Its commands and its code are carried out in `test_docs_followed.py`.
+"""
 
 from __future__ import annotations
 
 import re
-import shlex
 import subprocess
-import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator
-from itertools import pairwise
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 import pytest
 import typer
+from blocks import BLOCKS, IDS, PAGES, ROOT, Block
 from pages import PAGES as MADE
 from pydantic import BaseModel
 
@@ -22,53 +23,15 @@ from merpo import registry
 from merpo.cli import app
 from merpo.interfaces import KINDS
 from merpo.recipe import Recipe, from_tables, load_recipe
-from merpo.sweep_plan import combinations
-from merpo.testing_runner import MerpoRunner
 
-ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-IDS = [str(page.relative_to(ROOT)) for page in PAGES]
-FOLLOWED = ("docs/tour.md", "docs/own_component.md", "docs/own_method.md")  # by test_tutorials.py, step by step
-QUICK = ("check", "list-components", "new-plugin", "schema", "show")  # commands that need nothing but the clone
 PLUGIN = ROOT / "docs" / "example_plugin"
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-class Block(NamedTuple):
-    """A fenced block of a page.
-
-    A comment above it may say that it is a copy of a `file`, an `excerpt` of one, or what a reader of a `tutorial`
-    writes into a file, which `test_tutorials.py` does.
-    """
-
-    page: str
-    line: int
-    language: str
-    text: str
-    what: str
-    file: str
-
-    def __str__(self) -> str:
-        return f"{self.page}:{self.line}"
-
-
-def blocks(page: Path) -> Iterator[Block]:
-    """Every fenced block."""
-    text = page.read_text("utf-8")
-    fence = r"(?:^<!-- (?P<what>file|excerpt|tutorial): (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$"
-    for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL):
-        line = text.count("\n", 0, found.start()) + 1
-        what, file = found["what"] or "", found["file"] or ""
-        yield Block(str(page.relative_to(ROOT)), line, found["language"], found["body"], what, file)
-
-
-BLOCKS = [block for page in PAGES for block in blocks(page)]
-
-
-def of(*languages: str) -> list[Any]:
-    """The blocks in some languages that stand on their own, as parameters; the others have tests of theirs."""
-    own = [block for block in BLOCKS if block.what not in ("excerpt", "tutorial") and block.page != "docs/own_tasks.md"]
-    return [pytest.param(block, id=str(block)) for block in own if block.language in languages]
+def some(*whats: str, language: str = "") -> list[Any]:
+    """The blocks of some kinds, as parameters."""
+    chosen = [block for block in BLOCKS if block.what in whats and language in ("", block.language)]
+    return [pytest.param(block, id=str(block)) for block in chosen]
 
 
 def prose(page: Path) -> str:
@@ -81,22 +44,7 @@ def spans(page: Path) -> list[str]:
     return re.findall(r"`([^`\n]+)`", prose(page))
 
 
-@pytest.fixture
-def example_importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The example plugin can be imported, though it is not installed."""
-    monkeypatch.syspath_prepend(str(PLUGIN))
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "merpo_example"]:
-        del sys.modules[name]
-
-
-@pytest.mark.usefixtures("example_importable")
-@pytest.mark.parametrize("block", of("python"))
-def test_python_runs(block: Block) -> None:
-    exec(compile(block.text, str(block), "exec", dont_inherit=True), {"__name__": "docs"})
-
-
-@pytest.mark.parametrize("block", of("toml"))
+@pytest.mark.parametrize("block", some("", "file", language="toml"))
 def test_toml_is_toml_and_a_recipe_loads(block: Block) -> None:
     tables = tomllib.loads(block.text)
     if "extends" in tables:
@@ -105,42 +53,10 @@ def test_toml_is_toml_and_a_recipe_loads(block: Block) -> None:
         assert from_tables(tables).method.name == tables["method"]["component"]
 
 
-@pytest.mark.parametrize("block", [pytest.param(b, id=str(b)) for b in BLOCKS if b.what in ("file", "excerpt")])
+@pytest.mark.parametrize("block", some("file", "excerpt"))
 def test_a_copy_of_a_file_is_that_file(block: Block) -> None:
     text = (ROOT / block.file).read_text("utf-8")
     assert block.text == text if block.what == "file" else block.text in text
-
-
-@pytest.mark.parametrize("block", of("sh"))
-def test_commands_exist_and_quick_ones_succeed(block: Block, merpo_runner: MerpoRunner) -> None:
-    if block.page in FOLLOWED:
-        return  # they are not only looked up, but carried out
-    for part in re.split(r"&&|\n", block.text):
-        words = shlex.split(part, comments=True)
-        if words and words[0] == "merpo":
-            check_command(words[1:])
-            if words[1] in QUICK:
-                (merpo_runner.folder / "recipes").unlink(missing_ok=True)
-                (merpo_runner.folder / "recipes").symlink_to(ROOT / "recipes")
-                answer = merpo_runner(*words[1:])
-                assert answer.code == 0, answer.err
-
-
-def check_command(words: list[str]) -> None:
-    """A command of merpo with options it knows; a recipe it names is valid with the overrides it names."""
-    assert words[0] in COMMANDS, words
-    command, group = COMMANDS[words[0]], hasattr(COMMANDS[words[0]], "commands")
-    if group:  # `merpo data list`; its files are no recipes
-        assert words[1] in command.commands, words
-        command = command.commands[words[1]]
-    known = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= known, words
-    overrides = [value for option, value in pairwise(words) if option == "--set"]
-    variants = combinations(overrides) if words[0] == "sweep" else [tuple(overrides)]
-    for word in words[1:]:
-        if word.endswith(".toml") and not group:
-            for chosen in variants:
-                load_recipe(ROOT / word, chosen)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)

@@ -29,12 +29,10 @@ KINDS = list(TEMPLATES)
 def wheel_of(project: Path, folder: Path) -> Path:
     """The wheel of a package folder, as its pyproject.toml describes it."""
     described = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
-    table = described["project"]
-    modules = {
-        str(path.relative_to(project).with_suffix("")): path.read_text("utf-8")
-        for package in described["tool"]["setuptools"]["packages"]
-        for path in (project / package).glob("*.py")
-    }
+    table, tool = described["project"], described["tool"]["setuptools"]
+    paths = [path for package in tool.get("packages", []) for path in (project / package).glob("*.py")]
+    paths += [project / f"{name}.py" for name in tool.get("py-modules", [])]
+    modules = {str(path.relative_to(project).with_suffix("")): path.read_text("utf-8") for path in paths}
     points = "".join(f"{name} = {value}\n" for name, value in table["entry-points"]["merpo"].items())
     return build_wheel(folder, table["name"], modules, version=table["version"], entry_points=f"[merpo]\n{points}")
 
