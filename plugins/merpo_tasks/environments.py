@@ -42,11 +42,17 @@ class PointRobotWindEnv(gymnasium.Env[Array, Array]):
         return self._position.astype(np.float32), reward, False, False, {}
 
 
+# Environments of MuJoCo bodies have modules of their own, which are imported when one is made.
+IDS = {
+    "PointRobotWind": ("merpo_tasks.environments:PointRobotWindEnv", 25),
+    "HalfCheetahFwdBack": ("merpo_tasks.half_cheetah_fwd_back_env:HalfCheetahFwdBackEnv", 200),
+}
+
+
 def _register() -> None:
-    if "merpo/PointRobotWind-v0" not in gymnasium.registry:
-        gymnasium.register(
-            "merpo/PointRobotWind-v0", entry_point="merpo_tasks.environments:PointRobotWindEnv", max_episode_steps=25
-        )
+    for name, (entry_point, horizon) in IDS.items():
+        if f"merpo/{name}-v0" not in gymnasium.registry:
+            gymnasium.register(f"merpo/{name}-v0", entry_point=entry_point, max_episode_steps=horizon)
 
 
 _register()
