@@ -46,6 +46,8 @@ class PointRobotWindEnv(gymnasium.Env[Array, Array]):
 IDS = {
     "PointRobotWind": ("merpo_tasks.environments:PointRobotWindEnv", 25),
     "HalfCheetahFwdBack": ("merpo_tasks.half_cheetah_fwd_back_env:HalfCheetahFwdBackEnv", 200),
+    "Walker2DParams": ("merpo_tasks.walker_2d_params_env:Walker2DParamsEnv", 200),
+    "AntFwdBack": ("merpo_tasks.ant_fwd_back_env:AntFwdBackEnv", 200),
 }
 
 
