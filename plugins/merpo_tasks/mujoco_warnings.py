@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any, final
 
 import mujoco
 
 __all__ = ["logged_warnings"]
 
+LOG = logging.getLogger("merpo_tasks.mujoco").info
 
-@contextmanager
-def logged_warnings() -> Iterator[None]:
-    """MuJoCo's warnings go to Python's log, not to the terminal and to `MUJOCO_LOG.TXT` in the current folder."""
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
+
+@final
+class logged_warnings:  # noqa: N801
+    """MuJoCo's warnings go to Python's log, not to the terminal and to `MUJOCO_LOG.TXT` in the current folder.
+
+    A class, as one made from a generator would cost a tenth of a half cheetah's step.
+    """
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = mujoco.get_mju_user_warning()
+        mujoco.set_mju_user_warning(LOG)
+
+    def __exit__(self, *_: Any) -> None:
+        mujoco.set_mju_user_warning(self._before)
