@@ -1,6 +1,6 @@
 """Stepping one environment: CPU time per step beside loops over `mujoco.mj_step`, and of the grid of many.
 
-"bare" only sets controls and steps; "same work" also reads the observation and computes the reward and the end by the same
+"bare" only sets controls and steps; "same work" also reads the observation, computes the reward and the end by the same
 functions, in a plain loop. CPU time of the process is measured, as other programs may run beside it.
 """
 
