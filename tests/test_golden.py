@@ -19,7 +19,7 @@ from merpo.context import Context, Metrics
 from merpo.dataset import TaskDataset, stack_tasks
 from merpo.recipe import Recipe, from_tables, resolved
 from merpo.recipe_extends import merge, read_tables
-from merpo.types import Params
+from merpo.types import Params, Spec
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).resolve().parent / "golden"
@@ -70,13 +70,14 @@ def wave(rows: int, width: int, task: int, phase: float) -> torch.Tensor:
     return torch.sin(12.9898 * i + 78.233 * j + 3.7 * task + phase + 0.5 * torch.sin(1.7 * i * (j + 1)))
 
 
-def dataset(task: int, episodes: int = 12, length: int = 5) -> TaskDataset:
-    """One task's transitions: a point that drifts with a wind of its own."""
-    rows = episodes * length
-    observations, actions = wave(rows, 2, task, 0.0), 0.9 * wave(rows, 2, task, 1.0)
-    wind = 0.05 * wave(1, 2, task, 2.0)
-    following = observations + 0.1 * actions + wind + 0.01 * wave(rows, 2, task, 3.0)
-    rewards = -(following - torch.tensor([1.0, 0.0])).square().sum(-1).sqrt()
+def dataset(task: int, spec: Spec, episodes: int = 12, length: int = 5) -> TaskDataset:
+    """One task's transitions: a point that drifts with a wind of its own; dims without an action drift alone."""
+    rows, width = episodes * length, spec.observation_dim
+    observations, actions = wave(rows, width, task, 0.0), 0.9 * wave(rows, spec.action_dim, task, 1.0)
+    pushed = torch.nn.functional.pad(actions, (0, width - spec.action_dim))
+    wind = 0.05 * wave(1, width, task, 2.0)
+    following = observations + 0.1 * pushed + wind + 0.01 * wave(rows, width, task, 3.0)
+    rewards = -(following[:, :2] - torch.tensor([1.0, 0.0])).square().sum(-1).sqrt()
     ends = torch.zeros(rows)
     cuts = torch.zeros(rows)
     cuts[length - 1 :: length] = 1.0
@@ -103,10 +104,10 @@ def numbers(recipe: Recipe) -> dict[str, Any]:
 
     method, spec = recipe.method, recipe.tasks.spec()
     context = Context(seed=recipe.seed, log=log, log_every=1, snapshots=(0, 2))
-    meta = method.fit(stack_tasks([dataset(t) for t in range(3)], spec), context)
+    meta = method.fit(stack_tasks([dataset(t, spec) for t in range(3)], spec), context)
     fitted = len(rows)
-    adapted = method.adapt(meta, stack_tasks([dataset(t) for t in (3, 4)], spec), context)
-    seen = torch.stack([dataset(t).observations[:4] for t in (3, 4)])
+    adapted = method.adapt(meta, stack_tasks([dataset(t, spec) for t in (3, 4)], spec), context)
+    seen = torch.stack([dataset(t, spec).observations[:4] for t in (3, 4)])
     return {
         "fit": rows[:fitted][:ROWS],
         "adapt": rows[fitted:][:ROWS],
@@ -174,12 +175,14 @@ def test_every_recipe_has_a_golden_file_and_every_file_a_recipe() -> None:
 
 
 def test_recipes_give_other_numbers_exactly_if_their_method_differs() -> None:
-    """A choice that a recipe makes is never without effect; a recipe of other data makes none here."""
+    """A choice that a recipe makes is never without effect; other data make none here, unless their spec differs."""
     groups: tuple[dict[str, list[str]], dict[str, list[str]]] = ({}, {})
     for name in sorted(set(RECIPES) - UNREACHED):
         found = json.loads((GOLDEN / name_of(name)).read_text("utf-8"))
         assert found.pop("recipe") == f"recipes/{name}.toml"
-        method = resolved(small_recipe(RECIPES[name]))["method"]
+        recipe = small_recipe(RECIPES[name])
+        observation_dim, action_dim, terminated = recipe.tasks.spec()
+        method = [resolved(recipe)["method"], observation_dim, action_dim, terminated is None]
         for group, content in zip(groups, (found, method), strict=True):
             group.setdefault(json.dumps(content, sort_keys=True), []).append(name)
     by_numbers, by_method = (sorted(group.values()) for group in groups)

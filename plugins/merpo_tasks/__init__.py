@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from merpo import Component, hookimpl
+from merpo_tasks.ant_fwd_back import AntFwdBack
+from merpo_tasks.half_cheetah_fwd_back import HalfCheetahFwdBack
 from merpo_tasks.logs import Logs
 from merpo_tasks.point_robot_wind import PointRobotWind
+from merpo_tasks.sparse_point_robot import SparsePointRobot
+from merpo_tasks.walker_2d_params import Walker2DParams
 
-__all__ = ["Logs", "PointRobotWind"]
+__all__ = ["AntFwdBack", "HalfCheetahFwdBack", "Logs", "PointRobotWind", "SparsePointRobot", "Walker2DParams"]
 
 MERPO_API = 1
 
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:
-    """Point-Robot-Wind, and logs without environments."""
-    return [Logs, PointRobotWind]
+    """The paper's families, and logs without environments."""
+    return [AntFwdBack, HalfCheetahFwdBack, Logs, PointRobotWind, SparsePointRobot, Walker2DParams]

@@ -42,11 +42,20 @@ class PointRobotWindEnv(gymnasium.Env[Array, Array]):
         return self._position.astype(np.float32), reward, False, False, {}
 
 
+# The other environments have modules of their own, which are imported when one is made.
+IDS = {
+    "PointRobotWind": ("merpo_tasks.environments:PointRobotWindEnv", 25),
+    "HalfCheetahFwdBack": ("merpo_tasks.half_cheetah_fwd_back_env:HalfCheetahFwdBackEnv", 200),
+    "Walker2DParams": ("merpo_tasks.walker_2d_params_env:Walker2DParamsEnv", 200),
+    "AntFwdBack": ("merpo_tasks.ant_fwd_back_env:AntFwdBackEnv", 200),
+    "SparsePointRobot": ("merpo_tasks.sparse_point_robot_env:SparsePointRobotEnv", 20),
+}
+
+
 def _register() -> None:
-    if "merpo/PointRobotWind-v0" not in gymnasium.registry:
-        gymnasium.register(
-            "merpo/PointRobotWind-v0", entry_point="merpo_tasks.environments:PointRobotWindEnv", max_episode_steps=25
-        )
+    for name, (entry_point, horizon) in IDS.items():
+        if f"merpo/{name}-v0" not in gymnasium.registry:
+            gymnasium.register(f"merpo/{name}-v0", entry_point=entry_point, max_episode_steps=horizon)
 
 
 _register()

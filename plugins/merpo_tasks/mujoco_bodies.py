@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import gymnasium
@@ -15,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merpo_tasks.mujoco_grid import Array, Simulation, State
+from merpo_tasks.mujoco_warnings import logged_warnings
 
 __all__ = ["asset", "half_cheetah", "logged_warnings", "never", "speed", "walker2d"]
 
@@ -31,17 +30,6 @@ def _compiled(name: str) -> mujoco.MjModel:
     """Compiled once, as that takes milliseconds."""
     with logged_warnings():
         return mujoco.MjModel.from_xml_path(str(Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / name))
-
-
-@contextmanager
-def logged_warnings() -> Iterator[None]:
-    """MuJoCo's warnings go to Python's log, not to the terminal and to `MUJOCO_LOG.TXT` in the current folder."""
-    before = mujoco.get_mju_user_warning()
-    mujoco.set_mju_user_warning(logging.getLogger(__name__).info)
-    try:
-        yield
-    finally:
-        mujoco.set_mju_user_warning(before)
 
 
 def walker2d(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from merpo import Batch
 from merpo.lazy import torch
+from merpo_tasks.mujoco_warnings import logged_warnings
 
 __all__ = ["Array", "MujocoGrid", "Simulation", "State"]
 
@@ -65,7 +66,8 @@ class MujocoGrid:
         """One step of everything that runs, together."""
         simulation, running, before, moves = self._simulation, self.running, self._state, actions.numpy()
         self._controls[...] = moves
-        self._batch.step(None if running.all() else running.ravel(), nstep=simulation.frame_skip)
+        with logged_warnings():
+            self._batch.step(None if running.all() else running.ravel(), nstep=simulation.frame_skip)
         self._steps += running
         self._read()
         rewards = np.where(running, simulation.reward(before, moves, self._state), 0.0)

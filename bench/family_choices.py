@@ -1,0 +1,62 @@
+"""What two choices change in the returns of seeded random actions: stale constants (walker), contact forces (ant).
+
+Each pair plays the same tasks, seeds and actions; differences are paired, with 95 % intervals over episodes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from merpo_tasks import AntFwdBack, Walker2DParams
+
+SCALE = 0.3  # standard deviation of the actions, with which bodies stand for a while
+
+
+def main() -> None:
+    """Play, print, write."""
+    made = argparse.ArgumentParser(description=__doc__)
+    made.add_argument("--episodes", type=int, default=20, help="of each task")
+    made.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "family_choices.json")
+    arguments = made.parse_args()
+    torch.set_num_threads(1)
+    n = arguments.episodes
+    found = {
+        "walker-2d-params: stale - recomputed": _difference(
+            Walker2DParams(derived="stale"), Walker2DParams(derived="recomputed"), 20, n
+        ),
+        "ant-fwd-back: zero - counted": _difference(AntFwdBack(contact="zero"), AntFwdBack(contact="counted"), 2, n),
+    }
+    for name, row in found.items():
+        print(name, row)
+    arguments.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+
+
+def _difference(one: Any, other: Any, tasks: int, episodes: int) -> dict[str, float]:
+    first, second = (_returns(family, tasks, episodes) for family in (one, other))
+    gaps = (first - second).ravel()
+    half = 1.96 * float(gaps.std(ddof=1)) / len(gaps) ** 0.5
+    mean = float(gaps.mean())
+    return {
+        "first": float(first.mean()), "second": float(second.mean()), "difference": mean, "low": mean - half,
+        "high": mean + half, "mean_size": float(np.abs(gaps).mean()), "episodes": len(gaps),
+    }  # fmt: skip
+
+
+def _returns(family: Any, tasks: int, episodes: int) -> np.ndarray:
+    grid, width = family.grid(family.tasks(tasks, 0)[0], episodes, 0, restart=False), family.spec().action_dim
+    random, total = np.random.default_rng(0), np.zeros((tasks, episodes))
+    while grid.running.any():
+        actions = (SCALE * random.normal(size=(tasks, episodes, width))).clip(-1, 1).astype(np.float32)
+        batch, _ = grid.step(grid.observations(), torch.from_numpy(actions))
+        total += batch.rewards.double().numpy()
+    return total
+
+
+if __name__ == "__main__":
+    main()

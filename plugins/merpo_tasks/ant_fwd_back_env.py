@@ -1,0 +1,96 @@
+"""An ant that is paid for going into one direction (FOCAL's and PEARL's ant-dir)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, final
+
+import gymnasium
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from merpo_tasks.mujoco_bodies import never
+from merpo_tasks.mujoco_env import MujocoEnv
+from merpo_tasks.mujoco_grid import Array, Simulation, State
+from merpo_tasks.mujoco_warnings import logged_warnings
+
+__all__ = ["AntFwdBackEnv", "ant_fwd_back"]
+
+FRAMES = 5
+TORSO = 1  # its body
+CONTROL_COST, CONTACT_COST, ALIVE = 0.5, 5e-4, 1.0
+LOW, HIGH = 0.2, 1.0  # heights of a healthy torso
+
+Variant = Literal["focal", "corro"]
+
+
+def ant_fwd_back(
+    angles: Sequence[float], horizon: int, variant: Variant = "focal", contact: bool = True, single: bool = False
+) -> Simulation:
+    """T tasks by the angles of their goals in radians, or a `single` one without the dims [T, E]."""
+    models = [_compiled()] * len(angles)
+    dt = models[0].opt.timestep * FRAMES
+    goals = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    towards = goals[0] if single else goals[:, None]
+
+    def start(model: mujoco.MjModel, random: np.random.Generator) -> tuple[Array, Array]:
+        position = model.qpos0 + random.uniform(-0.1, 0.1, model.nq)
+        return position, 0.1 * random.standard_normal(model.nv)
+
+    def forward(before: State, actions: Array, after: State) -> Array:
+        moved = after["xpos"][..., TORSO, :2] - before["xpos"][..., TORSO, :2]
+        paid: Array = (moved * towards).sum(-1) / dt
+        return paid
+
+    def reward(before: State, actions: Array, after: State) -> Array:
+        moves = np.minimum(np.maximum(actions, -1.0), 1.0)
+        paid: Array = forward(before, actions, after) - CONTROL_COST * np.square(moves).sum(-1) + ALIVE
+        if contact:
+            forces = np.minimum(np.maximum(after["cfrc_ext"], -1.0), 1.0)
+            paid = paid - CONTACT_COST * np.square(forces).sum((-1, -2))
+        return paid
+
+    if variant == "corro":
+        return Simulation(models, FRAMES, horizon, start, _seen, forward, never, ("qpos", "qvel", "xpos"))
+    return Simulation(models, FRAMES, horizon, start, _seen, reward, _ended, ("qpos", "qvel", "xpos", "cfrc_ext"))
+
+
+@functools.cache
+def _compiled() -> mujoco.MjModel:
+    """Gymnasium's ant with an accelerometer: MuJoCo computes contact forces only for a sensor that needs them."""
+    path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / "ant.xml"
+    with logged_warnings():
+        spec = mujoco.MjSpec.from_file(str(path))
+        spec.body("torso").add_site(name="middle")
+        spec.add_sensor(type=mujoco.mjtSensor.mjSENS_ACCELEROMETER, objtype=mujoco.mjtObj.mjOBJ_SITE, objname="middle")
+        return spec.compile()
+
+
+def _seen(state: State) -> Array:
+    return np.concatenate([state["qpos"][..., 2:], state["qvel"]], axis=-1)
+
+
+def _ended(state: State) -> NDArray[np.bool_]:
+    """A state that is not finite, or a torso too low or too high."""
+    height = state["qpos"][..., 2]
+    finite = np.isfinite(state["qpos"]).all(-1) & np.isfinite(state["qvel"]).all(-1)
+    healthy: NDArray[np.bool_] = finite & (height >= LOW) & (height <= HIGH)
+    return ~healthy
+
+
+@final
+class AntFwdBackEnv(MujocoEnv):
+    """r = velocity to the goal + 1 − 0.5 ‖a‖² − 0.0005 ‖contact forces‖²; CORRO's is paid for the velocity alone."""
+
+    def __init__(
+        self, angle: float = 0.0, variant: Variant = "focal", contact: bool = True, render_mode: str | None = None
+    ) -> None:
+        self.angle, self.variant, self.contact = angle, variant, contact
+        super().__init__(render_mode, angle=angle, variant=variant, contact=contact)
+
+    def simulation(self) -> Simulation:
+        """One ant."""
+        return ant_fwd_back([self.angle], 0, self.variant, self.contact, single=True)

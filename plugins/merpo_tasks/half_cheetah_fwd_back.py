@@ -1,0 +1,65 @@
+"""Half-Cheetah-Fwd-Back: the same body, paid for running forward or backward (A.1; FOCAL's code)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, final
+
+from pydantic import Field
+
+from merpo import Grid, Spec, Task, TaskFamily
+from merpo.lazy import gymnasium, np
+from merpo_tasks.extra import require_mujoco
+
+if TYPE_CHECKING:
+    import gymnasium as gym
+
+__all__ = ["HalfCheetahFwdBack"]
+
+
+@final
+class HalfCheetahFwdBack(TaskFamily):
+    """A half cheetah runs forward or backward; which of the two is paid, the observation does not show."""
+
+    name = "half-cheetah-fwd-back"
+
+    variant: Literal["focal", "corro"] = Field(
+        "focal", description="Backward and forward in turn (FOCAL, PEARL), or drawn for every task (CORRO, UNICORN)."
+    )
+    horizon: int = Field(200, ge=1, le=10_000, description="Steps per episode (FOCAL).")
+    seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the directions that CORRO's variant draws.")
+
+    def spec(self) -> Spec:
+        """Joints, velocities and the torso's place; an episode never ends but by time."""
+        return Spec(observation_dim=20, action_dim=6)
+
+    def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
+        """Directions -1 (backward) and 1 (forward): there are two tasks, so unseen ones are among those trained on."""
+        if self.variant == "focal":
+            return _tasks([(-1, 1)[i % 2] for i in range(train)]), _tasks([(-1, 1)[i % 2] for i in range(test)])
+        drawn = np.random.RandomState(self.seed).choice([-1, 1], train + test).tolist()
+        return _tasks(drawn[:train]), _tasks(drawn[train:])
+
+    def make(self, task: Task) -> gym.Env[Any, Any]:
+        """The registered environment with this task's direction. Raises `MerpoError` without MuJoCo."""
+        require_mujoco(self.name)
+        from merpo_tasks.half_cheetah_fwd_back_env import HalfCheetahFwdBackEnv
+
+        return gymnasium.wrappers.TimeLimit(HalfCheetahFwdBackEnv(**task), self.horizon)  # type: ignore[arg-type]
+
+    def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
+        """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
+        require_mujoco(self.name)
+        from merpo_tasks.half_cheetah_fwd_back_env import half_cheetah_fwd_back
+        from merpo_tasks.mujoco_grid import MujocoGrid
+
+        directions = [float(str(task["direction"])) for task in tasks]
+        return MujocoGrid(half_cheetah_fwd_back(directions, self.horizon), episodes, seed, restart)
+
+    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
+        """None: an optimal policy is not known."""
+        return None
+
+
+def _tasks(directions: Sequence[int]) -> list[Task]:
+    return [{"direction": direction} for direction in directions]

@@ -1,0 +1,59 @@
+"""A picture of a MuJoCo body made of capsules and spheres, drawn by NumPy: no display and no OpenGL is needed."""
+
+from __future__ import annotations
+
+import math
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["picture"]
+
+Array = NDArray[np.float64]
+
+HEIGHT, WIDTH, METRES = 240, 320, 3.2  # pixels, and how wide the picture is in the world
+AZIMUTH, ELEVATION = 0.3, 0.25  # radians; from the side, and a little from above
+GROUND = np.array([[0.55, 0.62, 0.66], [0.72, 0.78, 0.82]])  # a checkerboard of metres shows how fast the body moves
+CAPSULE, SPHERE = int(mujoco.mjtGeom.mjGEOM_CAPSULE), int(mujoco.mjtGeom.mjGEOM_SPHERE)
+
+
+def picture(model: mujoco.MjModel, data: mujoco.MjData) -> NDArray[np.uint8]:
+    """The first body in the middle, in parallel projection [HEIGHT, WIDTH, 3]."""
+    right, up, into = _axes()
+    middle = data.xpos[1]
+    scale = METRES / WIDTH
+    u, v = np.meshgrid((np.arange(WIDTH) - WIDTH / 2) * scale, (HEIGHT / 2 - np.arange(HEIGHT)) * scale)
+    image = _ground(middle + u[..., None] * right + v[..., None] * up, into)
+    shown = [i for i in range(model.ngeom) if model.geom_type[i] in (CAPSULE, SPHERE)]
+    for i in sorted(shown, key=lambda i: -float(data.geom_xpos[i] @ into)):  # what is near comes last
+        radius = float(model.geom_size[i, 0])
+        half = float(model.geom_size[i, 1]) if model.geom_type[i] == CAPSULE else 0.0
+        place, axis = data.geom_xpos[i] - middle, half * data.geom_xmat[i].reshape(3, 3)[:, 2]
+        ends = [np.array([end @ right, end @ up]) for end in (place - axis, place + axis)]
+        distance = _to_segment(np.stack([u, v], -1), *ends) / radius
+        inside = distance <= 1
+        image[inside] = model.geom_rgba[i, :3] * (1 - 0.5 * np.square(distance[inside]))[:, None]
+    return (255 * image.clip(0, 1)).astype(np.uint8)
+
+
+def _axes() -> tuple[Array, Array, Array]:
+    """Unit vectors of the camera: to the right, upwards, and away from it."""
+    ca, sa, ce, se = math.cos(AZIMUTH), math.sin(AZIMUTH), math.cos(ELEVATION), math.sin(ELEVATION)
+    return np.array([ca, sa, 0.0]), np.array([-sa * se, ca * se, ce]), np.array([-sa * ce, ca * ce, -se])
+
+
+def _ground(pixels: Array, into: Array) -> Array:
+    """The floor z = 0 as it is seen at pixels [H, W, 3]."""
+    seen = pixels - (pixels[..., 2] / into[2])[..., None] * into
+    colours: Array = GROUND[(np.floor(seen[..., 0]) + np.floor(seen[..., 1])).astype(int) % 2]
+    return colours
+
+
+def _to_segment(points: Array, start: Array, end: Array) -> Array:
+    """Distances of points [..., 2] from a segment."""
+    along = end - start
+    length = max(float(along @ along), 1e-12)
+    share = (((points - start) @ along) / length).clip(0, 1)
+    distances: Array = np.linalg.norm(points - start - share[..., None] * along, axis=-1)
+    return distances

@@ -1,0 +1,160 @@
+"""The families of MuJoCo bodies: what all of them keep, as Gymnasium's environments and as grids."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from small import make
+
+from merpo.env_grid import EnvGrid
+from merpo.errors import MerpoError
+from merpo.evaluation import evaluate
+from merpo.testing import check_component
+
+pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
+
+# Family, its settings, and its registered environment.
+FAMILIES: list[tuple[str, dict[str, Any], str]] = [
+    ("half-cheetah-fwd-back", {}, "HalfCheetahFwdBack"),
+    ("half-cheetah-fwd-back", {"variant": "corro"}, "HalfCheetahFwdBack"),
+    ("walker-2d-params", {}, "Walker2DParams"),
+    ("walker-2d-params", {"variant": "corro"}, "Walker2DParams"),
+    ("walker-2d-params", {"derived": "stale"}, "Walker2DParams"),
+    ("ant-fwd-back", {}, "AntFwdBack"),
+    ("ant-fwd-back", {"variant": "corro"}, "AntFwdBack"),
+    ("ant-fwd-back", {"contact": "zero"}, "AntFwdBack"),
+]
+EACH = pytest.mark.parametrize(
+    ("name", "fields", "id_"),
+    FAMILIES,
+    ids=["-".join([name, *map(str, fields.values())]) for name, fields, _ in FAMILIES],
+)
+
+
+@pytest.fixture(autouse=True)
+def _folder_stays_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No environment writes MUJOCO_LOG.TXT or anything else where it is used."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert list(tmp_path.iterdir()) == []
+
+
+def bare(name: str, fields: dict[str, Any]) -> Any:
+    """The environment of the first task, without wrappers."""
+    family = make("tasks", name, **fields)
+    return family.make(family.tasks(2, 0)[0][0]).unwrapped
+
+
+def play(env: Any, steps: int = 15, seed: int = 0) -> list[list[float]]:
+    """Observations and rewards along seeded random actions."""
+    random, rows = np.random.default_rng(seed), []
+    rows.append(env.reset(seed=seed)[0].tolist())
+    for _ in range(steps):
+        seen, reward, *_ = env.step(random.uniform(-1, 1, env.action_space.shape).astype(np.float32))
+        rows.append([*seen.tolist(), reward])
+    return rows
+
+
+@EACH
+def test_the_laws_of_families(name: str, fields: dict[str, Any], id_: str) -> None:
+    check_component(type(make("tasks", name)), horizon=15, **fields)
+
+
+@EACH
+def test_gymnasium_makes_and_checks_the_registered_environment(name: str, fields: dict[str, Any], id_: str) -> None:
+    family = make("tasks", name, **fields)
+    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0")
+    assert env.spec is not None
+    assert env.spec.max_episode_steps == make("tasks", name).horizon == 200
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", message=".*(infinity|precision lowered|render).*")
+        check_env(env.unwrapped)
+        check_env(gymnasium.make(env.spec.id, **family.tasks(2, 0)[0][1]).unwrapped)
+
+
+@EACH
+def test_tasks_are_arguments_so_that_copies_and_vectors_keep_them(name: str, fields: dict[str, Any], id_: str) -> None:
+    env, family = bare(name, fields), make("tasks", name, **fields)
+    expected = play(env)
+    assert play(env) == expected  # an episode knows nothing of the one before it
+    assert play(pickle.loads(pickle.dumps(env))) == expected
+    assert play(copy.deepcopy(env)) == expected
+    arguments = {key: value for key, value in env._arguments.items() if key != "render_mode"}
+    assert arguments.items() >= family.tasks(2, 0)[0][0].items()
+    many = gymnasium.make_vec(f"merpo_tasks.environments:merpo/{id_}-v0", 2, **arguments)
+    first, _ = many.reset(seed=[0, 5])
+    assert first[0].tolist() == pytest.approx(expected[0])
+    many.close()
+
+
+@EACH
+def test_other_seeds_and_other_tasks_are_other_episodes(name: str, fields: dict[str, Any], id_: str) -> None:
+    family = make("tasks", name)
+    one, other = (family.make(task) for task in family.tasks(2, 0)[0])
+    assert play(one, seed=1) != play(one, seed=2)
+    assert play(one) != play(other)
+
+
+@EACH
+def test_the_grid_gives_the_returns_of_the_environments(name: str, fields: dict[str, Any], id_: str) -> None:
+    family = make("tasks", name, horizon=40, **fields)
+    tasks, width = family.tasks(2, 0)[0], family.spec().action_dim
+
+    def policy(observations: torch.Tensor) -> torch.Tensor:
+        return (3.0 * observations[..., -width:]).tanh()
+
+    found = evaluate(family, tasks, policy, 3, 1)
+    plain = EnvGrid(family, tasks, 3, 1, restart=False)
+    returns = torch.zeros(2, 3)
+    while plain.running.any():
+        seen = plain.observations()
+        returns += plain.step(seen, policy(seen))[0].rewards
+    torch.testing.assert_close(found.returns.float(), returns, rtol=1e-5, atol=1e-5)
+
+
+@EACH
+def test_a_picture_shows_the_body_move(name: str, fields: dict[str, Any], id_: str) -> None:
+    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", render_mode="rgb_array")
+    env.reset(seed=0)
+    one = np.asarray(env.render())
+    assert (one.shape, one.dtype) == ((240, 320, 3), np.uint8)
+    colours = one.astype(int)
+    body = colours[..., 0] > colours[..., 2]  # reddish, on a bluish ground
+    assert 0.005 < body.mean() < 0.5
+    assert not body[:10].any()
+    for _ in range(5):
+        env.step(np.ones(env.action_space.shape, dtype=np.float32))
+    assert not np.array_equal(one, np.asarray(env.render()))
+
+
+@EACH
+def test_a_step_before_the_first_reset_is_refused(name: str, fields: dict[str, Any], id_: str) -> None:
+    with pytest.raises(gymnasium.error.ResetNeeded, match="reset comes before"):
+        bare(name, fields).step(np.zeros(make("tasks", name).spec().action_dim, dtype=np.float32))
+
+
+@pytest.mark.parametrize(("missing", "words"), [("mujoco", "not installed"), ("mujoco.batch", "newer MuJoCo")])
+@EACH
+def test_without_mujoco_a_message_says_what_to_install(
+    name: str, fields: dict[str, Any], id_: str, missing: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda x: None if x == missing else find(x))
+    family = make("tasks", name, **fields)
+    tasks = family.tasks(1, 0)[0]
+    with pytest.raises(MerpoError, match=rf"tasks/{name} needs .*{words}.*pip install .*merpo\[mujoco\]"):
+        family.make(tasks[0])
+    with pytest.raises(MerpoError, match=r"merpo\[mujoco\]"):
+        family.grid(tasks, 1, 0, False)
