@@ -49,7 +49,7 @@ class Reader:
             case "tutorial", _:
                 (self.folder / block.file).write_text(block.text, "utf-8")
             case (("file" | "excerpt"), _):
-                assert block.text in (ROOT / block.file).read_text("utf-8")
+                pass  # test_docs.py compares it with its file, which has tests of its own
             case _, "sh" if block.text.startswith("#SBATCH"):
                 self.submit(block.text)
             case _, "sh":
@@ -93,7 +93,7 @@ class Reader:
         for code, queued in ((75, "requeue 7\n"), (0, ""), (2, "")):
             stubs = f"merpo() {{ return {code}; }}\nscontrol() {{ echo $1 $2; }}\nSLURM_JOB_ID=7\n"
             done = subprocess.run(["bash", "-c", stubs + script], capture_output=True, text=True, check=False)
-            assert (done.returncode, done.stdout, done.stderr) == (code, queued, "")
+            assert (done.returncode, done.stdout, done.stderr) == (code, queued, ""), f"where a run exits with {code}"
 
     def install(self, project: Path) -> None:
         unpack(wheel_of(project, self.site.parent), self.site)

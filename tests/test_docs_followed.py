@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -12,7 +13,7 @@ import pytest
 import tomli_w
 from blocks import BLOCKS, ROOT, Block
 from logs import write_machines
-from reader import Reader
+from reader import NOT_CARRIED_OUT, Reader, commands
 from tiny import tables, tiny_recipe, write_tiny
 
 from merpo import registry
@@ -76,6 +77,7 @@ def reader(
     monkeypatch.setenv("MERPO_LOAD_PLUGINS", "merpo,merpo-cautious,merpo-example,merpo-halving,merpo-mine,merpo-swing")
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # the answer to: delete?
     monkeypatch.setattr("merpo.report_html.pictures", lambda report: [])  # they take long, and have tests of their own
     shutil.copytree(finished / "store", tmp_path / "data")
     registry.refresh()
@@ -137,11 +139,11 @@ def test_a_reader_notices_what_does_not_work(reader: Reader) -> None:
             reader.follow(block("sh", text))
     with pytest.raises(AssertionError, match=r"merpo check nowhere\.toml"):
         reader.follow(block("sh", "# a comment\nmerpo check nowhere.toml"))
-    with pytest.raises(AssertionError, match="no_such_option|no-such-option"):
+    with pytest.raises(AssertionError, match="--no-such-option"):
         reader.follow(block("sh", "merpo check recipes/merpo_adp.toml --no-such-option"))
     with pytest.raises(AssertionError, match="merpo check"):
         reader.follow(block("sh", "merpo check recipes/merpo_adp.toml  # exits with 2"))
-    with pytest.raises(AssertionError, match="queued|75|assert"):
+    with pytest.raises(AssertionError, match="exits with 75"):
         reader.follow(block("sh", "#SBATCH --requeue\nmerpo run x\nexit 0\n"))
     with pytest.raises(ZeroDivisionError):
         reader.follow(block("python", "1 / 0"))
