@@ -49,7 +49,7 @@ class Reader:
             case "tutorial", _:
                 (self.folder / block.file).write_text(block.text, "utf-8")
             case (("file" | "excerpt"), _):
-                assert block.text in (ROOT / block.file).read_text("utf-8")
+                pass  # test_docs.py compares it with its file, which has tests of its own
             case _, "sh" if block.text.startswith("#SBATCH"):
                 self.submit(block.text)
             case _, "sh":
