@@ -38,9 +38,10 @@ def _of_run(settings: GivenPolicySettings) -> Params:
     """The meta-policy of a run's folder."""
     groups = open_run(Path(settings.path)).groups("meta")
     if not groups.get("meta_policy"):
+        held = ", ".join(name for name, group in groups.items() if group) or "nothing"
         raise ArtifactError(
-            f"{settings.path}: the run has no meta-policy, its meta-artifact holds {sorted(groups)}; "
-            "expected a run of method 'merpo', or source = 'policy' for an adapted policy"
+            f"{settings.path}: the run has no meta-policy, its meta-artifact holds {held}; expected a run of method "
+            "'merpo', or source = 'policy' for an adapted policy"
         )
     return groups["meta_policy"]
 

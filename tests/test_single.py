@@ -121,6 +121,12 @@ def test_a_run_reports_the_given_meta_policy(
     path = run_recipe(tiny_recipe({"method": method}), tmp_path / "run", [0], None, True)
     report = load_report(path / "report.json")
     assert all((task.meta_policy is None) == (source == "none") for task in report.tasks)
+    source_of_it = GivenPolicySettings(source="run", path=str(path))
+    if source == "none":
+        with pytest.raises(MerpoError, match="holds nothing; expected a run of method 'merpo'"):
+            given_policy(source_of_it, PLANE, (8,), Context())
+    else:
+        assert given_policy(source_of_it, PLANE, (8,), Context()) is not None
     assert all(task.adapted is not None and math.isfinite(task.adapted) for task in report.tasks)
 
 
