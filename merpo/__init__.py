@@ -20,6 +20,7 @@ _PUBLIC = {
     "Context": "merpo.context",
     "Critic": "merpo.interfaces",
     "DynamicsLearner": "merpo.interfaces",
+    "GivenPolicySettings": "merpo.settings",
     "Grid": "merpo.types",
     "MerpoError": "merpo.errors",
     "MetaLearner": "merpo.interfaces",
@@ -27,6 +28,7 @@ _PUBLIC = {
     "MetaPolicy": "merpo.meta_policy",
     "MetaPolicySettings": "merpo.settings",
     "Method": "merpo.interfaces",
+    "ModelSettings": "merpo.settings",
     "Params": "merpo.types",
     "PolicyRegularizer": "merpo.interfaces",
     "Probes": "merpo.types",
@@ -53,6 +55,8 @@ _PUBLIC = {
     "fit_behavior": "merpo.behavior",
     "fit_meta_model": "merpo.meta_model",
     "fit_meta_policy": "merpo.meta_policy",
+    "fit_models": "merpo.task_models",
+    "given_policy": "merpo.policy_source",
     "gradient": "merpo.optim",
     "hookimpl": "merpo.hookspecs",
     "init_meta_policy": "merpo.meta_policy",
@@ -110,15 +114,19 @@ if TYPE_CHECKING:
     from merpo.policy import distribution as distribution
     from merpo.policy import init_policy as init_policy
     from merpo.policy_file import load_policy as load_policy
+    from merpo.policy_source import given_policy as given_policy
     from merpo.rac import RAC as RAC
     from merpo.recipe import Recipe as Recipe
     from merpo.recipe import load_recipe as load_recipe
     from merpo.run import run_recipe as run_recipe
     from merpo.settings import AdaptSettings as AdaptSettings
     from merpo.settings import BehaviorSettings as BehaviorSettings
+    from merpo.settings import GivenPolicySettings as GivenPolicySettings
     from merpo.settings import MetaModelSettings as MetaModelSettings
     from merpo.settings import MetaPolicySettings as MetaPolicySettings
+    from merpo.settings import ModelSettings as ModelSettings
     from merpo.settings import RacSettings as RacSettings
+    from merpo.task_models import fit_models as fit_models
     from merpo.types import Batch as Batch
     from merpo.types import Grid as Grid
     from merpo.types import Params as Params

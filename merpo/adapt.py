@@ -39,18 +39,21 @@ def adapt_policies(
     alpha: AlphaScheduler,
     data: TaskData,
     models: Params | None,
-    behavior: Params,
+    behavior: Params | None,
     meta: MetaPolicy,
     settings: AdaptSettings,
     context: Context,
 ) -> AdaptedPolicies:
-    """RAC (Algorithm 1) on every task for `settings.steps` steps; in the first `critic_lead` only critics move."""
+    """RAC (Algorithm 1) on every task for `settings.steps` steps; in the first `critic_lead` only critics move.
+
+    Without `behavior` nothing regularizes the policy: with a conservative critic that is COMBO.
+    """
     own = {key: getattr(settings, key) for key in ("critic_lr", "actor_lr", "polyak", "rho_batch")}
     knobs = rac.settings.model_copy(update={key: value for key, value in own.items() if value is not None})
     rac = rac._replace(settings=knobs)
     state = _start(rac, data, meta, settings, context)
     noise = context.streams("adapt", data.n_tasks)
-    anchors = Anchors(pack(behavior), pack(meta.policy))
+    anchors = None if behavior is None else Anchors(pack(behavior), pack(meta.policy))
     models = None if models is None else pack(models)
     saved: dict[int, Params] = {}
     history: dict[str, list[torch.Tensor]] = {}

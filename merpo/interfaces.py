@@ -62,6 +62,13 @@ class DynamicsLearner(Component):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """One model step of B rows, each by an elite drawn at random: s' [T, B, O], r [T, B], terminations [T, B]."""
 
+    def uncertainty(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """How unsure the elites are of s' and r at B rows, at least 0: [T, B]. It draws nothing.
+
+        Only `rac.reward_penalty` above 0 asks for it. Raises `MerpoError` here, for models that cannot tell.
+        """
+        raise MerpoError(f"dynamics {self.name!r} do not tell how unsure they are: expected rac.reward_penalty = 0")
+
 
 class MetaLearner(Component):
     """How the meta-model φ_m follows from the tasks' models: the inner penalty and the outer step."""

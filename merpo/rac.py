@@ -112,7 +112,8 @@ def gather_batches(
         real = scaled(data.sample(noise, settings.batch_size), settings.reward_scale)
         return state, real, real
     n_real = min(settings.batch_size - 1, max(1, round(settings.batch_size * settings.real_ratio)))
-    rows = roll_out(rac.dynamics, models, state.policy, data, noise, settings.rollout_batch, settings.rollout_length)
+    count, length, penalty = settings.rollout_batch, settings.rollout_length, settings.reward_penalty
+    rows = roll_out(rac.dynamics, models, state.policy, data, noise, count, length, penalty)
     state = state._replace(buffer=append(state.buffer, rows))
     n_rho = max(settings.rho_batch or 0, settings.batch_size - n_real)
     rho = sample_buffer(state.buffer, noise, n_rho, data.spec)

@@ -19,7 +19,7 @@ def rac_steps(
     state: TaskState,
     data: TaskData,
     models: Params | None,
-    anchors: Anchors,
+    anchors: Anchors | None,
     noise: Streams,
     steps: int,
     share: Workers,
@@ -31,10 +31,11 @@ def rac_steps(
         return fixed.run(state, data, models, anchors, noise, steps)
 
     def group(index: range) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-        part, picked, behavior = piece(state, index), piece(models, index), piece(anchors.behavior, index)
+        part, picked = piece(state, index), piece(models, index)
+        own_anchors = None if anchors is None else Anchors(piece(anchors.behavior, index), anchors.meta)
         rows, own = data.select(index), noise.select(torch.tensor(index))
         for _ in range(steps):
-            part, states, metrics = rac_step(rac, part, rows, picked, Anchors(behavior, anchors.meta), own, improve)
+            part, states, metrics = rac_step(rac, part, rows, picked, own_anchors, own, improve)
         return part, states, metrics
 
     done = share.map(group, groups(data.n_tasks, data.n_tasks, share.count))

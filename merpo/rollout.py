@@ -12,7 +12,7 @@ from merpo.params import flat_index, take
 from merpo.policy import act
 from merpo.types import Batch, Params, Spec
 
-__all__ = ["ModelBuffer", "append", "empty_buffer", "roll_out", "sample_buffer"]
+__all__ = ["ModelBuffer", "append", "empty_buffer", "penalised_reward", "roll_out", "sample_buffer"]
 
 
 class ModelBuffer(NamedTuple):
@@ -48,12 +48,25 @@ def sample_buffer(buffer: ModelBuffer, noise: Streams, count: int, spec: Spec) -
     return unpack(take(buffer.rows, index), spec)
 
 
+def penalised_reward(rewards: torch.Tensor, uncertainty: torch.Tensor, penalty: float) -> torch.Tensor:
+    """MOPO (Yu et al., 2020), the uncertainty-penalised MDP: r̃(s, a) = r̂(s, a) − λ u(s, a), every term [T, B]."""
+    return rewards - penalty * uncertainty
+
+
 def roll_out(
-    dynamics: DynamicsLearner, models: Params, policy: Params, data: TaskData, noise: Streams, count: int, length: int
+    dynamics: DynamicsLearner,
+    models: Params,
+    policy: Params,
+    data: TaskData,
+    noise: Streams,
+    count: int,
+    length: int,
+    penalty: float = 0.0,
 ) -> torch.Tensor:
     """Rows [T, count · length, D] of `count` rollouts per task from states of D_n, each following π for `length` steps.
 
     A rollout that ended is started anew from another state of D_n, so that every step gives `count` rows.
+    With a `penalty` every reward is less by that much per unit of the model's uncertainty.
     """
     spec, rows = data.spec, []
     with torch.no_grad():
@@ -61,6 +74,8 @@ def roll_out(
         for step in range(length):
             actions = act(policy, observations, noise.normal(count, spec.action_dim))
             following, rewards, ended = dynamics.step(models, spec, observations, actions, noise)
+            if penalty > 0:
+                rewards = penalised_reward(rewards, dynamics.uncertainty(models, observations, actions), penalty)
             rows.append(pack(Batch(observations, actions, rewards, following, ended)))
             if step + 1 < length:
                 fresh = data.sample(noise, count).observations

@@ -6,7 +6,16 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["AdaptSettings", "BehaviorSettings", "MetaModelSettings", "MetaPolicySettings", "RacSettings", "Settings"]
+__all__ = [
+    "AdaptSettings",
+    "BehaviorSettings",
+    "GivenPolicySettings",
+    "MetaModelSettings",
+    "MetaPolicySettings",
+    "ModelSettings",
+    "RacSettings",
+    "Settings",
+]
 
 
 class Settings(BaseModel):
@@ -32,6 +41,15 @@ class MetaModelSettings(Settings):
     adaptation_lr: float | None = Field(
         None, gt=0, le=1, description="Rate of Eq. (4); the meta-learner's inner rate where it is not given."
     )
+    holdout: float = Field(0.1, gt=0, lt=1, description="Share of each task's rows kept to choose the best members.")
+
+
+class ModelSettings(Settings):
+    """A.2.1: a task's model from its own data alone."""
+
+    steps: int = Field(2000, ge=1, le=10_000_000, description="Maximum-likelihood steps per task.")
+    batch_size: int = Field(256, ge=1, le=1_000_000, description="Rows per member and step.")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate (Table 1: model lr).")
     holdout: float = Field(0.1, gt=0, lt=1, description="Share of each task's rows kept to choose the best members.")
 
 
@@ -72,6 +90,12 @@ class RacSettings(Settings):
     )
     use_model: bool = Field(True, description="Roll out the learnt model; without it the method is model-free (CQL).")
     rollout_length: int = Field(1, ge=1, le=1000, description="Model steps per rollout (Table 2).")
+    reward_penalty: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description="What the model's rewards lose per unit of its uncertainty (MOPO); 0 asks for none.",
+    )
     rollout_batch: int = Field(128, ge=1, le=1_000_000, description="Rollouts per task and step.")
     model_buffer: int = Field(2048, ge=1, le=10_000_000, description="Most recent rows of D_model kept per task.")
     critic_lr: float = Field(1e-3, ge=0, le=1, description="Inner critic lr (Table 2).")
@@ -135,3 +159,29 @@ class AdaptSettings(Settings):
     )
     init_policy: bool = Field(True, description="Start the policy from the meta-policy (Fig. 9b: with meta / no init).")
     init_critic: bool = Field(True, description="Start the critics from meta-Q.")
+
+
+class GivenPolicySettings(Settings):
+    """A meta-policy that is given, not learnt (Section 5.1)."""
+
+    source: Literal["none", "random", "run", "policy", "checkpoint"] = Field(
+        "random",
+        description="None; an untrained network (Section 5.1's poor one); the meta-policy of a finished run; an "
+        "adapted or exported policy; or the policy that collected a dataset of the store.",
+    )
+    path: str = Field(
+        "",
+        max_length=4096,
+        description="A run's folder; a file of `merpo export`, or a run's folder; or COLLECTION/DATASET in the store.",
+    )
+    task: int | None = Field(
+        None, ge=0, le=10_000_000, description="With `policy`: the index of the task, where there are several."
+    )
+
+    def model_post_init(self, _: object) -> None:
+        """Refuse a path that is missing, or that nothing would read; likewise a task."""
+        if bool(self.path) != (self.source in ("run", "policy", "checkpoint")):
+            expected = "no path" if self.path else "a path"
+            raise ValueError(f"source = {self.source!r} with path = {self.path!r}, expected {expected}")
+        if self.task is not None and self.source != "policy":
+            raise ValueError(f"source = {self.source!r} with task = {self.task}, expected no task")

@@ -28,6 +28,7 @@ MODULES = {
     "adapt": "The stages of MerPO", "api_version": "Plugins", "behavior": "The stages of MerPO", "component": "Plugins",
     "context": "Methods and their surroundings", "dataset": "Data", "errors": "Recipes and runs",
     "evaluation": "Recipes and runs", "hookspecs": "Plugins", "interfaces": "Interfaces",
+    "policy_source": "The stages of MerPO", "task_models": "The stages of MerPO",
     "meta_model": "The stages of MerPO", "meta_policy": "The stages of MerPO", "nets": "Networks and arithmetic",
     "noise": "Methods and their surroundings", "optim": "Networks and arithmetic", "params": "Networks and arithmetic",
     "policy": "Networks and arithmetic", "policy_file": "Recipes and runs", "rac": "The stages of MerPO",

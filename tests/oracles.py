@@ -124,3 +124,14 @@ def alpha_objective(alpha: float, to_behavior: float, to_meta: float) -> float:
 def penalised_backup(backup: float, beta: float, rho: float, d: float, f: float) -> float:
     """Eq. (8) at one (s, a), with COMBO's d_f = f d + (1 − f) ρ."""
     return backup - beta * (rho - d) / (f * d + (1.0 - f) * rho)
+
+
+def largest_std(stds: Matrix) -> float:
+    """MOPO (Yu et al., 2020): max over members of the norm of a member's standard deviations."""
+    largest = 0.0
+    for member in stds:
+        total = 0.0
+        for std in member:
+            total += std * std
+        largest = max(largest, math.sqrt(total))
+    return largest

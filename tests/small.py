@@ -33,6 +33,16 @@ METHOD: dict[str, Any] = {
 }
 
 
+SINGLE: dict[str, Any] = {
+    "critic": METHOD["critic"],
+    "dynamics": METHOD["dynamics"],
+    "model": {"steps": 2, "batch_size": 8},
+    "behavior": METHOD["behavior"],
+    "rac": RAC_SETTINGS,
+    "steps": 3,
+}
+
+
 def make(kind: str, name: str, **fields: Any) -> Any:
     """A component of the registry."""
     return registry.from_table(registry.get(kind, name), fields)
@@ -86,9 +96,11 @@ def normal(*shape: int, label: object = 0, dtype: torch.dtype = torch.float64) -
 
 def component_of(cls: type[Component], kind: str, **fields: Any) -> Any:
     """A component from its class, with the small fields of its kind."""
-    return registry.from_table(cls, {**small_fields(kind), **fields})
+    return registry.from_table(cls, {**small_fields(kind, cls.name), **fields})
 
 
-def small_fields(kind: str) -> dict[str, Any]:
+def small_fields(kind: str, name: str = "") -> dict[str, Any]:
     """Fields that make a kind's built-in small."""
+    if name == "single":
+        return SINGLE
     return {"dynamics": DYNAMICS, "critic": CRITIC, "method": METHOD}.get(kind, {})

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from small import METHOD, small_fields
+from small import METHOD, RAC_SETTINGS, SINGLE, small_fields
 
 from merpo import registry
 from merpo.testing import check_component
 
 FOUND = registry.components()
+BEHAVIOR_ONLY = {"component": "fixed", "initial": 1.0}
+UNREGULARIZED = {"lambda_initial": 0.0, "lambda_tune": False}
 
 
 @pytest.mark.parametrize("entry", FOUND, ids=lambda entry: f"{entry.kind}-{entry.name}")
 def test_every_component_keeps_its_laws(entry: registry.Entry) -> None:
     assert entry.cls is not None, entry.reason
-    check_component(entry.cls, **small_fields(entry.kind))
+    check_component(entry.cls, **small_fields(entry.kind, entry.name))
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,14 @@ def test_every_component_keeps_its_laws(entry: registry.Entry) -> None:
         ("method", "merpo", {**METHOD, "rac": {**METHOD["rac"], "use_model": False}}),
         ("method", "merpo", {**METHOD, "meta_policy": {"iterations": 2, "task_networks": "from-meta"}}),
         ("method", "merpo", {**METHOD, "adaptation": {"steps": 2, "init_policy": False, "init_critic": False}}),
+        ("method", "single", {**SINGLE, "meta_policy": {"source": "none"}, "rac": {**RAC_SETTINGS, **UNREGULARIZED}}),
+        (
+            "method",
+            "single",
+            {**SINGLE, "meta_policy": {"source": "none"}, "alpha": {"component": "fixed", "initial": 1.0}},
+        ),
+        ("method", "single", {**SINGLE, "rac": {**RAC_SETTINGS, "use_model": False}}),
+        ("method", "single", {**SINGLE, "rac": {**RAC_SETTINGS, "reward_penalty": 1.0, "beta_initial": 0.0}}),
     ],
 )
 def test_other_settings_keep_the_laws(kind: str, name: str, fields: dict[str, Any]) -> None:

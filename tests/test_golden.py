@@ -43,6 +43,12 @@ SMALL: dict[str, Any] = {
     "adaptation": {"steps": 5},
 }
 
+SMALL_SINGLE: dict[str, Any] = {
+    **{section: SMALL[section] for section in ("dynamics", "critic", "behavior", "rac")},
+    "model": {"steps": 5, "batch_size": 16},
+    "steps": 5,
+}
+
 
 def name_of(recipe: str) -> str:
     """The golden file of a recipe."""
@@ -53,6 +59,8 @@ def small_recipe(path: Path) -> Recipe:
     """A recipe with networks of eight units and a handful of steps; what it sets to zero stays zero."""
     tables = read_tables(path)
     method = tables["method"]
+    if method["component"] == "single":
+        return from_tables(merge(tables, {"method": SMALL_SINGLE}), str(path))
     sizes = {section: dict(values) for section, values in SMALL.items()}
     for section, values in sizes.items():
         for key in ("iterations", "steps"):

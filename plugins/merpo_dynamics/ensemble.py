@@ -94,6 +94,15 @@ class ProbabilisticEnsemble(DynamicsLearner):
             return next_observations, rewards, torch.zeros_like(rewards)
         return next_observations, rewards, spec.terminated(observations, actions, next_observations)
 
+    def uncertainty(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """MOPO (Yu et al., 2020): u(s, a) = max_i ‖σ_i(s, a)‖, the norm of a member's std of (Δs, r), [T, B].
+
+        Standard deviations are in the data's own units.
+        """
+        _, log_var, _ = self._forward(params, _inputs(observations, actions).unsqueeze(-3))
+        std = (0.5 * log_var).exp() * params["stat.target_std"]  # [T, elite, B, O + 1]
+        return std.square().sum(-1).amax(-2).sqrt()
+
     def _forward(self, params: Params, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         return self._split(params, self._network(params, inputs))
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from merpo import Component, hookimpl
 from merpo_methods.merpo import MerPO
+from merpo_methods.single import Single
 
-__all__ = ["MerPO"]
+__all__ = ["MerPO", "Single"]
 
 MERPO_API = 1
 
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:
-    """MerPO, and through its fields every ablation of it."""
-    return [MerPO]
+    """MerPO and what it does on a single task, and through their fields every ablation of them."""
+    return [MerPO, Single]

@@ -1,0 +1,53 @@
+"""A.2.1: a model for every task from its own data alone, without a meta-model."""
+
+from __future__ import annotations
+
+from merpo.context import Context
+from merpo.dataset import TaskData, unpack
+from merpo.interfaces import DynamicsLearner
+from merpo.lazy import torch
+from merpo.meta_model import TaskModels
+from merpo.optim import adam_, adam_init, gradient
+from merpo.packed import pack
+from merpo.params import clone, stack, to_device, weights
+from merpo.settings import ModelSettings
+from merpo.types import Batch, Params
+
+__all__ = ["fit_models"]
+
+HELD_OUT = 1000  # rows at most, as in public implementations
+
+
+def fit_models(
+    dynamics: DynamicsLearner, data: TaskData, settings: ModelSettings, context: Context, stage: str
+) -> TaskModels:
+    """Models that maximise E_{D_n}[log T̂_θ(s', r | s, a)], from scratch; held-out rows choose the best members.
+
+    The statistics by which a model normalises are those of its own task. `*_before` are of untrained models.
+    """
+    train, held = data.split(settings.holdout)
+    theta = _untrained(dynamics, train, context, stage)
+    rows = Batch(*(x.unsqueeze(1) for x in held.first(HELD_OUT)))  # the same for all members: [T, 1, B, ...]
+    members = next(iter(weights(theta).values())).shape[1]
+    with torch.no_grad():
+        before = dynamics.loss(theta, rows).mean(-1), dynamics.score(theta, rows).mean(-1)
+    opt, noise = adam_init(theta, dims=2), context.streams(stage, data.n_tasks)
+    first, (theta, opt, noise) = context.resume(stage, (theta, opt, noise))
+    for step in range(first, settings.steps):
+        batch = train.sample(noise, members, settings.batch_size)
+        losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
+        adam_(theta, grads, opt, settings.learning_rate)
+        if context.due(step + 1, settings.steps):
+            context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
+        context.keep(stage, step + 1, lambda: (theta, opt, noise))
+    with torch.no_grad():
+        scores = dynamics.score(theta, rows)
+        after = dynamics.loss(theta, rows).mean(-1), scores.mean(-1)
+        return TaskModels(pack(dynamics.keep_best(theta, scores)), scores, before[0], after[0], before[1], after[1])
+
+
+def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
+    """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
+    own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
+    made = [dynamics.init(data.spec, unpack(rows, data.spec), context.generator(stage)) for rows in own]
+    return pack(clone(to_device(stack(made), data.rows.device)))

@@ -1,0 +1,136 @@
+"""RAC, and what it is compared with, on one task's data at a time (Section 5.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, final
+
+from pydantic import Field
+
+import merpo
+from merpo import (
+    AdaptSettings,
+    AlphaScheduler,
+    BehaviorSettings,
+    Critic,
+    DynamicsLearner,
+    GivenPolicySettings,
+    Method,
+    ModelSettings,
+    Params,
+    PolicyRegularizer,
+    RacSettings,
+    component_field,
+)
+
+if TYPE_CHECKING:
+    from merpo import Adapted, Context, TaskData
+    from merpo.lazy import torch
+
+__all__ = ["Single"]
+
+
+@final
+class Single(Method):
+    """RAC (Algorithm 1) from fresh networks on each task's own data, with a meta-policy that is given (Section 5.1)."""
+
+    name = "single"
+
+    steps: int = Field(2000, ge=0, le=10_000_000, description="Steps of Algorithm 1; an episode of Fig. 4 has 1000.")
+    dynamics: DynamicsLearner = component_field("ensemble", description="The learnt dynamics T̂_θ.")
+    critic: Critic = component_field("conservative", description="Q and the terms of Eq. (1).")
+    regularizer: PolicyRegularizer = component_field("kl", description="D of Eq. (7).")
+    alpha: AlphaScheduler = component_field("fixed", description="The balance α of Eq. (7).")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="The task's model, from scratch.")
+    behavior: BehaviorSettings = Field(default_factory=BehaviorSettings, description="The behaviour clone.")
+    rac: RacSettings = Field(default_factory=RacSettings, description="Algorithm 1.")
+    meta_policy: GivenPolicySettings = Field(
+        default_factory=GivenPolicySettings, description="The meta-policy π_c, which nothing trains."
+    )
+
+    def model_post_init(self, _: object) -> None:
+        """Refuse a weight on a meta-policy that is not there."""
+        if self.meta_policy.source == "none" and self._regularized and self.alpha.initial < 1:
+            raise ValueError(
+                f"meta_policy.source = 'none' with alpha.initial = {self.alpha.initial}, expected 1, or "
+                "rac.lambda_initial = 0 and rac.lambda_tune = false"
+            )
+
+    @property
+    def min_transitions(self) -> int:
+        """The largest batch of what is trained."""
+        model = self.model.batch_size if self.rac.use_model else 0
+        clone = self.behavior.batch_size if self._regularized else 0
+        return max(model, clone, self.rac.batch_size)
+
+    def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
+        """The given meta-policy, no tensors where there is none: nothing is learnt from other tasks."""
+
+        def compute() -> dict[str, Params]:
+            given = merpo.given_policy(self.meta_policy, tasks.spec, self.rac.policy_hidden, context)
+            return {"meta_policy": given or {}}
+
+        return context.stage("meta-policy", compute)
+
+    def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        """The task's model and behaviour clone, then RAC, all from scratch."""
+        models = self._models(tasks, context)
+        behavior = self._behavior(tasks, context)
+        start = merpo.init_meta_policy(self._rac(), self.alpha.initial, tasks, context)
+        start = start._replace(policy=meta["meta_policy"] or start.policy)
+        alone = self.meta_policy.source == "none"
+        settings = AdaptSettings(
+            steps=self.steps, init_policy=False, init_critic=False, alpha=self.alpha.initial if alone else None
+        )
+        result = merpo.adapt_policies(
+            self._rac(), self.alpha, tasks, models["models"] if models else None, behavior, start, settings, context
+        )
+        return merpo.Adapted(
+            policy=result.state.policy,
+            snapshots=result.snapshots,
+            references={} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)},
+            curves=result.curves,
+            artifacts={"policy": result.state.policy, "critic": result.state.critic, **(models or {})},
+            scores=models["scores"] if models else {},
+        )
+
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        """The mode of the squashed Gaussian."""
+        return merpo.act(policy, observations)
+
+    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """A draw of the squashed Gaussian."""
+        return merpo.act(policy, observations, noise)
+
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """The mean of the task's critics, in the rewards' own units."""
+        values = self.critic.value(adapted.artifacts["critic"], observations, actions)
+        return values.mean(1) / self.rac.reward_scale
+
+    @property
+    def _regularized(self) -> bool:
+        """Whether Eq. (7) has a weight λ; without it the policy step is COMBO's."""
+        return self.rac.lambda_initial > 0 or self.rac.lambda_tune
+
+    def _rac(self) -> merpo.RAC:
+        regularizer = self.regularizer if self._regularized else None
+        return merpo.RAC(self.rac, self.critic, regularizer, self.dynamics if self.rac.use_model else None)
+
+    def _models(self, tasks: TaskData, context: Context) -> dict[str, Params] | None:
+        """Every task's elite models and what training did to them, or None without a model."""
+        if not self.rac.use_model:
+            return None
+
+        def compute() -> dict[str, Params]:
+            fitted = merpo.fit_models(self.dynamics, tasks, self.model, context, "unseen-models")
+            return {"models": fitted.models, "scores": fitted.measures()}
+
+        return context.stage("unseen-models", compute)
+
+    def _behavior(self, tasks: TaskData, context: Context) -> Params | None:
+        """Every task's behaviour clone, or None where nothing is kept near it."""
+        if not self._regularized:
+            return None
+        stage = "unseen-behavior"
+        return context.stage(stage, lambda: {"behavior": merpo.fit_behavior(tasks, self.behavior, context, stage)})[
+            "behavior"
+        ]

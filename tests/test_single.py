@@ -1,0 +1,160 @@
+"""method/single: RAC on a task's own data, the sources of its meta-policy, and MOPO's penalty."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import oracles
+import pytest
+import torch
+from finished import finished_run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small import SINGLE, SPEC, dynamics, generator, make, normal, task_data
+from tiny import TINY, tiny_recipe
+
+from merpo.catalog import collections, entries
+from merpo.context import Context
+from merpo.dataset import unpack
+from merpo.errors import MerpoError, RecipeError
+from merpo.interfaces import DynamicsLearner
+from merpo.policy import act
+from merpo.policy_source import given_policy
+from merpo.report import load_report
+from merpo.rollout import penalised_reward
+from merpo.run import run_recipe
+from merpo.saved_policies import read_policies
+from merpo.settings import GivenPolicySettings, ModelSettings
+from merpo.store import read_policy
+from merpo.task_models import fit_models
+
+PLANE = tiny_recipe().tasks.spec()
+TINY_SINGLE = {
+    "component": "single", "steps": 3, "model": {"steps": 2, "batch_size": 16},
+    **{key: TINY["method"][key] for key in ("dynamics", "critic", "behavior", "rac")},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def meta_run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of MerPO, which tests only read."""
+    return finished_run(store, tmp_path_factory.mktemp("runs") / "meta")
+
+
+def test_models_are_their_own_tasks_alone_and_get_better() -> None:
+    data, one = task_data(2, rows=200), ModelSettings(steps=100, batch_size=32, learning_rate=1e-2)
+    together = fit_models(dynamics(), data, one, Context(labels=("a", "b")), "models")
+    alone = fit_models(dynamics(), data.select([1]), one, Context(labels=("b",)), "models")
+    for key, value in together.models.items():
+        torch.testing.assert_close(value[1:], alone.models[key], rtol=1e-3, atol=1e-4)
+    means = together.models["stat.input_mean"]
+    assert not torch.equal(means[0], means[1])
+    assert bool((together.nll_after < together.nll_before).all())
+
+
+def test_the_meta_policy_of_a_run_and_a_policy_of_it_are_those_of_the_run(meta_run: Path) -> None:
+    of_run = given_policy(GivenPolicySettings(source="run", path=str(meta_run)), PLANE, (8,), Context())
+    saved = read_policies(meta_run)
+    second = GivenPolicySettings(source="policy", path=str(meta_run), task=saved.tasks[1].index)
+    policy = given_policy(second, PLANE, (8,), Context())
+    assert of_run is not None
+    assert policy is not None
+    assert all(torch.equal(policy[key], value[1]) for key, value in saved.policy.items())
+    assert not all(torch.equal(policy[key], of_run[key]) for key in policy)
+    with pytest.raises(MerpoError, match="give one of them: task"):
+        given_policy(GivenPolicySettings(source="policy", path=str(meta_run)), PLANE, (8,), Context())
+    with pytest.raises(MerpoError, match=r"dims \(2, 2\), expected \(3, 2\)"):
+        given_policy(GivenPolicySettings(source="run", path=str(meta_run)), SPEC, (8,), Context())
+
+
+def test_the_policy_that_collected_a_dataset(meta_run: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    entry = entries(collections()[0])[0]
+    found = given_policy(GivenPolicySettings(source="checkpoint", path=str(entry)), PLANE, (8,), Context())
+    assert found is not None
+    kept = read_policy(entry.folder, entry.name)
+    assert all(torch.equal(found[key], kept[key]) for key in kept)
+    with pytest.raises(MerpoError, match="no such collection"):
+        given_policy(GivenPolicySettings(source="checkpoint", path="nothing/at-all"), PLANE, (8,), Context())
+
+
+@pytest.mark.parametrize(
+    "fields", [{"source": "run"}, {"source": "none", "path": "x"}, {"source": "random", "task": 1}]
+)
+def test_a_source_that_does_not_fit_its_path_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        GivenPolicySettings(**fields)
+
+
+def test_a_weight_on_no_meta_policy_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"expected 1, or rac\.lambda_initial = 0"):
+        tiny_recipe({"method": {**TINY_SINGLE, "meta_policy": {"source": "none"}}})
+
+
+def test_the_meta_policy_matters_exactly_if_it_has_a_weight() -> None:
+    data = task_data(2)
+    other = {"meta_policy": {key: value + 1.0 for key, value in _fitted(0.4, data)["meta_policy"].items()}}
+    for alpha, same in ((1.0, True), (0.4, False), (0.0, False)):
+        method = _method(alpha)
+        meta = method.fit(data, Context())
+        one, two = (method.adapt(m, data, Context()).policy for m in (meta, other))
+        assert all(torch.equal(one[key], two[key]) for key in one) is same
+
+
+def _method(alpha: float) -> Any:
+    return make("method", "single", **{**SINGLE, "alpha": {"component": "fixed", "initial": alpha}})
+
+
+def _fitted(alpha: float, data: Any) -> Any:
+    return _method(alpha).fit(data, Context())
+
+
+@pytest.mark.parametrize("source", ["random", "none"])
+def test_a_run_reports_the_given_meta_policy(
+    source: str, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    rac = {**TINY_SINGLE["rac"], "lambda_initial": 0.0 if source == "none" else 1.0, "lambda_tune": False}
+    method = {**TINY_SINGLE, "rac": rac, "meta_policy": {"source": source}}
+    path = run_recipe(tiny_recipe({"method": method}), tmp_path / "run", [0], None, True)
+    report = load_report(path / "report.json")
+    assert all((task.meta_policy is None) == (source == "none") for task in report.tasks)
+    source_of_it = GivenPolicySettings(source="run", path=str(path))
+    if source == "none":
+        with pytest.raises(MerpoError, match="holds nothing; expected a run of method 'merpo'"):
+            given_policy(source_of_it, PLANE, (8,), Context())
+    else:
+        assert given_policy(source_of_it, PLANE, (8,), Context()) is not None
+    assert all(task.adapted is not None and math.isfinite(task.adapted) for task in report.tasks)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 1000))
+def test_the_uncertainty_is_the_largest_norm_of_a_members_std(seed: int) -> None:
+    data = task_data(2, seed=seed)
+    model, draws = dynamics(), generator("unsure", seed)
+    made = [model.init(SPEC, unpack(data.rows, SPEC), draws) for _ in range(2)]
+    params = {key: torch.stack([one[key] for one in made]).double() for key in made[0]}
+    states, actions = normal(2, 4, 3, label=(seed, "s")), normal(2, 4, 2, label=(seed, "a")).tanh()
+    found = model.uncertainty(params, states, actions)
+    _, log_var, _ = model._forward(params, torch.cat([states, actions], -1)[:, None])
+    stds = ((0.5 * log_var).exp() * params["stat.target_std"]).tolist()
+    for t in range(2):
+        for row in range(4):
+            expected = oracles.largest_std([stds[t][member][row] for member in range(3)])
+            assert float(found[t, row]) == pytest.approx(expected)
+            less = penalised_reward(torch.tensor([[1.0]]), found[t, row].float(), 2.0)
+            assert float(less) == pytest.approx(1.0 - 2.0 * expected, abs=1e-5)
+
+
+def test_models_that_cannot_tell_say_so() -> None:
+    with pytest.raises(MerpoError, match=r"expected rac\.reward_penalty = 0"):
+        DynamicsLearner.uncertainty(dynamics(), {}, torch.zeros(1), torch.zeros(1))
+
+
+def test_a_random_policy_acts_in_the_box() -> None:
+    policy = given_policy(GivenPolicySettings(), PLANE, (8,), Context(seed=3))
+    assert policy is not None
+    assert float(act(policy, torch.zeros(1, 2)).abs().max()) < 1
