@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tomli_w
@@ -41,6 +42,7 @@ STAND_INS = {
     "docs/own_method.md": {'"reptile-awr"\n': '"reptile-awr"\nbatch_size = 16\niterations = 3\nsteps = 3\n'},
     "docs/own_tasks.md": {"./swing": "docs/example_family"},
     "docs/recipes.md": {"0:4": "0:2"},
+    "docs/single_task.md": {"0.0,0.4,0.7,1.0": "0.0,1.0", "0:4": "0:1"},
 }  # fmt: skip
 
 
@@ -101,6 +103,9 @@ def prepare(page: str, reader: Reader, finished: Path) -> None:
     if page == "docs/after_training.md":
         reader.type(f"{run}=0.2 --out runs/second")
         reader.type(f"{run}=0.3 --out runs/study/a")
+    if page == "docs/single_task.md":
+        (reader.clone / "recipes" / "single").mkdir()
+        (reader.clone / "recipes" / "single" / "rac.toml").write_text(tomli_w.dumps(single()), "utf-8")
     if page == "docs/data.md":
         write_machines(reader.clone / "pumps", [1.0, 2.0, 3.0, 4.0])
         winds = (
@@ -108,6 +113,18 @@ def prepare(page: str, reader: Reader, finished: Path) -> None:
         )
         (reader.clone / "tasks.toml").write_text(winds, "utf-8")
         reader.type(f"merpo data export {COLLECTION} --namespace lab")
+
+
+def single() -> dict[str, Any]:
+    """RAC on one task at a time, as tiny as the other recipe."""
+    made = tables(TINY)
+    kept = {name: made["method"][name] for name in ("dynamics", "critic", "behavior", "rac")}
+    model = {"steps": 3, "batch_size": 16}
+    made["method"] = {
+        "component": "single", "steps": 3, "model": model, "meta_policy": {"source": "random"},
+        "alpha": {"component": "fixed"}, **kept,
+    }  # fmt: skip
+    return made
 
 
 @pytest.mark.parametrize("page", FOLLOWED)

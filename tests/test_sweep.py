@@ -124,9 +124,10 @@ def test_children_are_stopped_with_their_parent(tmp_path: Path, sent: signal.Sig
         "print('started', flush=True)\ntime.sleep(60)"
     )
     parent = f"""
-import sys
+import signal, sys
 from pathlib import Path
 from merpo import processes
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 processes.GRACE = 1.0
 commands = [processes.Command((sys.executable, "-c", code), Path({str(tmp_path)!r}) / f"{{i}}.log")
             for i, code in enumerate({[polite, stubborn, polite]!r})]
