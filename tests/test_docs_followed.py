@@ -45,6 +45,18 @@ STAND_INS = {
     "docs/single_task.md": {"0.0,0.4,0.7,1.0": "0.0,1.0", "0:4": "0:1"},
 }  # fmt: skip
 
+# What a page's commands leave in the reader's clone.
+LEFT = {
+    "README.md": ("runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html"),
+    "docs/after_training.md": (
+        "runs/first/export/task-002.medium.safetensors", "runs/first/export/task-002.medium.onnx",
+        "runs/new/artifacts/adapted.safetensors", "returns.json", "comparison/arms.csv", "comparison/runs.csv",
+        "sweeps/alpha/summary.csv",
+    ),
+    "docs/own_tasks.md": ("swing-run/report.html", "pumps-run/report.html"),
+    "docs/tour.md": ("runs/tour/report.html", "runs/fixed/summary.json"),
+}  # fmt: skip
+
 
 def as_mine(block: Block) -> Block:
     """The block with this reader's names and values; a copy of a file stays one."""
@@ -136,6 +148,7 @@ def test_what_the_page_says_works(page: str, reader: Reader, finished: Path) -> 
     named = set(re.findall(r"`(runs/tour/[\w.]+)`", (ROOT / page).read_text("utf-8")))
     assert page != "docs/tour.md" or len(named) == 3
     assert [name for name in sorted(named) if not (reader.clone / name).exists()] == []
+    assert [name for name in LEFT.get(page, ()) if not (reader.clone / name).exists()] == []
     for path in reader.clone.rglob("report.json"):
         assert len(json.loads(path.read_text("utf-8"))["tasks"]) >= 1
         assert (path.parent / "report.html").exists()
