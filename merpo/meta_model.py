@@ -17,7 +17,9 @@ from merpo.settings import MetaModelSettings
 from merpo.types import Batch, Params
 from merpo.workers import Workers, fitting, groups, workers
 
-__all__ = ["TaskModels", "adapt_models", "fit_meta_model", "task_objective"]
+__all__ = ["TaskModels", "adapt_models", "best_models", "errors", "fit_meta_model", "held_out", "task_objective"]
+
+HELD_OUT = 1000  # rows per task, as in public implementations
 
 
 class TaskModels(NamedTuple):
@@ -195,8 +197,7 @@ def adapt_models(
     train, held = data.split(settings.holdout)
     noise = context.streams(stage, data.n_tasks)
     lr = settings.adaptation_lr or learner.inner_lr
-    rows = held.first(1000)
-    rows = Batch(*(x.unsqueeze(1) for x in rows))  # the same held-out rows for all members: [T, 1, B, ...]
+    rows = held_out(held)
 
     def on_tasks(done: int) -> None:
         if done < data.n_tasks:  # what is logged of all of them comes last
@@ -205,19 +206,30 @@ def adapt_models(
     with workers(context.workers) as share:
         steps, size = settings.adaptation_steps, settings.batch_size
         theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, context.on_step, on_tasks)
-    with torch.no_grad():
-        start = expand(phi, data.n_tasks)
-        scores = dynamics.score(theta, rows)
-        result = TaskModels(
-            pack(dynamics.keep_best(theta, scores)),
-            scores,
-            dynamics.loss(start, rows).mean(-1),
-            dynamics.loss(theta, rows).mean(-1),
-            dynamics.score(start, rows).mean(-1),
-            scores.mean(-1),
-        )
+    result = best_models(dynamics, theta, rows, errors(dynamics, expand(phi, data.n_tasks), rows))
     context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
     return result
+
+
+def held_out(data: TaskData) -> Batch:
+    """Rows that nothing is trained on, at most 1000 per task, the same for all members: [T, 1, B, ...]."""
+    return Batch(*(x.unsqueeze(1) for x in data.first(HELD_OUT)))
+
+
+def errors(dynamics: DynamicsLearner, theta: Params, rows: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Negative log-likelihood and one-step error of models [T, member, ...], means over members, [T]."""
+    with torch.no_grad():
+        return dynamics.loss(theta, rows).mean(-1), dynamics.score(theta, rows).mean(-1)
+
+
+def best_models(
+    dynamics: DynamicsLearner, theta: Params, rows: Batch, before: tuple[torch.Tensor, torch.Tensor]
+) -> TaskModels:
+    """The best members of each task on held-out rows, with `errors` as they were before and as they are."""
+    nll, error = errors(dynamics, theta, rows)
+    with torch.no_grad():
+        scores = dynamics.score(theta, rows)
+        return TaskModels(pack(dynamics.keep_best(theta, scores)), scores, before[0], nll, before[1], error)
 
 
 def _batches(data: TaskData, noise: Streams, members: int, size: int) -> Callable[[], Batch]:

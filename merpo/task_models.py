@@ -5,17 +5,14 @@ from __future__ import annotations
 from merpo.context import Context
 from merpo.dataset import TaskData, unpack
 from merpo.interfaces import DynamicsLearner
-from merpo.lazy import torch
-from merpo.meta_model import TaskModels
+from merpo.meta_model import TaskModels, best_models, errors, held_out
 from merpo.optim import adam_, adam_init, gradient
 from merpo.packed import pack
 from merpo.params import clone, stack, to_device, weights
 from merpo.settings import ModelSettings
-from merpo.types import Batch, Params
+from merpo.types import Params
 
 __all__ = ["fit_models"]
-
-HELD_OUT = 1000  # rows at most, as in public implementations
 
 
 def fit_models(
@@ -27,10 +24,9 @@ def fit_models(
     """
     train, held = data.split(settings.holdout)
     theta = _untrained(dynamics, train, context, stage)
-    rows = Batch(*(x.unsqueeze(1) for x in held.first(HELD_OUT)))  # the same for all members: [T, 1, B, ...]
+    rows = held_out(held)
     members = next(iter(weights(theta).values())).shape[1]
-    with torch.no_grad():
-        before = dynamics.loss(theta, rows).mean(-1), dynamics.score(theta, rows).mean(-1)
+    before = errors(dynamics, theta, rows)
     opt, noise = adam_init(theta, dims=2), context.streams(stage, data.n_tasks)
     first, (theta, opt, noise) = context.resume(stage, (theta, opt, noise))
     for step in range(first, settings.steps):
@@ -40,10 +36,7 @@ def fit_models(
         if context.due(step + 1, settings.steps):
             context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
         context.keep(stage, step + 1, lambda: (theta, opt, noise))
-    with torch.no_grad():
-        scores = dynamics.score(theta, rows)
-        after = dynamics.loss(theta, rows).mean(-1), scores.mean(-1)
-        return TaskModels(pack(dynamics.keep_best(theta, scores)), scores, before[0], after[0], before[1], after[1])
+    return best_models(dynamics, theta, rows, before)
 
 
 def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:

@@ -23,6 +23,7 @@ from merpo import (
     RacSettings,
     component_field,
 )
+from merpo_methods.critics import expected_return
 
 if TYPE_CHECKING:
     from merpo import Adapted, Context, TaskData
@@ -116,8 +117,7 @@ class MerPO(Method):
 
     def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """The mean of the task's critics, in the rewards' own units."""
-        values = self.critic.value(adapted.artifacts["critic"], observations, actions)
-        return values.mean(1) / self.rac.reward_scale
+        return expected_return(self.critic, self.rac, adapted, observations, actions)
 
     def _rac(self) -> merpo.RAC:
         return merpo.RAC(self.rac, self.critic, self.regularizer, self.dynamics if self.rac.use_model else None)

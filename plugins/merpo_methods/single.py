@@ -21,6 +21,7 @@ from merpo import (
     RacSettings,
     component_field,
 )
+from merpo_methods.critics import expected_return
 
 if TYPE_CHECKING:
     from merpo import Adapted, Context, TaskData
@@ -103,8 +104,7 @@ class Single(Method):
 
     def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """The mean of the task's critics, in the rewards' own units."""
-        values = self.critic.value(adapted.artifacts["critic"], observations, actions)
-        return values.mean(1) / self.rac.reward_scale
+        return expected_return(self.critic, self.rac, adapted, observations, actions)
 
     @property
     def _regularized(self) -> bool:

@@ -7,33 +7,22 @@ from typing import Any, final
 
 import gymnasium
 import numpy as np
-from numpy.typing import NDArray
+
+from merpo_tasks.plane import STEP, Array, PlaneEnv
 
 __all__ = ["PointRobotWindEnv"]
 
-STEP = 0.1  # largest step of the point along one axis
-
-Array = NDArray[np.float32]
-
 
 @final
-class PointRobotWindEnv(gymnasium.Env[Array, Array]):
+class PointRobotWindEnv(PlaneEnv):
     """s' = s + a + wind, r = −‖s' − goal‖, start at the origin, action box [-0.1, 0.1]²; it never terminates."""
 
     metadata = {"render_modes": []}  # noqa: RUF012
 
     def __init__(self, wind: Sequence[float] = (0.0, 0.0), goal: Sequence[float] = (1.0, 0.0)) -> None:
+        super().__init__()
         self.wind = np.asarray(wind, dtype=np.float64)
         self.goal = np.asarray(goal, dtype=np.float64)
-        self.observation_space = gymnasium.spaces.Box(np.float32(-np.inf), np.float32(np.inf), (2,), np.float32)
-        self.action_space = gymnasium.spaces.Box(np.float32(-STEP), np.float32(STEP), (2,), np.float32)
-        self._position = np.zeros(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Back to the origin."""
-        super().reset(seed=seed)
-        self._position = np.zeros(2)
-        return self._position.astype(np.float32), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Move by the action, clipped to its box, and by the wind."""

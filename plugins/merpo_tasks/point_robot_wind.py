@@ -55,7 +55,7 @@ class PointRobotWind(TaskFamily):
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
         """Close each coordinate's distance as fast as the box allows: optimal, as the coordinates do not interact."""
-        from merpo_tasks.environments import STEP
+        from merpo_tasks.plane import STEP
 
         wind, goal = np.asarray(task["wind"]), np.asarray(task["goal"])
 

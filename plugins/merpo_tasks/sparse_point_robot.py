@@ -58,7 +58,7 @@ class SparsePointRobot(TaskFamily):
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
         """Close each coordinate's distance as fast as the box allows: nothing is nearer to the goal at any time."""
-        from merpo_tasks.environments import STEP
+        from merpo_tasks.plane import STEP
 
         goal = np.asarray(task["goal"])
 

@@ -6,11 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any, Literal, final
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from merpo_tasks.environments import STEP
+from merpo_tasks.plane import STEP, Array, PlaneEnv
 
 __all__ = ["SparsePointRobotEnv"]
 
@@ -19,11 +18,9 @@ HEIGHT, WIDTH, METRES = 240, 320, 3.2  # a picture's pixels, and how wide it is 
 MIDDLE = (0.0, 0.5)
 WHITE, GREY, GREEN, RED = (1.0, 1.0, 1.0), (0.8, 0.8, 0.8), (0.6, 0.85, 0.6), (0.8, 0.2, 0.1)
 
-Array = NDArray[np.float32]
-
 
 @final
-class SparsePointRobotEnv(gymnasium.Env[Array, Array]):
+class SparsePointRobotEnv(PlaneEnv):
     """s' = s + a, start at the origin, action box [-0.1, 0.1]²; it never terminates.
 
     Dense r = −‖s' − goal‖, sparse r = 1 − ‖s' − goal‖ within 0.2 of the goal, else 0; `info` has the latter always.
@@ -37,18 +34,10 @@ class SparsePointRobotEnv(gymnasium.Env[Array, Array]):
         reward: Literal["dense", "sparse"] = "dense",
         render_mode: str | None = None,
     ) -> None:
+        super().__init__()
         self._arguments = {"goal": goal, "reward": reward, "render_mode": render_mode}
         self.goal = np.asarray(goal, dtype=np.float64)
         self.reward, self.render_mode = reward, render_mode
-        self.observation_space = gymnasium.spaces.Box(np.float32(-np.inf), np.float32(np.inf), (2,), np.float32)
-        self.action_space = gymnasium.spaces.Box(np.float32(-STEP), np.float32(STEP), (2,), np.float32)
-        self._position = np.zeros(2)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Back to the origin."""
-        super().reset(seed=seed)
-        self._position = np.zeros(2)
-        return self._position.astype(np.float32), {}
 
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
         """Move by the action, clipped to its box."""
