@@ -17,6 +17,7 @@ from merpo.finished_run import FinishedRun, open_run
 from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
+from merpo.named_data import plays
 from merpo.normalization import split_normalization, with_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
@@ -131,7 +132,7 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
     family, spec = run.recipe.tasks, run.recipe.tasks.spec()
     seen: dict[int, str] = {}
     for data, manifest in loaded:
-        if manifest.family != family.name:
+        if not plays(family, manifest):
             raise DatasetError(
                 f"{data.name}: is of family {manifest.family!r}, the run in {run.path} of {family.name!r}"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
-from merpo.dataset import TaskData, TaskDataset, stack_tasks
+from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
 from merpo.errors import MerpoError, StoppedError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
@@ -152,7 +152,9 @@ class _Runner:
 
     def stack(self, loaded: Loaded) -> TaskData:
         """Datasets as training reads them."""
-        data = stack_tasks([data for data, _ in loaded], self.recipe.tasks.spec(), self.base.seed, self.base.device)
+        spec, device = self.recipe.tasks.spec(), self.base.device
+        datasets = [data for data, _ in loaded]
+        data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
         return data if self.normalization is None else self.normalization.tasks(data)
 
     def context(self) -> Context:
