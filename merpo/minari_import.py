@@ -15,6 +15,7 @@ from merpo.import_logs import LOGS, Imported, check_params, store_imported
 from merpo.minari_arrow import read_arrow
 from merpo.minari_files import MinariDataset, minari_root, open_minari, require_id
 from merpo.minari_hdf5 import read_hdf5
+from merpo.reference_scores import KEY, minari_reference
 from merpo.types import Task
 
 __all__ = ["TASK_KEY", "import_minari", "read_minari"]
@@ -47,6 +48,9 @@ def import_minari(
         task = _carried_task(carried) or {"minari": text, **_environment(dataset)} if task is None else task
         its_family = family or _family(carried)
         one = read_minari(dataset, task, name)
+        reference = minari_reference(dataset.metadata, task, text, note)
+        if reference is not None:
+            one = one._replace(settings={**one.settings, KEY: reference.model_dump()})
         made.setdefault((collection or place, its_family), []).append(one)
     for (chosen, its_family), datasets in made.items():
         store_imported(chosen, datasets, its_family, note)
