@@ -46,11 +46,6 @@ class DataSection(Settings):
     store: str | None = Field(
         None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this data apart in the store."
     )
-    normalize_observations: bool = Field(
-        False,
-        description="Whether everything inside sees observations less their mean, in units of their standard "
-        "deviation, both those of the training tasks' data; D4RL's offline methods often do.",
-    )
     train: tuple[str, ...] | None = Field(
         None,
         min_length=1,
@@ -64,6 +59,11 @@ class DataSection(Settings):
         max_length=100_000,
         description="Data of the unseen tasks by name, with `train`; alone where the method learns from no training "
         "task.",
+    )
+    normalize_observations: bool = Field(
+        False,
+        description="Whether everything inside sees observations less their mean, in units of their standard "
+        "deviation, both those of the training tasks' data; D4RL's offline methods often do.",
     )
 
     @field_validator("train", "test")
