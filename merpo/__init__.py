@@ -29,6 +29,7 @@ _PUBLIC = {
     "MetaPolicySettings": "merpo.settings",
     "Method": "merpo.interfaces",
     "ModelSettings": "merpo.settings",
+    "Normalization": "merpo.normalization",
     "Params": "merpo.types",
     "PolicyRegularizer": "merpo.interfaces",
     "Probes": "merpo.types",
@@ -56,6 +57,7 @@ _PUBLIC = {
     "fit_meta_model": "merpo.meta_model",
     "fit_meta_policy": "merpo.meta_policy",
     "fit_models": "merpo.task_models",
+    "fit_normalization": "merpo.normalization",
     "given_policy": "merpo.policy_source",
     "gradient": "merpo.optim",
     "hookimpl": "merpo.hookspecs",
@@ -101,6 +103,8 @@ if TYPE_CHECKING:
     from merpo.nets import init_mlp as init_mlp
     from merpo.nets import mlp as mlp
     from merpo.noise import Streams as Streams
+    from merpo.normalization import Normalization as Normalization
+    from merpo.normalization import fit_normalization as fit_normalization
     from merpo.optim import AdamState as AdamState
     from merpo.optim import adam as adam
     from merpo.optim import adam_init as adam_init

@@ -13,6 +13,7 @@ from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
 from merpo.metrics import Record, read_metrics
 from merpo.recipe import Recipe, resolved
+from merpo.reference_scores import stored_reference
 from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors, Report, TaskReport, bands, per_task
 from merpo.run_folder import RunFolder
 from merpo.versions import versions
@@ -101,6 +102,7 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
         adapted=returns.get("adapted"),
         meta_policy=returns.get("meta_policy"),
         oracle=returns.get("oracle"),
+        reference=stored_reference(manifest.settings),
         snapshots={int(name[5:]): value for name, value in returns.items() if name.startswith("step-")},
         trajectories={name: [(p[0], p[1]) for p in path] for name, path in paths.items()} if plane else {},
     )

@@ -20,7 +20,9 @@ RunPaths = Annotated[
     list[Path],
     typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.", show_default=False),
 ]
-Score = Annotated[str, typer.Option(metavar="S", help="gap, return, or auto: the gap closed where every task has one.")]
+Score = Annotated[
+    str, typer.Option(metavar="S", help="gap, normalized, return, or auto: the first that every task has.")
+]
 ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison's files.")]
 
 

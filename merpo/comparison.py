@@ -16,8 +16,9 @@ from merpo.report import Report, TaskReport
 
 __all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_arms", "compare_runs"]
 
-Score: TypeAlias = Literal["gap", "return"]
-SCORES = {"gap": "gap closed", "return": "return"}
+Score: TypeAlias = Literal["gap", "normalized", "return"]
+SCORES = {"gap": "gap closed", "normalized": "normalised score", "return": "return"}
+LACKING = {"gap": "no oracle that is better than its behaviour", "normalized": "no reference scores"}
 THRESHOLDS = 101
 
 
@@ -72,8 +73,9 @@ def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
 def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
     """Aggregates of each arm, and probabilities of improvement of each pair.
 
-    The score of a run on a task is the gap closed, (J − B)/(O − B), which weighs all tasks alike, or the return; `auto`
-    takes the gap where every task has one. Raises `MerpoError` for an unknown score, or one that is not there.
+    The score of a run on a task is the gap closed, (J − B)/(O − B), which weighs all tasks alike, the normalised score,
+    or the return; `auto` takes the first of them that every task has. Raises `MerpoError` for an unknown score, or one
+    that is not there.
     """
     _require_returns(arms)
     kind = _kind(arms, score)
@@ -128,23 +130,29 @@ def _kind(arms: Sequence[Arm], score: str) -> Score:
     if score not in ("auto", *SCORES):
         choices = ("auto", *SCORES)
         raise MerpoError(f"score: got {score!r:.60}{nearest(score, choices)}, expected one of: {', '.join(choices)}")
-    if score == "return":
-        return "return"
-    lacking = [
-        f"task {task.index} of {path}"
-        for arm in arms
-        for path, report in zip(arm.paths, arm.reports, strict=True)
-        for task in report.tasks
-        if task.gap_closed is None
-    ]
-    if lacking and score == "gap":
-        raise MerpoError(f"score gap: {lacking[0]} has no oracle that is better than its behaviour; expected return")
-    return "return" if lacking else "gap"
+    wanted: tuple[Score, ...] = tuple(kind for kind in SCORES if score in ("auto", kind))  # type: ignore[misc]
+    for kind in wanted:
+        lacking = [
+            f"task {task.index} of {path}"
+            for arm in arms
+            for path, report in zip(arm.paths, arm.reports, strict=True)
+            for task in report.tasks
+            if _score(task, kind) is None
+        ]
+        if not lacking:
+            return kind
+    raise MerpoError(f"score {score}: {lacking[0]} has {LACKING[score]}; expected return")
+
+
+def _score(task: TaskReport, kind: Score) -> float | None:
+    if kind == "gap":
+        return task.gap_closed
+    return task.normalized.get("adapted") if kind == "normalized" else task.adapted
 
 
 def _scores(report: Report, kind: Score) -> list[float]:
     """The score of every task."""
-    values = [task.adapted if kind == "return" else task.gap_closed for task in report.tasks]
+    values = [_score(task, kind) for task in report.tasks]
     return [value for value in values if value is not None]  # none is, as `_kind` has seen to it
 
 

@@ -27,7 +27,11 @@ EXPLAINED = (
     "Intervals are stratified percentile bootstraps (2000 resamples): seeds are drawn anew within each task, so they "
     "speak about new seeds on these tasks."
 )
-GAP = "Gap closed is (J − B)/(O − B) of each task's return J, behaviour policy B and oracle O."
+SCORE = {
+    "gap": "Gap closed is (J − B)/(O − B) of each task's return J, behaviour policy B and oracle O.",
+    "normalized": "The normalised score is 100 (J − random)/(expert − random) of each task's return J, by the "
+    "reference scores that its data came with.",
+}
 SHORT = {"interquartile mean": "IQM", "worse than behaviour": "worse"}
 WIDE = ("median", "mean return")  # columns that the terminal leaves to the files
 NARROW = 3  # columns of probabilities for whose intervals the terminal has room
@@ -158,7 +162,7 @@ def _page(comparison: Comparison, drawn: Sequence[Picture]) -> str:
     head, rows = _main_table(comparison)
     columns = comparison.arms if len(comparison.arms) <= MATRIX else comparison.arms[:1]
     matrix = [(arm.label, *(_better(comparison, arm, other) for other in columns)) for arm in comparison.arms]
-    explained = EXPLAINED + (f" {GAP}" if comparison.score == "gap" else "")
+    explained = " ".join([EXPLAINED, *([SCORE[comparison.score]] if comparison.score in SCORE else [])])
     body = [
         "<h1>Comparison of runs</h1>",
         f'<p class="muted">{escape(_title(comparison))}</p>',

@@ -74,7 +74,7 @@ def ensure_data(
     A dataset that is there but damaged is not lacking: loading refuses it by name, and only `repair` collects it
     again. Raises `DatasetError` if something is lacking and `collect` is False.
     """
-    if recipe.data.train is not None:
+    if recipe.data.named:
         ensure_named(recipe, note, collect)
         return []
     folder = collection_folder(recipe)
@@ -110,7 +110,7 @@ def load_data(
     recipe: Recipe, batch_size: int
 ) -> tuple[list[tuple[TaskDataset, Manifest]], list[tuple[TaskDataset, Manifest]]]:
     """The checked datasets of the training tasks and of the unseen tasks, with their manifests."""
-    if recipe.data.train is not None:
+    if recipe.data.named:
         return load_named(recipe, batch_size)
     folder = collection_folder(recipe)
     loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]

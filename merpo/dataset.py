@@ -14,7 +14,7 @@ from merpo.types import Batch, Spec, Task
 if TYPE_CHECKING:
     from merpo.action_bounds import Bound
 
-__all__ = ["TaskData", "TaskDataset", "stack_tasks"]
+__all__ = ["TaskData", "TaskDataset", "no_tasks", "stack_tasks"]
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,12 @@ def unpack(rows: torch.Tensor, spec: Spec) -> Batch:
     o, a = spec.observation_dim, spec.action_dim
     s, u, r, s2, d = torch.split(rows, [o, a, 1, o, 1], dim=-1)
     return Batch(s, u, r.squeeze(-1), s2, d.squeeze(-1))
+
+
+def no_tasks(spec: Spec, device: str = "cpu") -> TaskData:
+    """T = 0, for methods that learn from no training task."""
+    width = 2 * spec.observation_dim + spec.action_dim + 2
+    return TaskData(torch.zeros(0, width, device=device), (), (), spec)
 
 
 def stack_tasks(datasets: Sequence[TaskDataset], spec: Spec, seed: int = 0, device: str = "cpu") -> TaskData:

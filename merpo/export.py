@@ -9,8 +9,9 @@ from typing import NamedTuple
 from merpo.artifacts import save_artifact
 from merpo.errors import ArtifactError, MerpoError, nearest
 from merpo.lazy import np, torch
+from merpo.normalization import NORMALIZATION
 from merpo.policy_file import from_saved, load_policy
-from merpo.saved_policies import NORMALIZATION, SavedPolicies, read_policies
+from merpo.saved_policies import SavedPolicies, read_policies
 
 __all__ = ["FORMATS", "TOLERANCE", "Exported", "export_policies"]
 

@@ -212,6 +212,8 @@ class Method(Component):
 
     kind = "method"
 
+    learns_from_tasks: ClassVar[bool] = True  # without, observations are normalised by the data that `adapt` is given
+
     @property
     def min_transitions(self) -> int:
         """The rows of its largest batch; a dataset with fewer is refused before any training."""

@@ -20,6 +20,7 @@ from merpo.lazy import gymnasium, np
 from merpo.manifest import Manifest
 from merpo.minari_files import inside, minari_root, require_id
 from merpo.minari_import import TASK_KEY
+from merpo.reference_scores import stored_reference
 from merpo.store import read_dataset
 
 __all__ = ["FORMATS", "export_minari"]
@@ -113,7 +114,10 @@ def _episodes(data: TaskDataset) -> Iterator[Any]:
 def _metadata(manifest: Manifest, dataset_id: str) -> dict[str, Any]:
     from importlib.metadata import version
 
+    reference = stored_reference(manifest.settings)
+    scores = {} if reference is None else {"ref_min_score": reference.random, "ref_max_score": reference.expert}
     return {
+        **scores,
         "dataset_id": dataset_id,
         "minari_version": version("minari"),
         "algorithm_name": f"merpo {__version__}, {manifest.quality}",

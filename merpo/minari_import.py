@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -14,6 +15,7 @@ from merpo.import_logs import LOGS, Imported, check_params, store_imported
 from merpo.minari_arrow import read_arrow
 from merpo.minari_files import MinariDataset, minari_root, open_minari, require_id
 from merpo.minari_hdf5 import read_hdf5
+from merpo.reference_scores import KEY, minari_reference
 from merpo.types import Task
 
 __all__ = ["TASK_KEY", "import_minari", "read_minari"]
@@ -43,9 +45,12 @@ def import_minari(
         carried = dataset.metadata.get(TASK_KEY)
         carried = carried if isinstance(carried, dict) else {}
         task = next((p for p in ((params or {}).get(text), (params or {}).get(name)) if p is not None), None)
-        task = _carried_task(carried) or {"minari": text} if task is None else task
+        task = _carried_task(carried) or {"minari": text, **_environment(dataset)} if task is None else task
         its_family = family or _family(carried)
         one = read_minari(dataset, task, name)
+        reference = minari_reference(dataset.metadata, task, text, note)
+        if reference is not None:
+            one = one._replace(settings={**one.settings, KEY: reference.model_dump()})
         made.setdefault((collection or place, its_family), []).append(one)
     for (chosen, its_family), datasets in made.items():
         store_imported(chosen, datasets, its_family, note)
@@ -98,6 +103,17 @@ def _family(carried: Mapping[str, Any]) -> str:
 def _carried_task(carried: Mapping[str, Any]) -> Task | None:
     task = carried.get("task")
     return task if isinstance(task, dict) else None
+
+
+def _environment(dataset: MinariDataset) -> Task:
+    """The name of the environment that the data comes from, where it says so; a family may know it, nothing is made."""
+    text = dataset.metadata.get("env_spec")
+    try:
+        spec = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):  # only with `ignore_env_spec`
+        return {}
+    name = spec.get("id") if isinstance(spec, dict) else None
+    return {"environment": name} if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_./:-]{1,100}", name) else {}
 
 
 def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:

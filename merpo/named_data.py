@@ -9,6 +9,7 @@ from merpo.catalog import Entry, find
 from merpo.data_sources import Source, minari_place, parse_source
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, MerpoError
+from merpo.import_logs import LOGS
 from merpo.interfaces import TaskFamily
 from merpo.manifest import Manifest
 from merpo.places import manifest_path
@@ -16,7 +17,7 @@ from merpo.recipe import Recipe
 from merpo.store import read_dataset
 from merpo.validate import check_datasets
 
-__all__ = ["ensure_named", "load_named"]
+__all__ = ["ensure_named", "load_named", "plays"]
 
 Loaded = list[tuple[TaskDataset, Manifest]]
 
@@ -41,8 +42,9 @@ def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
     check_datasets([data for data, _ in every], batch_size)
     _check_dims(recipe.tasks, every)
     if recipe.tasks.has_environment:
-        for data, _ in every[len(train) :]:
-            _check_environment(recipe.tasks, data)
+        for i, (data, manifest) in enumerate(every):
+            if i >= len(train) or manifest.family != recipe.tasks.name:
+                _check_environment(recipe.tasks, data)
     return every[: len(train)], every[len(train) :]
 
 
@@ -69,10 +71,19 @@ def _entries(recipe: Recipe) -> tuple[list[Entry], list[Entry]]:
     return train, test
 
 
+def plays(family: TaskFamily, manifest: Manifest) -> bool:
+    """Whether a family's environments may play a dataset's task.
+
+    It is made or imported for that family; or imported for none, but its task names an environment, as Minari's do,
+    and then it is the family that knows it or not.
+    """
+    return manifest.family == family.name or (manifest.family == LOGS and "environment" in manifest.task)
+
+
 def _read(entry: Entry, index: int, family: TaskFamily) -> tuple[TaskDataset, Manifest]:
     """A dataset with its full name and its number in this recipe; its family must be the one that plays its task."""
     data, manifest = read_dataset(entry.folder, entry.name)
-    if family.has_environment and manifest.family != family.name:
+    if family.has_environment and not plays(family, manifest):
         raise DatasetError(
             f"{entry}: holds data of the family {manifest.family!r}, expected {family.name!r}, whose environments are "
             f'to play its task; use tasks.component = "logs", or import it with --family {family.name} '
@@ -94,7 +105,7 @@ def _check_dims(family: TaskFamily, every: Loaded) -> None:
 
 
 def _check_environment(family: TaskFamily, data: TaskDataset) -> None:
-    """Refuse an unseen task whose parameters make no environment, before anything is trained."""
+    """Refuse a task whose parameters make no environment, before anything is trained."""
     try:
         family.make(data.task).close()
     except MerpoError:

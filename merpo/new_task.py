@@ -17,6 +17,8 @@ from merpo.finished_run import FinishedRun, open_run
 from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
+from merpo.named_data import plays
+from merpo.normalization import split_normalization, with_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
 from merpo.run_folder import RunFolder
@@ -71,7 +73,8 @@ def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") 
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
     loaded = read_named(names)
     _check(run, loaded)
-    meta = to_device(run.groups("meta"), device)
+    groups = to_device(run.groups("meta"), device)
+    meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
     digests[META] = run.manifest["artifacts"]["meta"]
     with machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads), Progress() as progress:
@@ -86,10 +89,13 @@ def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") 
             labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
         )
         data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, device)
+        if normalization is not None:
+            data = normalization.tasks(data)
         adapted = run.recipe.method.adapt(meta, data, context)
         check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
         tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
-        folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": task_header(tasks)})
+        groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, normalization)
+        folder.save("adapted", groups, {"tasks": task_header(tasks)})
     summary = _summary(run, loaded, adapted)
     atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
     return summary
@@ -126,7 +132,7 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
     family, spec = run.recipe.tasks, run.recipe.tasks.spec()
     seen: dict[int, str] = {}
     for data, manifest in loaded:
-        if manifest.family != family.name:
+        if not plays(family, manifest):
             raise DatasetError(
                 f"{data.name}: is of family {manifest.family!r}, the run in {run.path} of {family.name!r}"
             )

@@ -54,7 +54,16 @@ class DataSection(Settings):
         '"minari:D4RL/door/human-v2"; then nothing is collected, and the fields above are not used.',
     )
     test: tuple[str, ...] | None = Field(
-        None, min_length=1, max_length=100_000, description="Data of the unseen tasks by name, together with `train`."
+        None,
+        min_length=1,
+        max_length=100_000,
+        description="Data of the unseen tasks by name, with `train`; alone where the method learns from no training "
+        "task.",
+    )
+    normalize_observations: bool = Field(
+        False,
+        description="Whether everything inside sees observations less their mean, in units of their standard "
+        "deviation, both those of the training tasks' data; D4RL's offline methods often do.",
     )
 
     @field_validator("train", "test")
@@ -65,11 +74,15 @@ class DataSection(Settings):
         return texts
 
     @model_validator(mode="after")
-    def _both(self) -> Self:
-        if (self.train is None) != (self.test is None):
-            there, lacking = ("train", "test") if self.test is None else ("test", "train")
-            raise ValueError(f"{there} is given and {lacking} is not, expected both or neither")
+    def _not_train_alone(self) -> Self:
+        if self.train is not None and self.test is None:
+            raise ValueError("train is given and test is not, expected both or neither")
         return self
+
+    @property
+    def named(self) -> bool:
+        """Whether data is named, and none collected."""
+        return self.test is not None
 
 
 class EvaluateSection(Settings):
@@ -145,8 +158,13 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _has_data(self) -> Self:
-        """Nothing can be collected without an environment."""
-        if not self.tasks.has_environment and self.data.train is None:
+        """Nothing can be learnt without data, nor collected without an environment."""
+        if self.data.named and self.data.train is None and self.method.learns_from_tasks:
+            raise ValueError(
+                f"data.train: missing, expected names of data as in data.test: method {self.method.name!r} learns from "
+                "training tasks"
+            )
+        if not self.tasks.has_environment and not self.data.named:
             raise ValueError(
                 f"data.train: missing, expected names of data such as ['store:pumps'], as {self.tasks.name} has no "
                 "environment to collect from"

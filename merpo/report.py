@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, c
 
 from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
+from merpo.reference_scores import ReferenceScores
 from merpo.statistics import gap_closed
 from merpo.summary import Summary, summarize
 
@@ -66,6 +67,7 @@ class TaskReport(_Model):
     meta_policy: float | None = None
     oracle: float | None = None
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
+    reference: ReferenceScores | None = None  # where the data comes with such
     trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
 
     @computed_field  # type: ignore[prop-decorator]
@@ -75,6 +77,15 @@ class TaskReport(_Model):
         if self.adapted is None or self.oracle is None:
             return None
         return gap_closed(self.adapted, self.behavior, self.oracle)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def normalized(self) -> dict[str, float]:
+        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
+        if self.reference is None:
+            return {}
+        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.adapted}
+        return {name: self.reference.normalized(value) for name, value in returns.items() if value is not None}
 
 
 class CurvePoint(_Model):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merpo.files import atomic_write_bytes, atomic_write_text
+from merpo.report_scores import scores_table
 from merpo.report_template import page, table
 from merpo.report_text import interval, number, seconds, summary_rows, verdict
 
@@ -61,6 +62,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) ->
         *(figure(picture) for picture in drawn),
         "<h2>Every unseen task</h2>",
         _task_table(report),
+        scores_table(report),
         _estimates_table(report),
         "<h2>Where this comes from</h2>",
         _provenance(report),

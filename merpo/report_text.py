@@ -105,6 +105,8 @@ def print_summary(report: Report, console: Console) -> None:
     """The end of a run on the terminal: every unseen task, the means, and the verdict."""
     from rich.table import Table
 
+    from merpo.report_scores import scores_line
+
     summary = report.summary
     if summary.adapted is None:
         _print_estimates(report, console)
@@ -123,6 +125,8 @@ def print_summary(report: Report, console: Console) -> None:
     gap = [number(summary.gap_closed.mean)] if summary.gap_closed is not None else []
     table.add_row("mean", *means, *gap, style="bold")
     console.print(table)
+    if scores := scores_line(report):
+        console.print(scores, markup=False, highlight=False)
     _print_verdict(summary, console)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
-from merpo.dataset import TaskData, TaskDataset, stack_tasks
+from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
 from merpo.errors import MerpoError, StoppedError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
@@ -21,6 +21,7 @@ from merpo.lock import folder_lock
 from merpo.machine import machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
+from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
 from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
@@ -105,9 +106,9 @@ def _run_seed(
                 workers=recipe.run.workers,
                 log_every=recipe.run.log_every,
             )
-            runner = _Runner(recipe, folder, context, test, watch)
             with keeper.named():
-                adapted, evaluations, estimates = runner.stages(train)
+                runner = _Runner(recipe, folder, context, (train, test), watch)
+                adapted, evaluations, estimates = runner.stages()
         with watch.stage("report"):
             report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates)
             write_report(report, path)
@@ -118,23 +119,29 @@ def _run_seed(
 class _Runner:
     """Adapts to the unseen tasks and measures, at the end and during meta-training."""
 
-    def __init__(self, recipe: Recipe, folder: RunFolder, context: Context, test: Loaded, watch: Stopwatch) -> None:
-        self.recipe, self.folder, self.base, self.test, self.watch = recipe, folder, context, test, watch
-        self.tasks = [data.task for data, _ in test]
-        self.data = _stack(test, recipe, context.seed, context.device)
-        labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in test)
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], watch: Stopwatch
+    ) -> None:
+        self.recipe, self.folder, self.base, self.watch = recipe, folder, context, watch
+        self.train, self.test = data
+        self.normalization = _normalization(recipe, *data, context)
+        self.tasks = [data.task for data, _ in self.test]
+        self.data = self.stack(self.test)
+        labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
         self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
 
-    def stages(self, train: Loaded) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
+    def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
         """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
         with self.watch.stage("fit"):
-            meta = self.recipe.method.fit(_stack(train, self.recipe, self.base.seed, self.base.device), self.context())
-            self.folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
+            meta = self.recipe.method.fit(self.stack(self.train), self.context())
+            # whole, whatever the method's stages: what `merpo adapt` begins with
+            self.folder.save("meta", with_normalization(meta, self.normalization))
         check()
         with self.watch.stage("adapt"):
             adapted = self.adapt(meta)
             header = {"tasks": _names(self.test)}
-            self.folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, header)
+            groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, self.normalization)
+            self.folder.save("adapted", groups, header)
         check()
         with self.watch.stage("evaluate"):
             evaluations = self.evaluate(adapted)
@@ -142,6 +149,13 @@ class _Runner:
             estimates = estimate(self.recipe.method, adapted, self.data) if unmeasured else Estimates()
         check()
         return adapted, evaluations, estimates
+
+    def stack(self, loaded: Loaded) -> TaskData:
+        """Datasets as training reads them."""
+        spec, device = self.recipe.tasks.spec(), self.base.device
+        datasets = [data for data, _ in loaded]
+        data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
+        return data if self.normalization is None else self.normalization.tasks(data)
 
     def context(self) -> Context:
         """What meta-training is given: it may ask for an evaluation along the way."""
@@ -157,16 +171,14 @@ class _Runner:
 
     def play(self, policy: Params) -> Evaluation:
         """Deterministic episodes of one policy per task."""
-        act = self.recipe.method.act
         episodes, device = self.recipe.evaluate.episodes, self.base.device
-        return evaluate(
-            self.recipe.tasks,
-            self.tasks,
-            lambda observations: act(policy, observations),
-            episodes,
-            self.base.seed,
-            device,
-        )
+        normalization = self.normalization
+
+        def act(observations: torch.Tensor) -> torch.Tensor:
+            seen = observations if normalization is None else normalization.apply(observations)
+            return self.recipe.method.act(policy, seen)
+
+        return evaluate(self.recipe.tasks, self.tasks, act, episodes, self.base.seed, device)
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
         """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
@@ -192,8 +204,19 @@ class _Runner:
             self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
 
 
-def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:
-    return stack_tasks([data for data, _ in loaded], recipe.tasks.spec(), seed, device)
+def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context) -> Normalization | None:
+    """How observations are normalised, if they are: by the data that the method learns from, never by unseen tasks'.
+
+    A method that learns from no training task trains its policies on the others' data alone, and these tell.
+    """
+    if not recipe.data.normalize_observations:
+        return None
+    learnt_from = train if recipe.method.learns_from_tasks else test
+
+    def compute() -> dict[str, Params]:
+        return {NORMALIZATION: fit_normalization([data for data, _ in learnt_from])._asdict()}
+
+    return Normalization(**context.stage(NORMALIZATION, compute)[NORMALIZATION]).to(context.device)
 
 
 def _names(loaded: Loaded) -> str:

@@ -17,13 +17,11 @@ from merpo.errors import ArtifactError, MerpoError, RecipeError
 from merpo.finished_run import open_run
 from merpo.interfaces import Method
 from merpo.lazy import torch
+from merpo.normalization import NORMALIZATION, Normalization
 from merpo.recipe import Recipe, from_tables
 from merpo.types import Params, Task
 
-__all__ = ["NORMALIZATION", "SavedPolicies", "TaskName", "read_policies", "task_header"]
-
-NORMALIZATION = "normalization"  # the group of an artifact that holds `mean` and `std` of observations
-SMALLEST_STD = 1e-6
+__all__ = ["SavedPolicies", "TaskName", "read_policies", "task_header"]
 
 
 @dataclass(frozen=True)
@@ -54,10 +52,7 @@ class SavedPolicies(NamedTuple):
 
     def normalized(self, observations: torch.Tensor) -> torch.Tensor:
         """Observations [T, B, O] as the policies take them."""
-        if not self.normalization:
-            return observations
-        mean, std = (self.normalization[key].unsqueeze(-2) for key in ("mean", "std"))
-        return (observations - mean) / std.clamp(min=SMALLEST_STD)
+        return Normalization(**self.normalization).apply(observations) if self.normalization else observations
 
     def one(self, index: int) -> SavedPolicies:
         """The policy of the task with this index alone, T = 1. Raises `MerpoError` for a task that is not there."""

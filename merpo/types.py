@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+    from merpo.normalization import Normalization
+
 __all__ = ["Batch", "Grid", "Params", "Probes", "Propose", "Spec", "Task", "Terminated"]
 
 # Parameters of one or many networks: leading dims say whose, `[task, member | critic, in, out]`. Keys that begin with
@@ -28,6 +30,7 @@ class Spec(NamedTuple):
     observation_dim: int
     action_dim: int
     terminated: Terminated | None = None
+    normalization: Normalization | None = None  # what observations went through; None: they are the environment's
 
 
 class Batch(NamedTuple):

@@ -17,6 +17,7 @@ import torch
 
 from merpo.context import Context, Metrics
 from merpo.dataset import TaskDataset, stack_tasks
+from merpo.normalization import fit_normalization
 from merpo.recipe import Recipe, from_tables, resolved
 from merpo.recipe_extends import merge, read_tables
 from merpo.types import Params, Spec
@@ -112,10 +113,15 @@ def numbers(recipe: Recipe) -> dict[str, Any]:
 
     method, spec = recipe.method, recipe.tasks.spec()
     context = Context(seed=recipe.seed, log=log, log_every=1, snapshots=(0, 2))
-    meta = method.fit(stack_tasks([dataset(t, spec) for t in range(3)], spec), context)
+    train, unseen = ([dataset(t, spec) for t in tasks] for tasks in (range(3), (3, 4)))
+    seen = torch.stack([data.observations[:4] for data in unseen])
+    known, new = stack_tasks(train, spec), stack_tasks(unseen, spec)
+    if recipe.data.normalize_observations:
+        normalization = fit_normalization(train)
+        known, new, seen = normalization.tasks(known), normalization.tasks(new), normalization.apply(seen)
+    meta = method.fit(known, context)
     fitted = len(rows)
-    adapted = method.adapt(meta, stack_tasks([dataset(t, spec) for t in (3, 4)], spec), context)
-    seen = torch.stack([dataset(t, spec).observations[:4] for t in (3, 4)])
+    adapted = method.adapt(meta, new, context)
     return {
         "fit": rows[:fitted][:ROWS],
         "adapt": rows[fitted:][:ROWS],
@@ -189,8 +195,9 @@ def test_recipes_give_other_numbers_exactly_if_their_method_differs() -> None:
         found = json.loads((GOLDEN / name_of(name)).read_text("utf-8"))
         assert found.pop("recipe") == f"recipes/{name}.toml"
         recipe = small_recipe(RECIPES[name])
-        observation_dim, action_dim, terminated = recipe.tasks.spec()
-        method = [resolved(recipe)["method"], observation_dim, action_dim, terminated is None]
+        spec = recipe.tasks.spec()
+        shape = [spec.observation_dim, spec.action_dim, spec.terminated is None, recipe.data.normalize_observations]
+        method = [resolved(recipe)["method"], *shape]
         for group, content in zip(groups, (found, method), strict=True):
             group.setdefault(json.dumps(content, sort_keys=True), []).append(name)
     by_numbers, by_method = (sorted(group.values()) for group in groups)

@@ -26,6 +26,7 @@ from merpo.report import Report, load_report
 from merpo.report_text import combine, verdict
 from merpo.run import run_recipe
 from merpo.store import read_dataset
+from merpo.types import Spec
 
 Cli = Callable[..., Answer]
 DATA = {"train": ["store:pumps"], "test": ["store:new/pump-0", "store:new/pump-1"]}
@@ -302,6 +303,6 @@ def test_recipes_that_name_nothing_are_as_they_were() -> None:
 def test_the_family_of_logs_has_no_environment() -> None:
     family = registry.get("tasks", "logs")()
     assert not family.has_environment  # type: ignore[attr-defined]
-    assert family.spec() == (1, 1, None)  # type: ignore[attr-defined]
+    assert family.spec() == Spec(1, 1)  # type: ignore[attr-defined]
     with pytest.raises(MerpoError, match="logs have no environment"):
         family.make({})  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class Single(Method):
     """RAC (Algorithm 1) from fresh networks on each task's own data, with a meta-policy that is given (Section 5.1)."""
 
     name = "single"
+
+    learns_from_tasks: ClassVar[bool] = False
 
     steps: int = Field(2000, ge=0, le=10_000_000, description="Steps of Algorithm 1; an episode of Fig. 4 has 1000.")
     dynamics: DynamicsLearner = component_field("ensemble", description="The learnt dynamics T̂_θ.")

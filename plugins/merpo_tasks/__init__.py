@@ -7,17 +7,26 @@ from collections.abc import Sequence
 from merpo import Component, hookimpl
 from merpo_tasks.ant_fwd_back import AntFwdBack
 from merpo_tasks.half_cheetah_fwd_back import HalfCheetahFwdBack
+from merpo_tasks.locomotion import Locomotion
 from merpo_tasks.logs import Logs
 from merpo_tasks.point_robot_wind import PointRobotWind
 from merpo_tasks.sparse_point_robot import SparsePointRobot
 from merpo_tasks.walker_2d_params import Walker2DParams
 
-__all__ = ["AntFwdBack", "HalfCheetahFwdBack", "Logs", "PointRobotWind", "SparsePointRobot", "Walker2DParams"]
+__all__ = [
+    "AntFwdBack",
+    "HalfCheetahFwdBack",
+    "Locomotion",
+    "Logs",
+    "PointRobotWind",
+    "SparsePointRobot",
+    "Walker2DParams",
+]
 
 MERPO_API = 1
 
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:
-    """The paper's families, and logs without environments."""
-    return [AntFwdBack, HalfCheetahFwdBack, Logs, PointRobotWind, SparsePointRobot, Walker2DParams]
+    """The paper's families, D4RL's bodies, and logs without environments."""
+    return [AntFwdBack, HalfCheetahFwdBack, Locomotion, Logs, PointRobotWind, SparsePointRobot, Walker2DParams]

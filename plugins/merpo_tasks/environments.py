@@ -37,6 +37,7 @@ IDS = {
     "HalfCheetahFwdBack": ("merpo_tasks.half_cheetah_fwd_back_env:HalfCheetahFwdBackEnv", 200),
     "Walker2DParams": ("merpo_tasks.walker_2d_params_env:Walker2DParamsEnv", 200),
     "AntFwdBack": ("merpo_tasks.ant_fwd_back_env:AntFwdBackEnv", 200),
+    "Locomotion": ("merpo_tasks.locomotion_env:LocomotionEnv", 1000),
     "SparsePointRobot": ("merpo_tasks.sparse_point_robot_env:SparsePointRobotEnv", 20),
 }
 

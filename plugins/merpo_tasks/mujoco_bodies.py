@@ -1,10 +1,10 @@
-"""What Gymnasium's Walker2d-v5 and HalfCheetah-v5 start with, see and pay, on arrays of states."""
+"""What Gymnasium's Walker2d-v5, Hopper-v5 and HalfCheetah-v5 start with, see and pay, on arrays of states."""
 
 from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gymnasium
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from merpo_tasks.mujoco_grid import Array, Simulation, State
 from merpo_tasks.mujoco_warnings import logged_warnings
 
-__all__ = ["asset", "half_cheetah", "logged_warnings", "never", "speed", "walker2d"]
+__all__ = ["asset", "half_cheetah", "hopper", "logged_warnings", "never", "speed", "walker2d"]
 
-CHEETAH_FRAMES, WALKER_FRAMES = 5, 4
+CHEETAH_FRAMES, WALKER_FRAMES = 5, 4  # the hopper's are the walker's
 
 
 def asset(name: str) -> mujoco.MjModel:
@@ -34,6 +34,32 @@ def _compiled(name: str) -> mujoco.MjModel:
 
 def walker2d(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
     """Walker2d-v5 with these models."""
+
+    def ended(state: State) -> NDArray[np.bool_]:
+        height, angle = state["qpos"][..., 1], state["qpos"][..., 2]
+        healthy: NDArray[np.bool_] = (height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0)
+        return ~healthy
+
+    return _standing(models, horizon, ended)
+
+
+def hopper(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
+    """Hopper-v5 with these models."""
+
+    def ended(state: State) -> NDArray[np.bool_]:
+        height, angle = state["qpos"][..., 1], state["qpos"][..., 2]
+        rest = np.concatenate([state["qpos"][..., 2:], state["qvel"]], axis=-1)
+        within = ((rest > -100.0) & (rest < 100.0)).all(-1)
+        healthy: NDArray[np.bool_] = within & (height > 0.7) & (angle > -0.2) & (angle < 0.2)
+        return ~healthy
+
+    return _standing(models, horizon, ended)
+
+
+def _standing(
+    models: Sequence[mujoco.MjModel], horizon: int, ended: Callable[[State], NDArray[np.bool_]]
+) -> Simulation:
+    """What walker and hopper share: paid for their speed and for standing."""
     dt = models[0].opt.timestep * WALKER_FRAMES
 
     def start(model: mujoco.MjModel, random: np.random.Generator) -> tuple[Array, Array]:
@@ -42,11 +68,6 @@ def walker2d(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
 
     def observe(state: State) -> Array:
         return np.concatenate([state["qpos"][..., 1:], state["qvel"].clip(-10, 10)], axis=-1)
-
-    def ended(state: State) -> NDArray[np.bool_]:
-        height, angle = state["qpos"][..., 1], state["qpos"][..., 2]
-        healthy: NDArray[np.bool_] = (height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0)
-        return ~healthy
 
     def reward(before: State, actions: Array, after: State) -> Array:
         paid: Array = speed(before, after, dt) + ~ended(after) - 1e-3 * np.square(actions).sum(-1)

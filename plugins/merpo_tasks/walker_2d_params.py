@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import gymnasium as gym
     import torch
 
-__all__ = ["Walker2DParams"]
+__all__ = ["Walker2DParams", "fallen"]
 
 # In the order of the draws; MuJoCo's model has 8 bodies with the world, 9 degrees of freedom, 8 shapes with the floor.
 SHAPES = {"body_mass": (8,), "body_inertia": (8, 3), "dof_damping": (9,), "geom_friction": (8, 3)}
@@ -43,7 +43,7 @@ class Walker2DParams(TaskFamily):
 
     def spec(self) -> Spec:
         """Positions and velocities, in CORRO's variant with x; an episode ends when the walker does not stand."""
-        return Spec(17, 6, _fallen) if self.variant == "focal" else Spec(18, 6, _lying)
+        return Spec(17, 6, fallen) if self.variant == "focal" else Spec(18, 6, _lying)
 
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
         """A multiplier per entry, base ** U(-log_scale, log_scale), task after task; the last `test` are unseen."""
@@ -78,7 +78,7 @@ class Walker2DParams(TaskFamily):
         return None
 
 
-def _fallen(observations: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
+def fallen(observations: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
     """FOCAL's: height within (0.8, 2), angle within ±1."""
     height, angle = following[..., 0], following[..., 1]
     standing = (height > 0.8) & (height < 2.0) & (angle > -1.0) & (angle < 1.0)

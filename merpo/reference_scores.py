@@ -1,0 +1,78 @@
+"""Returns of a random and of an expert policy, by which returns of different tasks are put on one scale."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from merpo.types import Task
+
+__all__ = ["KEY", "ReferenceScores", "minari_reference", "stored_reference"]
+
+KEY = "reference_scores"  # in the settings of a stored dataset
+
+# D4RL's published reference scores, which all its versions share, by Gymnasium's name of the environment.
+D4RL = {"HalfCheetah": (-280.178953, 12135.0), "Hopper": (-20.272305, 3234.3), "Walker2d": (1.629008, 4592.3)}
+
+
+class ReferenceScores(BaseModel):
+    """What 0 and 100 are, and whose numbers they are."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    random: float
+    expert: float
+    source: Annotated[str, Field(max_length=200)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if self.expert <= self.random:
+            raise ValueError(f"expert is {self.expert}, expected above random, {self.random}")
+        return self
+
+    def normalized(self, value: float) -> float:
+        """100 (J − random) / (expert − random) of a return J."""
+        return 100.0 * (value - self.random) / (self.expert - self.random)
+
+
+def minari_reference(
+    metadata: Mapping[str, Any], task: Task, dataset_id: str, note: Callable[[str], None]
+) -> ReferenceScores | None:
+    """The reference scores in a dataset's own metadata; D4RL's where it has none and is of one of D4RL's bodies.
+
+    Metadata that makes no sense is told and gives none.
+    """
+    found = [metadata.get(key) for key in ("ref_min_score", "ref_max_score")]
+    if found == [None, None]:
+        return _of_d4rl(str(task.get("environment", "")))
+    if all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in found):
+        try:
+            return ReferenceScores(random=found[0], expert=found[1], source=f"metadata of {dataset_id}")  # type: ignore[arg-type]
+        except ValidationError:
+            pass
+    note(
+        f"minari:{dataset_id}: ref_min_score and ref_max_score are {found!s:.80}, expected two rising numbers; there "
+        "will be no normalised scores"
+    )
+    return None
+
+
+def stored_reference(settings: Mapping[str, Any]) -> ReferenceScores | None:
+    """The reference scores among a stored dataset's settings, if it has any."""
+    try:
+        return ReferenceScores.model_validate(settings[KEY])
+    except (KeyError, ValidationError):
+        return None
+
+
+def _of_d4rl(environment: str) -> ReferenceScores | None:
+    """D4RL's for an environment such as `Hopper-v5`; they were measured in version 2."""
+    match = re.fullmatch(r"(\w+)-v\d+", environment)
+    if match is None or match[1] not in D4RL:
+        return None
+    low, high = D4RL[match[1]]
+    return ReferenceScores(random=low, expert=high, source="D4RL")
