@@ -8,6 +8,7 @@ from typing import Literal
 
 from merpo.context import Adapted
 from merpo.dataset import TaskDataset
+from merpo.episode_stats import of_data, of_evaluation
 from merpo.errors import ArtifactError
 from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
@@ -15,6 +16,7 @@ from merpo.metrics import Record, read_metrics
 from merpo.recipe import Recipe, resolved
 from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors, Report, TaskReport, bands, per_task
 from merpo.run_folder import RunFolder
+from merpo.summary import POLICIES
 from merpo.versions import versions
 
 __all__ = ["assemble"]
@@ -101,6 +103,8 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
         adapted=returns.get("adapted"),
         meta_policy=returns.get("meta_policy"),
         oracle=returns.get("oracle"),
+        episodes={"behavior": of_data(data)}
+        | {name: of_evaluation(evaluations[name], t) for name in POLICIES if name in evaluations},
         snapshots={int(name[5:]): value for name, value in returns.items() if name.startswith("step-")},
         trajectories={name: [(p[0], p[1]) for p in path] for name, path in paths.items()} if plane else {},
     )

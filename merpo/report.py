@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
 
+from merpo.episode_stats import EpisodeStats
 from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
 from merpo.statistics import gap_closed
@@ -66,6 +67,7 @@ class TaskReport(_Model):
     meta_policy: float | None = None
     oracle: float | None = None
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
+    episodes: dict[str, EpisodeStats] = {}  # behavior, meta_policy, adapted, oracle -> its episodes
     trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
 
     @computed_field  # type: ignore[prop-decorator]

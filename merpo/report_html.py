@@ -9,7 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merpo.episode_stats import episodes_csv
 from merpo.files import atomic_write_bytes, atomic_write_text
+from merpo.report_episodes import episodes_tables
 from merpo.report_template import page, table
 from merpo.report_text import interval, number, seconds, summary_rows, verdict
 
@@ -37,9 +39,10 @@ def pictures(report: Report) -> list[Picture]:
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write `report.json`, `report.html` and the pictures beside them (`pictures/*.png`); gives the page's path."""
+    """Write `report.json`, `episodes.csv`, `report.html` and `pictures/*.png` beside it; gives the page's path."""
     drawn = pictures(report)
     atomic_write_text(folder / "report.json", report.to_json())
+    atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:
         atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
     path = folder / "report.html"
@@ -61,6 +64,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) ->
         *(figure(picture) for picture in drawn),
         "<h2>Every unseen task</h2>",
         _task_table(report),
+        episodes_tables(report),
         _estimates_table(report),
         "<h2>Where this comes from</h2>",
         _provenance(report),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from merpo.episode_stats import means
 from merpo.errors import MerpoError
-from merpo.summary import Summary, summarize
+from merpo.summary import POLICIES, Summary, summarize
 
 if TYPE_CHECKING:
     from rich.box import Box
@@ -123,7 +124,16 @@ def print_summary(report: Report, console: Console) -> None:
     gap = [number(summary.gap_closed.mean)] if summary.gap_closed is not None else []
     table.add_row("mean", *means, *gap, style="bold")
     console.print(table)
+    _print_ends(report, console)
     _print_verdict(summary, console)
+
+
+def _print_ends(report: Report, console: Console) -> None:
+    """How many episodes truly ended, where any did."""
+    found = means(report.tasks)
+    if any(stats.termination_rate > 0 for stats in found.values()):
+        parts = [f"{POLICIES[name]} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()]
+        console.print(f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False)
 
 
 def _print_estimates(report: Report, console: Console) -> None:

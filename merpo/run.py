@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from merpo.actors import actor
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
@@ -156,17 +157,11 @@ class _Runner:
         return adapted
 
     def play(self, policy: Params) -> Evaluation:
-        """Deterministic episodes of one policy per task."""
-        act = self.recipe.method.act
-        episodes, device = self.recipe.evaluate.episodes, self.base.device
-        return evaluate(
-            self.recipe.tasks,
-            self.tasks,
-            lambda observations: act(policy, observations),
-            episodes,
-            self.base.seed,
-            device,
-        )
+        """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
+        method, seed, device = self.recipe.method, self.base.seed, self.base.device
+        asked, tasks = self.recipe.evaluate, [manifest.task_index for _, manifest in self.test]
+        act = actor(method, policy, asked.policy, self.data.spec.action_dim, seed, tasks, device)
+        return evaluate(self.recipe.tasks, self.tasks, act, asked.episodes, seed, device)
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
         """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
