@@ -18,6 +18,7 @@ from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors
 from merpo.run_folder import RunFolder
 from merpo.summary import POLICIES
 from merpo.versions import versions
+from merpo.videos import Videos
 
 __all__ = ["assemble"]
 
@@ -34,6 +35,7 @@ def assemble(
     evaluations: Mapping[str, Evaluation],
     timings: Mapping[str, float],
     estimates: Estimates,
+    videos: Videos,
 ) -> Report:
     """The report of one run."""
     scores = {
@@ -55,6 +57,7 @@ def assemble(
         duals=Duals(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
         estimates=estimates,
+        videos=videos,
     )
 
 

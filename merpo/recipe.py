@@ -80,6 +80,12 @@ class EvaluateSection(Settings):
     policy: PolicyKind = Field(
         "deterministic", description="A policy's most likely actions, or actions drawn from it, by the run's seed."
     )
+    videos: int = Field(
+        2,
+        ge=0,
+        le=10_000,
+        description="Unseen tasks of which an episode of every policy is filmed; 0: none. It needs `merpo[video]`.",
+    )
     during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
     snapshots: tuple[int, ...] = Field(
         (0, 10, 25, 50, 100), max_length=100, description="Adaptation steps after which the adapted policy is measured."

@@ -15,6 +15,7 @@ from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
 from merpo.statistics import gap_closed
 from merpo.summary import Summary, summarize
+from merpo.videos import Videos
 
 if TYPE_CHECKING:
     import torch
@@ -136,6 +137,7 @@ class Report(_Model):
     duals: Duals = Duals()
     model: ModelErrors = ModelErrors()
     estimates: Estimates = Estimates()
+    videos: Videos = Videos()
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property

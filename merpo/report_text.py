@@ -133,7 +133,9 @@ def _print_ends(report: Report, console: Console) -> None:
     found = means(report.tasks)
     if any(stats.termination_rate > 0 for stats in found.values()):
         parts = [f"{POLICIES[name]} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()]
-        console.print(f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False)
+        console.print(
+            f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False, soft_wrap=True
+        )
 
 
 def _print_estimates(report: Report, console: Console) -> None:

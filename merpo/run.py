@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from merpo.actors import actor
+from merpo.actors import Actor, actor
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
@@ -27,10 +27,12 @@ from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import LOCK, RunFolder, run_folders
+from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
 from merpo.stop import check, graceful
 from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
+from merpo.videos import Videos
 
 __all__ = ["run_recipe"]
 
@@ -109,8 +111,9 @@ def _run_seed(
             runner = _Runner(recipe, folder, context, test, watch)
             with keeper.named():
                 adapted, evaluations, estimates = runner.stages(train)
+                videos = runner.videos(adapted, progress.note)
         with watch.stage("report"):
-            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates)
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates, videos)
             write_report(report, path)
         keeper.finish()
     return report
@@ -158,10 +161,26 @@ class _Runner:
 
     def play(self, policy: Params) -> Evaluation:
         """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
-        method, seed, device = self.recipe.method, self.base.seed, self.base.device
-        asked, tasks = self.recipe.evaluate, [manifest.task_index for _, manifest in self.test]
-        act = actor(method, policy, asked.policy, self.data.spec.action_dim, seed, tasks, device)
-        return evaluate(self.recipe.tasks, self.tasks, act, asked.episodes, seed, device)
+        act = self.actor(policy, [manifest.task_index for _, manifest in self.test])
+        episodes, seed, device = self.recipe.evaluate.episodes, self.base.seed, self.base.device
+        return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
+
+    def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
+        """How one policy per task of `tasks` acts when it is measured."""
+        method, kind, width = self.recipe.method, self.recipe.evaluate.policy, self.data.spec.action_dim
+        return actor(method, policy, kind, width, self.base.seed, tasks, self.base.device)
+
+    def videos(self, adapted: Adapted, note: Callable[[str], None]) -> Videos:
+        """An episode of every policy on some unseen tasks; `note` is told why one is missing."""
+        if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
+            return Videos()
+        policies = {"adapted": adapted.policy}
+        policies |= {name.replace("-", "_"): policy for name, policy in adapted.references.items()}
+        with self.watch.stage("videos"):
+            made = make_videos(self.recipe, self.folder.path, self.test, policies, self.actor, self.base)
+        if made.note:
+            note(f"videos: {made.note}")
+        return made
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
         """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
