@@ -8,6 +8,7 @@ from typing import Literal
 
 from merpo.context import Adapted
 from merpo.dataset import TaskDataset
+from merpo.episode_stats import of_data, of_evaluation
 from merpo.errors import ArtifactError
 from merpo.evaluation import Evaluation
 from merpo.manifest import Manifest
@@ -16,7 +17,9 @@ from merpo.recipe import Recipe, resolved
 from merpo.reference_scores import stored_reference
 from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors, Report, TaskReport, bands, per_task
 from merpo.run_folder import RunFolder
+from merpo.summary import POLICIES
 from merpo.versions import versions
+from merpo.videos import Videos
 
 __all__ = ["assemble"]
 
@@ -33,6 +36,7 @@ def assemble(
     evaluations: Mapping[str, Evaluation],
     timings: Mapping[str, float],
     estimates: Estimates,
+    videos: Videos,
 ) -> Report:
     """The report of one run."""
     scores = {
@@ -54,6 +58,7 @@ def assemble(
         duals=Duals(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
         estimates=estimates,
+        videos=videos,
     )
 
 
@@ -103,6 +108,8 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
         meta_policy=returns.get("meta_policy"),
         oracle=returns.get("oracle"),
         reference=stored_reference(manifest.settings),
+        episodes={"behavior": of_data(data)}
+        | {name: of_evaluation(evaluations[name], t) for name in POLICIES if name in evaluations},
         snapshots={int(name[5:]): value for name, value in returns.items() if name.startswith("step-")},
         trajectories={name: [(p[0], p[1]) for p in path] for name, path in paths.items()} if plane else {},
     )

@@ -56,10 +56,15 @@ def evaluate(
         int | None, typer.Option(min=1, max=100_000, help="Episodes per task, instead of the recipe's.")
     ] = None,
     stochastic: Annotated[
-        bool, typer.Option("--stochastic", help="Draw actions instead of taking the most likely one.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--stochastic/--deterministic",
+            help="Draw actions, or take the most likely one; else as the run's recipe says.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode's return as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
 ) -> None:
     """Measure saved policies anew in the true environments."""
     from rich.console import Console

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from merpo.artifacts import load_artifact, save_artifact
+from merpo.catalog import Entry
 from merpo.collect import Checkpoints, train_behavior
 from merpo.component import dump_component
 from merpo.context import Context
@@ -21,11 +22,11 @@ from merpo.named_data import ensure_named, load_named
 from merpo.places import collection_dir, manifest_path, store_root
 from merpo.recipe import Recipe
 from merpo.stop import check
-from merpo.store import read_dataset, write_dataset
-from merpo.types import Task
+from merpo.store import read_dataset, read_policy, write_dataset
+from merpo.types import Params, Task
 from merpo.validate import check_datasets
 
-__all__ = ["TaskSource", "collection_folder", "ensure_data", "load_data", "needed"]
+__all__ = ["TaskSource", "behavior_policy", "collection_folder", "ensure_data", "load_data", "needed"]
 
 POLICIES = "checkpoints.safetensors"  # SAC's, of all qualities
 LOCK = "collect.lock"
@@ -116,6 +117,16 @@ def load_data(
     loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]
     check_datasets([data for part in loaded for data, _ in part], batch_size)
     return loaded[0], loaded[1]
+
+
+def behavior_policy(recipe: Recipe, data: TaskDataset, manifest: Manifest) -> Params | None:
+    """The policy that collected a dataset that `load_data` gave; None where no single one did, or none was kept."""
+    if manifest.behavior.checkpoint is None:
+        return None
+    if recipe.data.train is None:
+        return read_policy(collection_folder(recipe), data.name)
+    entry = Entry(*data.name.split("/", 1))
+    return read_policy(entry.folder, entry.name)
 
 
 def _lacking(

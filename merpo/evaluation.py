@@ -14,10 +14,11 @@ __all__ = ["Evaluation", "evaluate", "oracle_evaluation"]
 
 
 class Evaluation(NamedTuple):
-    """Undiscounted returns and the first episode of each task."""
+    """Undiscounted returns, how episodes ended, and the first episode of each task."""
 
     returns: torch.Tensor  # [T, E]
     lengths: torch.Tensor  # [T, E]
+    terminations: torch.Tensor  # [T, E], 1.0 where the episode truly ended, 0.0 where time cut it
     trajectories: list[list[list[float]]]  # per task, the observations of its first episode
 
 
@@ -30,7 +31,7 @@ def evaluate(
     device: str = "cpu",
 ) -> Evaluation:
     """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
-    returns, lengths = torch.zeros(len(tasks), episodes), torch.zeros(len(tasks), episodes)
+    returns, lengths, terminations = (torch.zeros(len(tasks), episodes) for _ in range(3))
     with closing(family.grid(tasks, episodes, seed, restart=False)) as grid:
         first = [grid.observations()[:, 0]]  # of every task's first episode, step by step
         while grid.running.any():
@@ -40,9 +41,10 @@ def evaluate(
                 actions = act(seen.to(device)).cpu()
             batch, _ = grid.step(seen, actions)
             returns += batch.rewards
+            terminations += batch.terminations
             first.append(batch.next_observations[:, 0])
     paths = [path[: int(n) + 1].tolist() for path, n in zip(torch.stack(first, 1), lengths[:, 0], strict=True)]
-    return Evaluation(returns, lengths, paths)
+    return Evaluation(returns, lengths, terminations, paths)
 
 
 def oracle_evaluation(family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int) -> Evaluation | None:

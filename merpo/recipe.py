@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from merpo.actors import PolicyKind, can_draw
 from merpo.collect_settings import CollectSettings
 from merpo.data_sources import parse_source
 from merpo.describe import holds
@@ -89,6 +90,15 @@ class EvaluateSection(Settings):
     """How policies are measured in the true environments."""
 
     episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy.")
+    policy: PolicyKind = Field(
+        "deterministic", description="A policy's most likely actions, or actions drawn from it, by the run's seed."
+    )
+    videos: int = Field(
+        2,
+        ge=0,
+        le=10_000,
+        description="Unseen tasks of which an episode of every policy is filmed; 0: none. It needs `merpo[video]`.",
+    )
     during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
     snapshots: tuple[int, ...] = Field(
         (0, 10, 25, 50, 100), max_length=100, description="Adaptation steps after which the adapted policy is measured."
@@ -155,6 +165,16 @@ class Recipe(Settings):
         if problems:
             raise ValueError("; ".join(problems))
         return requirements
+
+    @model_validator(mode="after")
+    def _can_draw(self) -> Self:
+        """Before anything is trained, not when it is measured."""
+        if self.evaluate.policy == "stochastic" and not can_draw(self.method):
+            raise ValueError(
+                f"evaluate.policy: got 'stochastic', but method {self.method.name!r} has deterministic policies only; "
+                "expected 'deterministic'"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_data(self) -> Self:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
 
+from merpo.episode_stats import EpisodeStats
 from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
 from merpo.reference_scores import ReferenceScores
 from merpo.statistics import gap_closed
 from merpo.summary import Summary, summarize
+from merpo.videos import Videos
 
 if TYPE_CHECKING:
     import torch
@@ -68,6 +70,7 @@ class TaskReport(_Model):
     oracle: float | None = None
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
     reference: ReferenceScores | None = None  # where the data comes with such
+    episodes: dict[str, EpisodeStats] = {}  # behavior, meta_policy, adapted, oracle -> its episodes
     trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
 
     @computed_field  # type: ignore[prop-decorator]
@@ -145,6 +148,7 @@ class Report(_Model):
     duals: Duals = Duals()
     model: ModelErrors = ModelErrors()
     estimates: Estimates = Estimates()
+    videos: Videos = Videos()
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property

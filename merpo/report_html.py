@@ -9,10 +9,13 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merpo.episode_stats import episodes_csv
 from merpo.files import atomic_write_bytes, atomic_write_text
 from merpo.report_scores import scores_table
+from merpo.report_episodes import episodes_tables
 from merpo.report_template import page, table
 from merpo.report_text import interval, number, seconds, summary_rows, verdict
+from merpo.report_videos import videos_section
 
 if TYPE_CHECKING:
     from merpo.figures import Picture
@@ -38,18 +41,19 @@ def pictures(report: Report) -> list[Picture]:
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write `report.json`, `report.html` and the pictures beside them (`pictures/*.png`); gives the page's path."""
+    """Write `report.json`, `episodes.csv`, `report.html` and `pictures/*.png` beside it; gives the page's path."""
     drawn = pictures(report)
     atomic_write_text(folder / "report.json", report.to_json())
+    atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:
         atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
     path = folder / "report.html"
-    atomic_write_text(path, build_report_html(report, drawn))
+    atomic_write_text(path, build_report_html(report, drawn, folder))
     return path
 
 
-def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) -> str:
-    """The whole page, pictures and styles inside; all text of the report is escaped."""
+def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, folder: Path | None = None) -> str:
+    """The whole page, pictures, styles and the videos in the run's `folder` inside; all text is escaped."""
     drawn = pictures(report) if drawn is None else drawn
     body = [
         f"<h1>{escape(report.title)}</h1>",
@@ -60,9 +64,11 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None) ->
         "<h2>Summary</h2>",
         _summary_table(report),
         *(figure(picture) for picture in drawn),
+        videos_section(report, folder),
         "<h2>Every unseen task</h2>",
         _task_table(report),
         scores_table(report),
+        episodes_tables(report),
         _estimates_table(report),
         "<h2>Where this comes from</h2>",
         _provenance(report),

@@ -21,6 +21,8 @@ p{margin:.4rem 0;max-width:72ch}.muted,figcaption{color:var(--muted);font-size:.
 .card{background:var(--soft);border-radius:10px;padding:.8rem 1rem}
 .card b{display:block;font-size:1.5rem;line-height:1.25;font-variant-numeric:tabular-nums}
 .card span{color:var(--muted);font-size:.86rem}
+.videos{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,240px),1fr));gap:.75rem;margin:.6rem 0}
+.videos video{width:100%;display:block;border:1px solid var(--line);border-radius:10px}
 figure{margin:.4rem 0 0}figure img{max-width:min(100%,1000px);height:auto;display:block;
  border:1px solid var(--line);border-radius:10px}
 .scroll{overflow-x:auto}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from merpo.episode_stats import means
 from merpo.errors import MerpoError
-from merpo.summary import Summary, summarize
+from merpo.summary import POLICIES, Summary, summarize
 
 if TYPE_CHECKING:
     from rich.box import Box
@@ -127,7 +128,18 @@ def print_summary(report: Report, console: Console) -> None:
     console.print(table)
     if scores := scores_line(report):
         console.print(scores, markup=False, highlight=False)
+    _print_ends(report, console)
     _print_verdict(summary, console)
+
+
+def _print_ends(report: Report, console: Console) -> None:
+    """How many episodes truly ended, where any did."""
+    found = means(report.tasks)
+    if any(stats.termination_rate > 0 for stats in found.values()):
+        parts = [f"{POLICIES[name]} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()]
+        console.print(
+            f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False, soft_wrap=True
+        )
 
 
 def _print_estimates(report: Report, console: Console) -> None:

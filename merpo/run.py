@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from merpo.actors import Actor, actor
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
@@ -27,10 +28,12 @@ from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import LOCK, RunFolder, run_folders
+from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
 from merpo.stop import check, graceful
 from merpo.stopwatch import Stopwatch, timed
 from merpo.types import Params
+from merpo.videos import Videos
 
 __all__ = ["run_recipe"]
 
@@ -109,8 +112,9 @@ def _run_seed(
             with keeper.named():
                 runner = _Runner(recipe, folder, context, (train, test), watch)
                 adapted, evaluations, estimates = runner.stages()
+                videos = runner.videos(adapted, progress.note)
         with watch.stage("report"):
-            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates)
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates, videos)
             write_report(report, path)
         keeper.finish()
     return report
@@ -170,15 +174,29 @@ class _Runner:
         return adapted
 
     def play(self, policy: Params) -> Evaluation:
-        """Deterministic episodes of one policy per task."""
-        episodes, device = self.recipe.evaluate.episodes, self.base.device
+        """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
+        act = self.actor(policy, [manifest.task_index for _, manifest in self.test])
+        episodes, seed, device = self.recipe.evaluate.episodes, self.base.seed, self.base.device
+        return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
+
+    def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
+        """How one policy per task of `tasks` acts when it is measured."""
+        method, kind, width = self.recipe.method, self.recipe.evaluate.policy, self.data.spec.action_dim
+        act = actor(method, policy, kind, width, self.base.seed, tasks, self.base.device)
         normalization = self.normalization
+        return act if normalization is None else lambda observations: act(normalization.apply(observations))
 
-        def act(observations: torch.Tensor) -> torch.Tensor:
-            seen = observations if normalization is None else normalization.apply(observations)
-            return self.recipe.method.act(policy, seen)
-
-        return evaluate(self.recipe.tasks, self.tasks, act, episodes, self.base.seed, device)
+    def videos(self, adapted: Adapted, note: Callable[[str], None]) -> Videos:
+        """An episode of every policy on some unseen tasks; `note` is told why one is missing."""
+        if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
+            return Videos()
+        policies = {"adapted": adapted.policy}
+        policies |= {name.replace("-", "_"): policy for name, policy in adapted.references.items()}
+        with self.watch.stage("videos"):
+            made = make_videos(self.recipe, self.folder.path, self.test, policies, self.actor, self.base)
+        if made.note:
+            note(f"videos: {made.note}")
+        return made
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
         """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""

@@ -22,7 +22,7 @@ from merpo.data import collection_folder
 from merpo.recipe import load_recipe
 from merpo.testing_runner import MerpoRunner
 
-TINY = {"evaluate": {"snapshots": []}}
+TINY = {"evaluate": {"snapshots": [], "videos": 0}}
 COLLECTION = collection_folder(tiny_recipe(TINY)).name
 MINE = collection_folder(load_recipe(ROOT / "recipes" / "merpo_adp.toml")).name
 FOLLOWED = sorted({block.page for block in BLOCKS})

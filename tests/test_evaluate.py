@@ -39,6 +39,7 @@ def test_returns_are_those_of_one_environment_at_a_time() -> None:
             total, done = total + float(reward), terminated or truncated
         assert found.returns[t].tolist() == pytest.approx([total] * 2, abs=1e-4)
         assert found.lengths[t].tolist() == [6.0, 6.0]
+        assert found.terminations[t].tolist() == [0.0, 0.0], "time is no termination"
         np.testing.assert_allclose(found.trajectories[t], path, atol=1e-5)
 
 
@@ -67,6 +68,7 @@ def test_an_ended_episode_is_not_stepped_again() -> None:
     found = evaluate(source, [{"length": 2}, {"length": 4}], steer, episodes=2, seed=0)
     assert found.lengths.tolist() == [[2, 2], [4, 4]]
     assert found.returns.tolist() == [[2, 2], [4, 4]]
+    assert found.terminations.tolist() == [[1, 1], [1, 1]], "each is counted once, though the other task goes on"
     assert [len(path) for path in found.trajectories] == [3, 5]
 
 

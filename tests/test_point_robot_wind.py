@@ -119,3 +119,17 @@ def test_no_disturbed_policy_beats_the_oracle(seed: int, noise: float) -> None:
         return total
 
     assert play(noise) <= play(0.0) + 1e-5
+
+
+def test_a_picture_shows_the_point_and_the_goal() -> None:
+    task = {"wind": [0.0, 0.0], "goal": [0.0, 1.0]}
+    env = make("tasks", "point-robot-wind", horizon=9).make(task)
+    env.reset()
+    assert env.unwrapped.render() is None
+    env.unwrapped.render_mode = "rgb_array"
+    red, green = [204, 51, 25], [153, 216, 153]
+    first = np.asarray(env.render())
+    assert (first[170, 160].tolist(), first[70, 160].tolist()) == (red, green)
+    for _ in range(5):
+        env.step(np.array([1.0, 0.0], dtype=np.float32))
+    assert np.asarray(env.render())[170, 210].tolist() == red

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import mujoco
@@ -22,19 +23,36 @@ def picture(model: mujoco.MjModel, data: mujoco.MjData) -> NDArray[np.uint8]:
     """The first body in the middle, in parallel projection [HEIGHT, WIDTH, 3]."""
     right, up, into = _axes()
     middle = data.xpos[1]
-    scale = METRES / WIDTH
-    u, v = np.meshgrid((np.arange(WIDTH) - WIDTH / 2) * scale, (HEIGHT / 2 - np.arange(HEIGHT)) * scale)
-    image = _ground(middle + u[..., None] * right + v[..., None] * up, into)
+    u, v = _plane()
+    image = _ground(middle, u, v)
     shown = [i for i in range(model.ngeom) if model.geom_type[i] in (CAPSULE, SPHERE)]
     for i in sorted(shown, key=lambda i: -float(data.geom_xpos[i] @ into)):  # what is near comes last
         radius = float(model.geom_size[i, 0])
         half = float(model.geom_size[i, 1]) if model.geom_type[i] == CAPSULE else 0.0
         place, axis = data.geom_xpos[i] - middle, half * data.geom_xmat[i].reshape(3, 3)[:, 2]
         ends = [np.array([end @ right, end @ up]) for end in (place - axis, place + axis)]
-        distance = _to_segment(np.stack([u, v], -1), *ends) / radius
+        near = _around(ends[0], ends[1], radius)  # most pixels are far from any one limb
+        distance = _to_segment(np.stack(np.broadcast_arrays(u[:, near[1]], v[near[0]]), -1), *ends) / radius
         inside = distance <= 1
-        image[inside] = model.geom_rgba[i, :3] * (1 - 0.5 * np.square(distance[inside]))[:, None]
+        image[near][inside] = model.geom_rgba[i, :3] * (1 - 0.5 * np.square(distance[inside]))[:, None]
     return (255 * image.clip(0, 1)).astype(np.uint8)
+
+
+@functools.cache
+def _plane() -> tuple[Array, Array]:
+    """Where pixels are in the plane of the picture, in metres from its middle: to the right [1, W] and up [H, 1]."""
+    x, y = np.arange(WIDTH, dtype=np.float64), np.arange(HEIGHT, dtype=np.float64)
+    scale = METRES / WIDTH
+    return ((x - WIDTH / 2) * scale)[None], ((HEIGHT / 2 - y) * scale)[:, None]
+
+
+def _around(start: Array, end: Array, radius: float) -> tuple[slice, slice]:
+    """Rows and columns that hold everything within `radius` of a segment, and a little more."""
+    scale = METRES / WIDTH
+    low, high = (np.minimum(start, end) - radius) / scale, (np.maximum(start, end) + radius) / scale
+    left, right = (int(x + WIDTH / 2) for x in (low[0] - 1, high[0] + 2))
+    top, bottom = (int(HEIGHT / 2 - y) for y in (high[1] + 1, low[1] - 2))
+    return slice(max(top, 0), max(bottom, 0)), slice(max(left, 0), max(right, 0))
 
 
 def _axes() -> tuple[Array, Array, Array]:
@@ -43,10 +61,12 @@ def _axes() -> tuple[Array, Array, Array]:
     return np.array([ca, sa, 0.0]), np.array([-sa * se, ca * se, ce]), np.array([-sa * ce, ca * ce, -se])
 
 
-def _ground(pixels: Array, into: Array) -> Array:
-    """The floor z = 0 as it is seen at pixels [H, W, 3]."""
-    seen = pixels - (pixels[..., 2] / into[2])[..., None] * into
-    colours: Array = GROUND[(np.floor(seen[..., 0]) + np.floor(seen[..., 1])).astype(int) % 2]
+def _ground(middle: Array, u: Array, v: Array) -> Array:
+    """The floor z = 0 as it is seen at pixels: u [1, W] to the right, v [H, 1] up -> [H, W, 3]."""
+    right, up, into = _axes()
+    depth = -(middle[2] + v * up[2]) / into[2]  # along the line of sight; `right` is level
+    x, y = (middle[k] + u * right[k] + v * up[k] + depth * into[k] for k in (0, 1))
+    colours: Array = GROUND[(np.floor(x) + np.floor(y)).astype(int) & 1]
     return colours
 
 

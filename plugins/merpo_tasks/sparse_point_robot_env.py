@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merpo_tasks.plane import STEP, Array, PlaneEnv
+from merpo_tasks.plane_picture import plane_picture
 
 __all__ = ["SparsePointRobotEnv"]
 
 RADIUS = 0.2  # of the goal: within it the sparse reward is not zero
-HEIGHT, WIDTH, METRES = 240, 320, 3.2  # a picture's pixels, and how wide it is in the plane
-MIDDLE = (0.0, 0.5)
-WHITE, GREY, GREEN, RED = (1.0, 1.0, 1.0), (0.8, 0.8, 0.8), (0.6, 0.85, 0.6), (0.8, 0.2, 0.1)
 
 
 @final
@@ -51,14 +49,7 @@ class SparsePointRobotEnv(PlaneEnv):
         """The half circle, the goal's disc and the point [H, W, 3]; None unless `render_mode` is "rgb_array"."""
         if self.render_mode != "rgb_array":
             return None
-        scale = METRES / WIDTH
-        x = (np.arange(WIDTH) - WIDTH / 2) * scale + MIDDLE[0]
-        y = (HEIGHT / 2 - np.arange(HEIGHT))[:, None] * scale + MIDDLE[1]
-        image = np.ones((HEIGHT, WIDTH, 3)) * WHITE
-        image[(np.abs(np.hypot(x, y) - 1.0) < 0.01) & (y >= 0)] = GREY
-        image[np.hypot(x - self.goal[0], y - self.goal[1]) <= RADIUS] = GREEN
-        image[np.hypot(x - self._position[0], y - self._position[1]) <= 0.04] = RED
-        return (255 * image).astype(np.uint8)
+        return plane_picture(self._position, self.goal, RADIUS)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return functools.partial(type(self), **self._arguments), ()  # type: ignore[arg-type]

@@ -1,0 +1,36 @@
+"""Policies as they act when they are measured: by their modes, or by draws that a seed determines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from merpo.interfaces import Method
+from merpo.noise import Streams, derive_seed
+from merpo.types import Params
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Actor", "PolicyKind", "actor", "can_draw"]
+
+Actor: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"  # observations [T, E, O] -> actions [T, E, A]
+PolicyKind: TypeAlias = Literal["deterministic", "stochastic"]
+
+
+def actor(
+    method: Method, policy: Params, kind: PolicyKind, action_dim: int, seed: int, tasks: Sequence[int], device: str
+) -> Actor:
+    """One policy per task of `tasks`, their indices: `policy` is [T, ...].
+
+    Draws begin anew with each actor, and a task has the same ones whichever tasks are measured beside it.
+    """
+    if kind == "deterministic":
+        return lambda observations: method.act(policy, observations)
+    noise = Streams.seeded((derive_seed(seed, "evaluate", task) for task in tasks), device)
+    return lambda observations: method.sample(policy, observations, noise.normal(observations.shape[1], action_dim))
+
+
+def can_draw(method: Method) -> bool:
+    """Whether a method's policies are stochastic: whether it has a `sample` of its own."""
+    return type(method).sample is not Method.sample

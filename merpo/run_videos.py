@@ -1,0 +1,66 @@
+"""Which episodes of a run are filmed: behaviour, meta- and adapted policy on the first unseen tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from merpo.actors import Actor
+from merpo.context import Context
+from merpo.data import behavior_policy
+from merpo.dataset import TaskDataset
+from merpo.manifest import Manifest
+from merpo.noise import Streams, derive_seed
+from merpo.policy import act
+from merpo.recipe import Recipe
+from merpo.summary import POLICIES
+from merpo.types import Params
+from merpo.videos import Shot, Videos, film_shots, params_digest
+
+__all__ = ["make_videos"]
+
+ActorOf = Callable[[Params, Sequence[int]], Actor]  # policies [T, ...], indices of their tasks
+Loaded = Sequence[tuple[TaskDataset, Manifest]]
+
+
+def make_videos(
+    recipe: Recipe, folder: Path, test: Loaded, policies: Mapping[str, Params], actor_of: ActorOf, context: Context
+) -> Videos:
+    """One episode per task and policy; `policies` [T, ...] are those of all unseen tasks, by their names in reports."""
+    shots, lacking = [], []
+    for t, (data, manifest) in enumerate(test[: recipe.evaluate.videos]):
+        behavior = behavior_policy(recipe, data, manifest)
+        if behavior is None:
+            lacking.append(str(manifest.task_index))
+        else:
+            shots.append(_of_behavior(behavior, data, manifest, context.seed))
+        shots += _of_policies(t, data, manifest, policies, actor_of, recipe.evaluate.policy)
+    videos = film_shots(folder, recipe.tasks, shots, context.seed, context.log)
+    if videos.note or not lacking:
+        return videos
+    note = f"No behaviour policy was kept with the data of task {', '.join(lacking)}, so none is filmed there."
+    return videos.model_copy(update={"note": note})
+
+
+def _of_policies(
+    t: int, data: TaskDataset, manifest: Manifest, policies: Mapping[str, Params], actor_of: ActorOf, kind: str
+) -> Iterator[Shot]:
+    """The meta-policy and the adapted policy of the unseen task at place t."""
+    for name in (name for name in POLICIES if name in policies):
+        own = {key: value[t : t + 1].contiguous() for key, value in policies[name].items()}
+        identity = {"policy": params_digest(own), "acts": kind}
+        yield Shot(manifest.task_index, data.task, name, partial(actor_of, own, (manifest.task_index,)), identity)
+
+
+def _of_behavior(policy: Params, data: TaskDataset, manifest: Manifest, seed: int) -> Shot:
+    """The policy that collected the task's data, acting as it did then: stochastically."""
+    own = {key: value[None] for key, value in policy.items()}
+    width = data.actions.shape[1]
+
+    def actor() -> Actor:
+        noise = Streams.seeded([derive_seed(seed, "film", manifest.task_index)])
+        return lambda observations: act(own, observations, noise.normal(observations.shape[1], width))
+
+    identity = {"policy": params_digest(own), "acts": "stochastic"}
+    return Shot(manifest.task_index, data.task, "behavior", actor, identity)
