@@ -25,14 +25,25 @@ from merpo.rac import RAC, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
 from merpo.settings import RacSettings
 from merpo.stop import graceful
+from merpo.trees import flatten
 from merpo.types import Grid, Params, Spec, Task
 
 if TYPE_CHECKING:
     from merpo.recipe import Recipe
 
-__all__ = ["QUALITIES", "Checkpoints", "collect_recipe", "pick_checkpoints", "train_behavior"]
+__all__ = [
+    "MEASURED_EPISODES",
+    "QUALITIES",
+    "Checkpoints",
+    "collect_recipe",
+    "pick_checkpoints",
+    "sac_state",
+    "state_bytes",
+    "train_behavior",
+]
 
 QUALITIES = ("random", "medium", "expert", "mixed")
+MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
 
 
 class Checkpoints(NamedTuple):
@@ -48,9 +59,8 @@ def train_behavior(
 ) -> Checkpoints:
     """SAC on all `tasks` at once, `settings.steps` environment steps each, with a checkpoint every so many."""
     spec, n = family.spec(), len(tasks)
-    rac = RAC(_sac_settings(settings), critic, None, None)
-    generator, noise = context.generator("collect-init"), context.streams("collect", n)
-    state = _first_state(rac, spec, n, generator)
+    noise = context.streams("collect", n)
+    rac, state = sac_state(settings, critic, spec, n, context.generator("collect-init"))
     grid = family.grid(tasks, 1, context.seed, restart=True)
     width = 2 * spec.observation_dim + spec.action_dim + 2
     rows = torch.zeros(n, settings.steps, width)
@@ -65,7 +75,7 @@ def train_behavior(
         policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
         steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
     for step in range(first, settings.steps + 1):
-        if step % settings.checkpoint_every == 0 or step == settings.steps:
+        if settings.is_checkpoint(step):
             policies.append(clone(state.policy))
             steps.append(step)
             returns.append(_mean_returns(family, tasks, state.policy, spec, context))
@@ -80,7 +90,7 @@ def train_behavior(
             with torch.no_grad():
                 actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
         rows[:, step] = pack(grid.step(seen, actions)[0])[:, 0]
-        if step + 1 >= settings.seed_steps and step % settings.update_every == 0:
+        if settings.learns(step):
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
             state, _, _ = rac_step(rac, state, data, None, None, noise)
@@ -132,11 +142,11 @@ def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: fl
 
 
 def _mean_returns(
-    family: TaskFamily, tasks: Sequence[Task], policy: Params, spec: Spec, context: Context, episodes: int = 5
+    family: TaskFamily, tasks: Sequence[Task], policy: Params, spec: Spec, context: Context
 ) -> torch.Tensor:
-    noise = context.streams("collect-eval", len(tasks))
-    play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(episodes, spec.action_dim))  # noqa: E731
-    return evaluate(family, tasks, play, episodes, context.seed).returns.mean(1)
+    noise, e = context.streams("collect-eval", len(tasks)), MEASURED_EPISODES
+    play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(e, spec.action_dim))  # noqa: E731
+    return evaluate(family, tasks, play, e, context.seed).returns.mean(1)
 
 
 def _sac_settings(settings: CollectSettings) -> RacSettings:
@@ -158,10 +168,22 @@ def _sac_settings(settings: CollectSettings) -> RacSettings:
     )
 
 
-def _first_state(rac: RAC, spec: Spec, n: int, generator: torch.Generator) -> TaskState:
+def sac_state(
+    settings: CollectSettings, critic: Critic, spec: Spec, n: int, generator: torch.Generator
+) -> tuple[RAC, TaskState]:
+    """SAC, and its state for `n` tasks before the first step."""
+    rac = RAC(_sac_settings(settings), critic, None, None)
     policy = expand(init_policy(spec, rac.settings.policy_hidden, generator), n)
-    critic = expand(rac.critic.init(spec, generator), n)
-    return fresh_state(policy, critic, init_duals(rac.settings, 0.0, n, "cpu"), empty_buffer(spec, n, 1, "cpu"))
+    networks = expand(rac.critic.init(spec, generator), n)
+    state = fresh_state(policy, networks, init_duals(rac.settings, 0.0, n, "cpu"), empty_buffer(spec, n, 1, "cpu"))
+    return rac, state
+
+
+def state_bytes(settings: CollectSettings, critic: Critic, spec: Spec) -> int:
+    """How much of one task is kept on the disk while it trains, besides its rows and its checkpoints."""
+    generator = torch.Generator()
+    state = {"state": sac_state(settings, critic, spec, 1, generator)[1], "noise": Streams([generator])}
+    return sum(leaf.numel() * leaf.element_size() for leaf in flatten(state).values())
 
 
 def collect_recipe(recipe: Recipe) -> None:

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from merpo.artifacts import load_artifact, save_artifact
+from merpo.checkpoints import checkpoint_steps
 from merpo.collect import Checkpoints, train_behavior
+from merpo.collect_plan import check_space, plan_collection, plan_lines
+from merpo.collect_probe import estimate_seconds, measure_pace
 from merpo.component import dump_component
 from merpo.context import Context
 from merpo.dataset import TaskDataset
@@ -19,6 +22,7 @@ from merpo.lock import folder_lock
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.named_data import ensure_named, load_named
 from merpo.places import collection_dir, manifest_path, store_root
+from merpo.progress import duration
 from merpo.recipe import Recipe
 from merpo.stop import check
 from merpo.store import read_dataset, write_dataset
@@ -96,10 +100,12 @@ def ensure_data(
                 note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
                 return []
         note(f"data: collecting {len(lacking)} datasets into {folder}")
+        tasks = [source.task for source in every]
+        _say_what_it_takes(recipe, folder, tasks, lacking, context, note)
         keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
         kept = replace(context, resume=keeper.resume, keep=keeper.keep)
         with keeper.named():
-            checkpoints = _checkpoints(recipe, folder, [source.task for source in every], kept)
+            checkpoints = _checkpoints(recipe, folder, tasks, kept)
         keeper.finish()
         for quality in sorted({source.quality for source in lacking}):
             _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
@@ -151,18 +157,44 @@ def _read(folder: Path, source: TaskSource, recipe: Recipe) -> tuple[TaskDataset
     return data, manifest
 
 
-def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Context) -> Checkpoints:
-    """The behaviour policies of every task, trained now or by an earlier collection."""
+def _say_what_it_takes(
+    recipe: Recipe,
+    folder: Path,
+    tasks: list[Task],
+    lacking: list[TaskSource],
+    context: Context,
+    note: Callable[[str], None],
+) -> None:
+    """Tell what is to be done and how long it may take; raises `DatasetError` where the disk has no room for it."""
+    critic = _critic(recipe)
+    kept = next(iter(checkpoint_steps(folder / CHECKPOINTS / "collect")), 0)
+    since = None if (folder / POLICIES).exists() else kept
+    qualities = [source.quality for source in lacking]
+    plan = plan_collection(recipe.tasks, critic, recipe.collect, len(tasks), recipe.data.episodes, qualities, since)
+    for line in plan_lines(plan, check_space(folder, plan)):
+        note(f"data: {line}")
+    pace = measure_pace(recipe.tasks, critic, tasks, recipe.collect, context)
+    time = duration(estimate_seconds(plan, pace, len(tasks)))
+    note(f"data: about {time}, estimated from {pace.steps} steps on this machine, as busy as it is now")
+
+
+def _critic(recipe: Recipe) -> Critic:
+    """SAC's critics."""
     from merpo.registry import get
 
-    path = folder / POLICIES
-    if path.exists():
-        return _read_checkpoints(path)
     settings = {"hidden": recipe.collect.hidden, "output_scale": recipe.collect.value_scale}
     critic = get("critic", "conservative").model_validate(settings)
     if not isinstance(critic, Critic):
         raise PluginError(f"critic/conservative is a {type(critic).__name__}, expected a Critic")
-    made = train_behavior(recipe.tasks, critic, tasks, recipe.collect, context)
+    return critic
+
+
+def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Context) -> Checkpoints:
+    """The behaviour policies of every task, trained now or by an earlier collection."""
+    path = folder / POLICIES
+    if path.exists():
+        return _read_checkpoints(path)
+    made = train_behavior(recipe.tasks, _critic(recipe), tasks, recipe.collect, context)
     curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
     save_artifact(path, {"policies": made.policies, "curve": curve}, {"stage": "collect", "family": recipe.tasks.name})
     return made
