@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from merpo.collect_settings import CollectSettings
+from merpo.collect_settings import QUALITIES, CollectSettings
 from merpo.context import Context
 from merpo.dataset import TaskData, pack, unpack
 from merpo.duals import init_duals
-from merpo.errors import PluginError, StoppedError
+from merpo.errors import PluginError, RecipeError, StoppedError, nearest
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from merpo.recipe import Recipe
 
 __all__ = [
+    "LOOP",
     "MEASURED_EPISODES",
     "QUALITIES",
     "Checkpoints",
@@ -42,7 +43,7 @@ __all__ = [
     "train_behavior",
 ]
 
-QUALITIES = ("random", "medium", "expert", "mixed")
+LOOP = "collect"  # whose state is kept, and who reports
 MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
 
 
@@ -66,7 +67,7 @@ def train_behavior(
     rows = torch.zeros(n, settings.steps, width)
     policies, steps, returns = [], [], []
     start: dict[str, Any] = {"state": state, "noise": noise, "rows": None, "policies": None, "returns": None}
-    first, kept = context.resume("collect", start)
+    first, kept = context.resume(LOOP, start)
     if first:
         _replay(grid, kept["rows"], spec)
         state, rows[:, :first] = kept["state"], kept["rows"]
@@ -79,7 +80,7 @@ def train_behavior(
             policies.append(clone(state.policy))
             steps.append(step)
             returns.append(_mean_returns(family, tasks, state.policy, spec, context))
-            context.log("collect", step, settings.steps, {"return": returns[-1]})
+            context.log(LOOP, step, settings.steps, {"return": returns[-1]})
         if step == settings.steps:
             break
         context.on_step()
@@ -94,7 +95,7 @@ def train_behavior(
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
             state, _, _ = rac_step(rac, state, data, None, None, noise)
-        context.keep("collect", step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
+        context.keep(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
     grid.close()
     return Checkpoints(stack(policies), steps, torch.stack(returns))
 
@@ -186,14 +187,27 @@ def state_bytes(settings: CollectSettings, critic: Critic, spec: Spec) -> int:
     return sum(leaf.numel() * leaf.element_size() for leaf in flatten(state).values())
 
 
-def collect_recipe(recipe: Recipe) -> None:
-    """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does."""
-    from merpo.data import ensure_data
+def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
+    """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does.
+
+    With `qualities`, every task's data of each of these, whatever the recipe's own. Raises `RecipeError` for an
+    unknown one, and where the recipe names data that is not collected.
+    """
+    from merpo.data import collection_folder, ensure_data
+    from merpo.learning_curve import draw_curve
     from merpo.progress import Progress
 
+    for quality in qualities:
+        if quality not in QUALITIES:
+            known = ", ".join(QUALITIES)
+            raise RecipeError(f"--quality: got {quality!r:.80}, expected {known}{nearest(quality, QUALITIES)}")
+    if qualities and recipe.data.train is not None:
+        raise RecipeError("--quality: the recipe takes its data by name (data.train), so that none is collected")
     with graceful(), machine(recipe.run.threads), Progress() as progress:
         context = Context(seed=recipe.collect.seed, log=progress.log)
         try:
-            ensure_data(recipe, context, progress.note, repair=True)
+            ensure_data(recipe, context, progress.note, repair=True, qualities=qualities)
         except StoppedError as stopped:
             raise StoppedError(f"{stopped}; the same command goes on") from None
+        if recipe.data.train is None:
+            progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")

@@ -20,6 +20,7 @@ __all__ = ["CollectPlan", "bytes_text", "check_space", "plan_collection", "plan_
 
 FLOAT = 4  # bytes
 PER_FILE = 2048  # bytes, at least a file's header or a manifest
+CURVE_LINE = 40  # bytes for one task and checkpoint in the learning curve
 STATE_HEADER = 8 * PER_FILE  # a state has some dozens of tensors, each with a name
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -46,10 +47,12 @@ def plan_collection(
     episodes: int,
     qualities: Sequence[str],
     since: int | None,
+    copied: bool = False,
 ) -> CollectPlan:
     """What is left for datasets of these `qualities`, one item per dataset, each of so many `episodes`.
 
-    `since` is after how many steps the training of the `tasks` goes on; None where their policies are there.
+    `since` is after how many steps the training of the `tasks` goes on; None where their policies are there, or
+    `copied` from another collection.
     """
     spec = family.spec()
     policy = _policy_bytes(spec, settings)
@@ -57,10 +60,11 @@ def plan_collection(
     kept = rows * FLOAT * (2 * spec.observation_dim + spec.action_dim + 3)
     kept += sum(8 * (episodes + 1) + 2 * PER_FILE + (quality != "mixed") * (policy + PER_FILE) for quality in qualities)
     ends_early = spec.terminated is not None
+    policies = settings.checkpoints() * tasks * (policy + CURVE_LINE) + 2 * PER_FILE
     if since is None:
+        kept += policies * copied
         return CollectPlan(0, 0, 0, 0, 0, rows, kept, kept, ends_early)
     checkpoints = settings.checkpoints(since)
-    policies = settings.checkpoints() * tasks * policy + PER_FILE
     width = 2 * spec.observation_dim + spec.action_dim + 2
     state = tasks * (state_bytes(settings, critic, spec) + settings.steps * width * FLOAT) + policies + STATE_HEADER
     return CollectPlan(

@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from merpo.settings import Settings
 
-__all__ = ["CollectSettings"]
+__all__ = ["QUALITIES", "CollectSettings"]
+
+QUALITIES = ("random", "medium", "expert", "mixed")
 
 
 class CollectSettings(Settings):
