@@ -35,9 +35,14 @@ class Pace(NamedTuple):
 
 
 def measure_pace(
-    family: TaskFamily, critic: Critic, tasks: Sequence[Task], settings: CollectSettings, context: Context
+    family: TaskFamily,
+    critic: Critic,
+    tasks: Sequence[Task],
+    settings: CollectSettings,
+    context: Context,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Pace:
-    """Time a few steps. No random number of the collection is used up."""
+    """Time a few steps by `clock`. No random number of the collection is used up."""
     spec, n = family.spec(), len(tasks)
     rac, state = sac_state(settings, critic, spec, n, torch.Generator().manual_seed(0))
     noise = context.streams("collect-probe", n)
@@ -59,10 +64,10 @@ def measure_pace(
                 with torch.no_grad():
                     grid.step(seen, act(policy, seen, noise.normal(episodes, spec.action_dim)))
 
-            return _timed(step, most)
+            return _timed(step, most, clock)
 
     environment, steps = stepper(1)
-    gradient, learnt = _timed(learn, most)
+    gradient, learnt = _timed(learn, most, clock)
     measuring, _ = stepper(MEASURED_EPISODES)
     return Pace(environment, gradient, measuring, min(steps, learnt))
 
@@ -74,11 +79,11 @@ def estimate_seconds(plan: CollectPlan, pace: Pace, tasks: int) -> float:
     return measured + trained
 
 
-def _timed(work: Callable[[], object], most: int) -> tuple[float, int]:
+def _timed(work: Callable[[], object], most: int, clock: Callable[[], float]) -> tuple[float, int]:
     """(mean seconds of a call, calls that were timed); the first call, which is slow, is not."""
     work()
-    began, count = time.perf_counter(), 0
-    while count < most and time.perf_counter() - began < SECONDS:
+    began, count = clock(), 0
+    while count < most and clock() - began < SECONDS:
         work()
         count += 1
-    return (time.perf_counter() - began) / count, count
+    return (clock() - began) / count, count

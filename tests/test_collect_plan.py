@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +25,7 @@ from merpo.collect_settings import CollectSettings
 from merpo.context import Context
 from merpo.data import collection_folder
 from merpo.errors import DatasetError
+from merpo.recipe import load_recipe
 
 SMALL = {"batch_size": 8, "hidden": (8,)}
 
@@ -179,3 +181,22 @@ def test_an_upper_bound_is_called_one() -> None:
     assert training.endswith("5 checkpoints measured in at most 500 steps")
     assert datasets == "datasets: at most 3,000 rows; on the disk 1.0 MB, meanwhile at most 10.0 MB; 3.0 GB are free"
     assert [bytes_text(count) for count in (500, 999_999, 10**6)] == ["0.5 kB", "1000.0 kB", "1.0 MB"]
+
+
+def test_budgets_in_the_documentation_are_those_of_the_recipes() -> None:
+    root = Path(__file__).parent.parent
+    found = re.findall(
+        r"\| `recipes/(\S+)\.toml` \| (\d+) \| ([\d,]+) \| (\S+), (.+?) \| \d+ \| [\d.]+ \| ([\d,]+) \| (.+?) \|",
+        (root / "docs" / "data.md").read_text("utf-8"),
+    )
+    assert len(found) >= 3
+    for name, *row in found:
+        recipe = load_recipe(root / "recipes" / f"{name}.toml", [])
+        tasks, wide = recipe.data.train_tasks + recipe.data.test_tasks, make("critic", "conservative")
+        sac = wide.model_copy(update={"hidden": recipe.collect.hidden})
+        plan = plan_collection(
+            recipe.tasks, sac, recipe.collect, tasks, recipe.data.episodes, [recipe.data.quality] * tasks, since=0
+        )
+        shape = str(recipe.collect.batch_size), " × ".join(map(str, recipe.collect.hidden))
+        rows, disk = f"{plan.rows:,}", bytes_text(plan.peak_bytes)
+        assert row == [str(tasks), f"{recipe.collect.steps:,}", *shape, rows, disk], name
