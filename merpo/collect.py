@@ -1,6 +1,6 @@
 """Behaviour policies as in appendix A.2.2: SAC on every task, with checkpoints of different quality.
 
-SAC is RAC with β = λ = 0, no model, and a buffer that grows; all tasks train at once in the same stacked engine.
+All tasks train at once in the same stacked engine as Algorithm 1 (`merpo.sac`).
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from merpo.collect_settings import QUALITIES, CollectSettings
 from merpo.context import Context
 from merpo.dataset import TaskData, pack, unpack
-from merpo.duals import init_duals
-from merpo.errors import PluginError, RecipeError, StoppedError, nearest
+from merpo.errors import ArtifactError, PluginError, RecipeError, StoppedError, nearest
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
 from merpo.machine import machine
 from merpo.noise import Streams
 from merpo.packed import pack as pack_networks
-from merpo.params import clone, expand, stack, tree_map
-from merpo.policy import act, init_policy
-from merpo.rac import RAC, TaskState, fresh_state, rac_step
-from merpo.rollout import empty_buffer
-from merpo.settings import RacSettings
+from merpo.params import clone, stack, tree_map
+from merpo.policy import act
+from merpo.rac import TaskState, rac_step
+from merpo.sac import sac_state
 from merpo.stop import graceful
-from merpo.trees import flatten
 from merpo.types import Grid, Params, Spec, Task
 
 if TYPE_CHECKING:
@@ -38,8 +35,6 @@ __all__ = [
     "Checkpoints",
     "collect_recipe",
     "pick_checkpoints",
-    "sac_state",
-    "state_bytes",
     "train_behavior",
 ]
 
@@ -150,43 +145,6 @@ def _mean_returns(
     return evaluate(family, tasks, play, e, context.seed).returns.mean(1)
 
 
-def _sac_settings(settings: CollectSettings) -> RacSettings:
-    return RacSettings(
-        policy_hidden=settings.hidden,
-        discount=settings.discount,
-        batch_size=settings.batch_size,
-        real_ratio=1.0,
-        use_model=False,
-        critic_lr=settings.learning_rate,
-        actor_lr=settings.learning_rate,
-        polyak=settings.polyak,
-        temperature_lr=settings.learning_rate,
-        temperature_initial=settings.temperature,
-        beta_initial=0.0,
-        beta_tune=False,
-        lambda_initial=0.0,
-        lambda_tune=False,
-    )
-
-
-def sac_state(
-    settings: CollectSettings, critic: Critic, spec: Spec, n: int, generator: torch.Generator
-) -> tuple[RAC, TaskState]:
-    """SAC, and its state for `n` tasks before the first step."""
-    rac = RAC(_sac_settings(settings), critic, None, None)
-    policy = expand(init_policy(spec, rac.settings.policy_hidden, generator), n)
-    networks = expand(rac.critic.init(spec, generator), n)
-    state = fresh_state(policy, networks, init_duals(rac.settings, 0.0, n, "cpu"), empty_buffer(spec, n, 1, "cpu"))
-    return rac, state
-
-
-def state_bytes(settings: CollectSettings, critic: Critic, spec: Spec) -> int:
-    """How much of one task is kept on the disk while it trains, besides its rows and its checkpoints."""
-    generator = torch.Generator()
-    state = {"state": sac_state(settings, critic, spec, 1, generator)[1], "noise": Streams([generator])}
-    return sum(leaf.numel() * leaf.element_size() for leaf in flatten(state).values())
-
-
 def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
     """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does.
 
@@ -210,4 +168,7 @@ def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
         except StoppedError as stopped:
             raise StoppedError(f"{stopped}; the same command goes on") from None
         if recipe.data.train is None:
-            progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")
+            try:
+                progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")
+            except ArtifactError as error:  # the datasets are there all the same
+                progress.note(f"data: no learning curve: {error}")

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from merpo.collect import MEASURED_EPISODES, state_bytes
+from merpo.collect import MEASURED_EPISODES
 from merpo.collect_settings import CollectSettings
 from merpo.errors import DatasetError
 from merpo.interfaces import Critic, TaskFamily
 from merpo.keeper import KEPT
 from merpo.lazy import torch
 from merpo.policy import init_policy
+from merpo.sac import state_bytes
 from merpo.types import Spec
 
 __all__ = ["CollectPlan", "bytes_text", "check_space", "plan_collection", "plan_lines"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
-from merpo.collect import MEASURED_EPISODES, sac_state
+from merpo.collect import MEASURED_EPISODES
 from merpo.collect_plan import CollectPlan
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
@@ -16,6 +16,7 @@ from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
 from merpo.policy import act
 from merpo.rac import rac_step
+from merpo.sac import sac_state
 from merpo.types import Params, Task
 
 __all__ = ["Pace", "estimate_seconds", "measure_pace"]
