@@ -10,12 +10,10 @@ from typing import NamedTuple
 
 from merpo.errors import DatasetError, nearest
 from merpo.manifest import Manifest, read_manifest
-from merpo.places import collection_path, data_path, manifest_path, policy_path, store_root
+from merpo.places import SHARED, collection_path, data_path, manifest_path, policy_path, store_root
 from merpo.store import read_dataset, read_policy
 
 __all__ = ["Entry", "collections", "delete", "entries", "find", "verify"]
-
-CHECKPOINTS = "checkpoints.safetensors"
 
 
 class Entry(NamedTuple):
@@ -86,7 +84,8 @@ def delete(found: list[Entry]) -> list[Path]:
             gone += _unlink(path)
     for folder in sorted({entry.folder for entry in found}):
         if not any(folder.glob("*.json")):
-            gone += _unlink(folder / CHECKPOINTS)
+            for name in SHARED:
+                gone += _unlink(folder / name)
             with suppress(OSError):  # something else lies there
                 folder.rmdir()
     return gone

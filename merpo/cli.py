@@ -84,14 +84,20 @@ def run(
 
 
 @app.command()
-def collect(recipe: RecipePath, overrides: Overrides = []) -> None:  # noqa: B006
+def collect(
+    recipe: RecipePath,
+    overrides: Overrides = [],  # noqa: B006
+    quality: Annotated[
+        str, typer.Option(metavar="Q,...", help="Qualities instead of the recipe's, e.g. random,medium,expert.")
+    ] = "",
+) -> None:
     """Collect the offline data that a recipe needs, where the store lacks it."""
     from merpo.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
     from merpo.collect import collect_recipe
 
-    collect_recipe(loaded)
+    collect_recipe(loaded, [word.strip() for word in quality.split(",")] if quality else [])
 
 
 @app.command()

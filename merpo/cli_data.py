@@ -83,11 +83,12 @@ def list_data(
 def show(names: Names) -> None:
     """Show what is known of datasets: where they came from, their sizes and returns."""
     from merpo.catalog import find
-    from merpo.data_listing import print_entry, print_snippet
+    from merpo.data_listing import print_entry, print_qualities, print_snippet
 
     found = [entry for name in names for entry in find(name)]
     for entry in found:
         print_entry(entry)
+    print_qualities(found)
     print_snippet(found)
 
 

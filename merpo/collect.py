@@ -1,6 +1,6 @@
 """Behaviour policies as in appendix A.2.2: SAC on every task, with checkpoints of different quality.
 
-SAC is RAC with β = λ = 0, no model, and a buffer that grows; all tasks train at once in the same stacked engine.
+All tasks train at once in the same stacked engine as Algorithm 1 (`merpo.sac`).
 """
 
 from __future__ import annotations
@@ -8,31 +8,38 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from merpo.collect_settings import CollectSettings
+from merpo.collect_settings import QUALITIES, CollectSettings
 from merpo.context import Context
 from merpo.dataset import TaskData, pack, unpack
-from merpo.duals import init_duals
-from merpo.errors import PluginError, StoppedError
+from merpo.errors import ArtifactError, PluginError, RecipeError, StoppedError, nearest
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
 from merpo.machine import machine
 from merpo.noise import Streams
 from merpo.packed import pack as pack_networks
-from merpo.params import clone, expand, stack, tree_map
-from merpo.policy import act, init_policy
-from merpo.rac import RAC, TaskState, fresh_state, rac_step
-from merpo.rollout import empty_buffer
-from merpo.settings import RacSettings
+from merpo.params import clone, stack, tree_map
+from merpo.policy import act
+from merpo.rac import TaskState, rac_step
+from merpo.sac import sac_state
 from merpo.stop import graceful
 from merpo.types import Grid, Params, Spec, Task
 
 if TYPE_CHECKING:
     from merpo.recipe import Recipe
 
-__all__ = ["QUALITIES", "Checkpoints", "collect_recipe", "pick_checkpoints", "train_behavior"]
+__all__ = [
+    "LOOP",
+    "MEASURED_EPISODES",
+    "QUALITIES",
+    "Checkpoints",
+    "collect_recipe",
+    "pick_checkpoints",
+    "train_behavior",
+]
 
-QUALITIES = ("random", "medium", "expert", "mixed")
+LOOP = "collect"  # whose state is kept, and who reports
+MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
 
 
 class Checkpoints(NamedTuple):
@@ -48,15 +55,14 @@ def train_behavior(
 ) -> Checkpoints:
     """SAC on all `tasks` at once, `settings.steps` environment steps each, with a checkpoint every so many."""
     spec, n = family.spec(), len(tasks)
-    rac = RAC(_sac_settings(settings), critic, None, None)
-    generator, noise = context.generator("collect-init"), context.streams("collect", n)
-    state = _first_state(rac, spec, n, generator)
+    noise = context.streams("collect", n)
+    rac, state = sac_state(settings, critic, spec, n, context.generator("collect-init"))
     grid = family.grid(tasks, 1, context.seed, restart=True)
     width = 2 * spec.observation_dim + spec.action_dim + 2
     rows = torch.zeros(n, settings.steps, width)
     policies, steps, returns = [], [], []
     start: dict[str, Any] = {"state": state, "noise": noise, "rows": None, "policies": None, "returns": None}
-    first, kept = context.resume("collect", start)
+    first, kept = context.resume(LOOP, start)
     if first:
         _replay(grid, kept["rows"], spec)
         state, rows[:, :first] = kept["state"], kept["rows"]
@@ -65,11 +71,11 @@ def train_behavior(
         policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
         steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
     for step in range(first, settings.steps + 1):
-        if step % settings.checkpoint_every == 0 or step == settings.steps:
+        if settings.is_checkpoint(step):
             policies.append(clone(state.policy))
             steps.append(step)
             returns.append(_mean_returns(family, tasks, state.policy, spec, context))
-            context.log("collect", step, settings.steps, {"return": returns[-1]})
+            context.log(LOOP, step, settings.steps, {"return": returns[-1]})
         if step == settings.steps:
             break
         context.on_step()
@@ -80,11 +86,11 @@ def train_behavior(
             with torch.no_grad():
                 actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
         rows[:, step] = pack(grid.step(seen, actions)[0])[:, 0]
-        if step + 1 >= settings.seed_steps and step % settings.update_every == 0:
+        if settings.learns(step):
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
             state, _, _ = rac_step(rac, state, data, None, None, noise)
-        context.keep("collect", step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
+        context.keep(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
     grid.close()
     return Checkpoints(stack(policies), steps, torch.stack(returns))
 
@@ -132,46 +138,37 @@ def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: fl
 
 
 def _mean_returns(
-    family: TaskFamily, tasks: Sequence[Task], policy: Params, spec: Spec, context: Context, episodes: int = 5
+    family: TaskFamily, tasks: Sequence[Task], policy: Params, spec: Spec, context: Context
 ) -> torch.Tensor:
-    noise = context.streams("collect-eval", len(tasks))
-    play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(episodes, spec.action_dim))  # noqa: E731
-    return evaluate(family, tasks, play, episodes, context.seed).returns.mean(1)
+    noise, e = context.streams("collect-eval", len(tasks)), MEASURED_EPISODES
+    play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(e, spec.action_dim))  # noqa: E731
+    return evaluate(family, tasks, play, e, context.seed).returns.mean(1)
 
 
-def _sac_settings(settings: CollectSettings) -> RacSettings:
-    return RacSettings(
-        policy_hidden=settings.hidden,
-        discount=settings.discount,
-        batch_size=settings.batch_size,
-        real_ratio=1.0,
-        use_model=False,
-        critic_lr=settings.learning_rate,
-        actor_lr=settings.learning_rate,
-        polyak=settings.polyak,
-        temperature_lr=settings.learning_rate,
-        temperature_initial=settings.temperature,
-        beta_initial=0.0,
-        beta_tune=False,
-        lambda_initial=0.0,
-        lambda_tune=False,
-    )
+def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
+    """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does.
 
-
-def _first_state(rac: RAC, spec: Spec, n: int, generator: torch.Generator) -> TaskState:
-    policy = expand(init_policy(spec, rac.settings.policy_hidden, generator), n)
-    critic = expand(rac.critic.init(spec, generator), n)
-    return fresh_state(policy, critic, init_duals(rac.settings, 0.0, n, "cpu"), empty_buffer(spec, n, 1, "cpu"))
-
-
-def collect_recipe(recipe: Recipe) -> None:
-    """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does."""
-    from merpo.data import ensure_data
+    With `qualities`, every task's data of each of these, whatever the recipe's own. Raises `RecipeError` for an
+    unknown one, and where the recipe names data that is not collected.
+    """
+    from merpo.data import collection_folder, ensure_data
+    from merpo.learning_curve import draw_curve
     from merpo.progress import Progress
 
+    for quality in qualities:
+        if quality not in QUALITIES:
+            known = ", ".join(QUALITIES)
+            raise RecipeError(f"--quality: got {quality!r:.80}, expected {known}{nearest(quality, QUALITIES)}")
+    if qualities and recipe.data.train is not None:
+        raise RecipeError("--quality: the recipe takes its data by name (data.train), so that none is collected")
     with graceful(), machine(recipe.run.threads), Progress() as progress:
         context = Context(seed=recipe.collect.seed, log=progress.log)
         try:
-            ensure_data(recipe, context, progress.note, repair=True)
+            ensure_data(recipe, context, progress.note, repair=True, qualities=qualities)
         except StoppedError as stopped:
             raise StoppedError(f"{stopped}; the same command goes on") from None
+        if recipe.data.train is None:
+            try:
+                progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")
+            except ArtifactError as error:  # the datasets are there all the same
+                progress.note(f"data: no learning curve: {error}")

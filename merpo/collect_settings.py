@@ -8,7 +8,9 @@ from pydantic import Field, model_validator
 
 from merpo.settings import Settings
 
-__all__ = ["CollectSettings"]
+__all__ = ["QUALITIES", "CollectSettings"]
+
+QUALITIES = ("random", "medium", "expert", "mixed")
 
 
 class CollectSettings(Settings):
@@ -44,3 +46,22 @@ class CollectSettings(Settings):
         if self.checkpoint_every > self.steps:
             raise ValueError(f"checkpoint_every = {self.checkpoint_every}, expected at most steps = {self.steps}")
         return self
+
+    def is_checkpoint(self, step: int) -> bool:
+        """Whether the policies are kept and measured after `step` environment steps per task."""
+        return step % self.checkpoint_every == 0 or step == self.steps
+
+    def learns(self, step: int) -> bool:
+        """Whether a gradient step follows environment step `step`, the first being 0."""
+        return step + 1 >= self.seed_steps and step % self.update_every == 0
+
+    def checkpoints(self, since: int = 0) -> int:
+        """How many checkpoints there are from `since` environment steps on."""
+        return len(range(-(-since // self.checkpoint_every), self.steps // self.checkpoint_every + 1)) + bool(
+            self.steps % self.checkpoint_every
+        )
+
+    def gradient_steps(self, since: int = 0) -> int:
+        """How many gradient steps follow the environment steps `since`, …, `steps` − 1."""
+        first = max(since, self.seed_steps - 1)
+        return len(range(-(-first // self.update_every) * self.update_every, self.steps, self.update_every))

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from merpo.artifacts import load_artifact, save_artifact
 from merpo.catalog import Entry
-from merpo.collect import Checkpoints, train_behavior
+from merpo.collect import Checkpoints
+from merpo.collect_settings import QUALITIES
+from merpo.collect_train import behavior_policies, say_what_it_takes
 from merpo.component import dump_component
 from merpo.context import Context
 from merpo.dataset import TaskDataset
 from merpo.episodes import collect_quality
-from merpo.errors import ArtifactError, DatasetError, PluginError
-from merpo.interfaces import Critic
-from merpo.keeper import CHECKPOINTS, Keeper
+from merpo.errors import DatasetError
+from merpo.learning_curve import write_curve
 from merpo.lock import folder_lock
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.named_data import ensure_named, load_named
 from merpo.places import collection_dir, manifest_path, store_root
+from merpo.quality_table import quality_lines
 from merpo.recipe import Recipe
 from merpo.stop import check
 from merpo.store import read_dataset, read_policy, write_dataset
@@ -28,8 +29,8 @@ from merpo.validate import check_datasets
 
 __all__ = ["TaskSource", "behavior_policy", "collection_folder", "ensure_data", "load_data", "needed"]
 
-POLICIES = "checkpoints.safetensors"  # SAC's, of all qualities
 LOCK = "collect.lock"
+LINES = 16  # of the table of what was collected; the rest is in `merpo data show`
 
 
 @dataclass(frozen=True, order=True)
@@ -69,17 +70,19 @@ def ensure_data(
     note: Callable[[str], None],
     collect: bool = True,
     repair: bool = False,
+    qualities: Sequence[str] = (),
 ) -> list[TaskSource]:
-    """Collect what the store lacks and say so; returns what was collected.
+    """Collect what the store lacks, and say what is done and how good it is; returns what was collected.
 
-    A dataset that is there but damaged is not lacking: loading refuses it by name, and only `repair` collects it
-    again. Raises `DatasetError` if something is lacking and `collect` is False.
+    With `qualities`, all tasks' data of each of these is needed. A dataset that is there but damaged is not lacking:
+    loading refuses it by name, and only `repair` collects it again. Raises `DatasetError` if something is lacking and
+    `collect` is False, or the disk has no room for it.
     """
     if recipe.data.named:
         ensure_named(recipe, note, collect)
         return []
     folder = collection_folder(recipe)
-    train, unseen = needed(recipe)
+    train, unseen = _of_qualities(needed(recipe), qualities)
     every = sorted(train + unseen)
     lacking = _lacking(folder, every, recipe, note, repair)
     if not lacking:
@@ -97,13 +100,14 @@ def ensure_data(
                 note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
                 return []
         note(f"data: collecting {len(lacking)} datasets into {folder}")
-        keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
-        kept = replace(context, resume=keeper.resume, keep=keeper.keep)
-        with keeper.named():
-            checkpoints = _checkpoints(recipe, folder, [source.task for source in every], kept)
-        keeper.finish()
-        for quality in sorted({source.quality for source in lacking}):
+        tasks = list({source.index: source.task for source in every}.values())
+        say_what_it_takes(recipe, folder, tasks, [source.quality for source in lacking], context, note)
+        checkpoints = behavior_policies(recipe, folder, tasks, context, note)
+        write_curve(folder, checkpoints)
+        for quality in [quality for quality in QUALITIES if any(source.quality == quality for source in lacking)]:
             _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
+    for line in quality_lines(folder, [source.name for source in every], LINES):
+        note(f"data: {line}")
     return lacking
 
 
@@ -123,10 +127,22 @@ def behavior_policy(recipe: Recipe, data: TaskDataset, manifest: Manifest) -> Pa
     """The policy that collected a dataset that `load_data` gave; None where no single one did, or none was kept."""
     if manifest.behavior.checkpoint is None:
         return None
-    if recipe.data.train is None:
+    if not recipe.data.named:
         return read_policy(collection_folder(recipe), data.name)
     entry = Entry(*data.name.split("/", 1))
     return read_policy(entry.folder, entry.name)
+
+
+def _of_qualities(
+    parts: tuple[list[TaskSource], list[TaskSource]], qualities: Sequence[str]
+) -> tuple[list[TaskSource], list[TaskSource]]:
+    """The same tasks in each of `qualities`, or as they are where there are none."""
+    if not qualities:
+        return parts
+    train, unseen = (
+        [replace(source, quality=q) for source in part for q in dict.fromkeys(qualities)] for part in parts
+    )
+    return train, unseen
 
 
 def _lacking(
@@ -160,33 +176,6 @@ def _read(folder: Path, source: TaskSource, recipe: Recipe) -> tuple[TaskDataset
             "collect it again with: merpo collect RECIPE"
         )
     return data, manifest
-
-
-def _checkpoints(recipe: Recipe, folder: Path, tasks: list[Task], context: Context) -> Checkpoints:
-    """The behaviour policies of every task, trained now or by an earlier collection."""
-    from merpo.registry import get
-
-    path = folder / POLICIES
-    if path.exists():
-        return _read_checkpoints(path)
-    settings = {"hidden": recipe.collect.hidden, "output_scale": recipe.collect.value_scale}
-    critic = get("critic", "conservative").model_validate(settings)
-    if not isinstance(critic, Critic):
-        raise PluginError(f"critic/conservative is a {type(critic).__name__}, expected a Critic")
-    made = train_behavior(recipe.tasks, critic, tasks, recipe.collect, context)
-    curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
-    save_artifact(path, {"policies": made.policies, "curve": curve}, {"stage": "collect", "family": recipe.tasks.name})
-    return made
-
-
-def _read_checkpoints(path: Path) -> Checkpoints:
-    """What an earlier collection trained; raises `ArtifactError` where the file is damaged."""
-    try:
-        groups, _ = load_artifact(path)
-        curve = groups["curve"]
-        return Checkpoints(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
-    except (ArtifactError, KeyError) as error:
-        raise ArtifactError(f"{path}: {error}; delete it and the behaviour policies are trained again") from None
 
 
 def _collect(

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable, Sequence
 
 from merpo.catalog import Entry, collections, entries, find, verify
-from merpo.describe import printable, value_text
+from merpo.describe import aligned, printable, value_text
 from merpo.errors import DatasetError
 from merpo.manifest import Manifest
-from merpo.places import store_root
+from merpo.places import CURVE, CURVE_PICTURE, store_root
+from merpo.quality_table import quality_lines
 from merpo.report_text import number
 
-__all__ = ["print_collections", "print_entries", "print_entry", "print_snippet", "verify_all"]
+__all__ = ["print_collections", "print_entries", "print_entry", "print_qualities", "print_snippet", "verify_all"]
 
 
 def print_collections() -> None:
@@ -34,7 +35,7 @@ def print_collections() -> None:
                 f"{sum(manifest.size for manifest in there) / 1e6:.1f}",
             )
         )
-    _print_rows(rows, right=(1, 4, 5))
+    print("\n".join(aligned(rows, right=(1, 4, 5))))
 
 
 def print_entries(collection: str) -> None:
@@ -48,7 +49,7 @@ def print_entries(collection: str) -> None:
             continue
         size = f"{manifest.transitions:,}", f"{manifest.episodes:,}", number(manifest.behavior.return_mean)
         rows.append((entry.name, manifest.quality, *size, value_text(manifest.task)))
-    _print_rows(rows, right=(2, 3, 4))
+    print("\n".join(aligned(rows, right=(2, 3, 4))))
 
 
 def print_entry(entry: Entry) -> None:
@@ -71,6 +72,16 @@ def print_entry(entry: Entry) -> None:
     width = max(map(len, lines))
     for key, value in lines.items():
         print(f"  {key:<{width}}  {printable(value)}")
+
+
+def print_qualities(found: Sequence[Entry]) -> None:
+    """What return the datasets of each collection reached, and where its learning curve is."""
+    for collection in dict.fromkeys(entry.collection for entry in found):
+        own = [entry for entry in found if entry.collection == collection]
+        folder = own[0].folder
+        lines = [f"\n{collection}:", *quality_lines(folder, [entry.name for entry in own])]
+        lines += [f"learning curve: {path}" for name in (CURVE, CURVE_PICTURE) if (path := folder / name).exists()]
+        print("\n".join(lines))
 
 
 def print_snippet(found: Sequence[Entry]) -> None:
@@ -122,13 +133,3 @@ def _readable(entry: Entry) -> Manifest | None:
 
 def _words(values: Iterable[str]) -> str:
     return ", ".join(sorted(set(values))) or "-"
-
-
-def _print_rows(rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
-    """Columns, the first row as their heads."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        cells = [
-            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        print(printable("  ".join(cells).rstrip()))

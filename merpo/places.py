@@ -8,9 +8,28 @@ from pathlib import Path
 
 from merpo.errors import DatasetError
 
-__all__ = ["FILE_NAME", "collection_dir", "collection_path", "data_path", "manifest_path", "policy_path", "store_root"]
+__all__ = [
+    "CURVE",
+    "CURVE_PICTURE",
+    "FILE_NAME",
+    "POLICIES",
+    "POLICIES_RECORD",
+    "SHARED",
+    "collection_dir",
+    "collection_path",
+    "data_path",
+    "manifest_path",
+    "policy_path",
+    "store_root",
+]
 
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,150}$"  # a name, never a path: no separator, no leading dot
+
+# What all datasets of a collection share, and is of no use without them.
+POLICIES = "checkpoints.safetensors"  # SAC's
+POLICIES_RECORD = "checkpoints.toml"  # written after them, and vouches for them
+CURVE, CURVE_PICTURE = "learning_curve.csv", "learning_curve.png"
+SHARED = (POLICIES, POLICIES_RECORD, CURVE, CURVE_PICTURE)
 
 
 def store_root() -> Path:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from merpo.context import Metrics
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "duration"]
 
 EVERY_SECONDS = 10.0
 EVERY_SHARE = 0.1
@@ -130,9 +130,9 @@ class Progress:
         stage.said_step, stage.said_at = stage.step, now
         eta = stage.eta(now)
         if stage.step >= stage.total:
-            when = f"done in {_duration(now - stage.began)}"
+            when = f"done in {duration(now - stage.began)}"
         else:
-            when = f"ETA {_duration(eta)}" if eta is not None else ""
+            when = f"ETA {duration(eta)}" if eta is not None else ""
         self.note("  ".join(part for part in (f"{name}: {stage.step}/{stage.total}", when, stage.numbers) if part))
 
     def _draw(self, bars: Bars, name: str, stage: _Stage, restarted: bool) -> None:
@@ -167,7 +167,7 @@ def _bars(console: Console) -> Bars:
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """`12 s`, `3 min 05 s` or `1 h 02 min`."""
     whole = int(seconds + 0.5)
     if whole < 60:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from merpo.episode_stats import episodes_csv
 from merpo.files import atomic_write_bytes, atomic_write_text
-from merpo.report_scores import scores_table
 from merpo.report_episodes import episodes_tables
+from merpo.report_scores import scores_table
 from merpo.report_template import page, table
 from merpo.report_text import interval, number, seconds, summary_rows, verdict
 from merpo.report_videos import videos_section

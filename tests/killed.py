@@ -20,6 +20,7 @@ import merpo.collect
 import merpo.report_html
 import merpo.run
 from merpo.metrics import read_metrics
+from merpo.places import CURVE_PICTURE
 
 PATCHED_WRITES = os.fsync
 
@@ -76,10 +77,15 @@ def _deadly(writes: int) -> Any:
 
 
 def results(folder: Path, run: str = "run") -> dict[str, Any]:
-    """All that a run and its collection left, but for times of day and pictures."""
+    """All that a run and its collection left, but for times of day and pictures.
+
+    A collection's own picture is not among them: `merpo collect` draws it, `merpo run` does not.
+    """
     found: dict[str, Any] = {}
     for path in sorted([*(folder / "data").rglob("*"), *(folder / run).rglob("*")]):
         name = str(path.relative_to(folder))
+        if path.name == CURVE_PICTURE:
+            continue
         if path.is_dir() or path.suffix in {".png", ".html"} or path.name == "metrics.jsonl":
             found[name] = None
         elif path.name == "report.json":

@@ -207,8 +207,10 @@ def test_run_hands_on_its_arguments(
 
 def test_collect_hands_on_its_recipe(merpo_cli: Merpo, calls: list[tuple[Any, ...]]) -> None:
     assert merpo_cli("collect", "x.toml", "--set", "data.episodes=7").code == 0
-    ((recipe,),) = calls
+    assert merpo_cli("collect", "x.toml", "--quality", "random, expert").code == 0
+    ((recipe, qualities), (_, chosen)) = calls
     assert recipe.data.episodes == 7
+    assert (qualities, chosen) == ([], ["random", "expert"])
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ import pytest
 import torch
 from tiny import tiny_recipe
 
+from merpo import collect_train
 from merpo import data as data_module
 from merpo import episodes as episodes_module
 from merpo.artifacts import load_artifact
 from merpo.collect import collect_recipe
 from merpo.context import Context
 from merpo.data import collection_folder, ensure_data, load_data, needed
-from merpo.errors import ArtifactError, DatasetError, MerpoError
+from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError
 from merpo.files import sha256_file
 from merpo.manifest import fingerprint
 from merpo.recipe import Recipe
@@ -56,7 +57,7 @@ def forbid_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise AssertionError("behaviour policies were trained again")
 
-    monkeypatch.setattr(data_module, "train_behavior", refuse)
+    monkeypatch.setattr(collect_train, "train_behavior", refuse)
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -76,7 +77,7 @@ def test_what_is_lacking_is_collected_and_reused(tmp_path: Path) -> None:
     assert path.parent == tmp_path / "merpo-data"
     made, said = ensure(recipe)
     assert made == NAMES
-    assert said == [f"data: collecting 4 datasets into {path}"]
+    assert said[0] == f"data: collecting 4 datasets into {path}"
     before = hashes(path)
     times = {file.name: file.stat().st_mtime_ns for file in path.iterdir()}
     made, said = ensure(recipe)
@@ -308,3 +309,65 @@ def test_a_collection_that_was_interrupted_goes_on(folder: Path, monkeypatch: py
     monkeypatch.setattr(data_module, "write_dataset", write)
     assert ensure(recipe)[0] == ["task-002.random", "task-003.random"]
     load_data(recipe, 2)
+
+
+def test_several_qualities_are_made_by_one_command(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forbid_training(monkeypatch)
+    recipe = tiny_recipe({"data": {"test_quality": "random"}})
+    made, _ = ensure(recipe, qualities=["expert", "medium", "expert"])
+    assert made == [f"task-00{i}.expert" for i in range(4)]
+    assert ensure(recipe)[0] == ["task-002.random", "task-003.random"]
+    assert ensure(recipe, qualities=["random", "mixed"])[0] == sorted(
+        [f"task-00{i}.mixed" for i in range(4)] + [f"task-00{i}.random" for i in range(2)]
+    )
+
+
+def test_qualities_that_cannot_be_collected_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"--quality: got 'meduim', expected random, .*did you mean 'medium'"):
+        collect_recipe(tiny_recipe(), ["random", "meduim"])
+    named = tiny_recipe({"data": {"train": ["store:a"], "test": ["store:b"]}})
+    with pytest.raises(RecipeError, match=r"--quality: .*data\.train"):
+        collect_recipe(named, ["random"])
+
+
+@pytest.mark.parametrize("change", [{"data": {"episodes": 3}}, {"collect": {"medium_fraction": 1.0}}])
+def test_policies_that_were_trained_alike_are_not_trained_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    other = tiny_recipe(change)
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "another"))
+    ensure(other)
+    expected = hashes(collection_folder(other))
+    monkeypatch.setenv("MERPO_DATA", str(folder.parent))
+    forbid_training(monkeypatch)
+    _, said = ensure(other)
+    assert f"data: behaviour policies taken from {folder}, where they were trained in the same way" in said
+    assert hashes(collection_folder(other)) == expected
+
+
+def test_policies_that_were_trained_otherwise_are_not_taken(folder: Path) -> None:
+    _, said = ensure(tiny_recipe({"collect": {"learning_rate": 0.01}}))
+    assert any("SAC of 4 tasks" in line for line in said)
+
+
+def test_policies_are_compared_with_their_hash(folder: Path) -> None:
+    flip(folder / "checkpoints.safetensors")
+    with pytest.raises(ArtifactError, match=r"checkpoints\.safetensors: the content has changed.*delete it"):
+        ensure(tiny_recipe({"data": {"quality": "expert"}}))
+
+
+@pytest.mark.parametrize("content", ["", "format_version = 2\n", "sha256 = [", "x" * 10_001])
+def test_a_record_of_policies_that_is_damaged_is_refused(folder: Path, content: str) -> None:
+    record = folder / "checkpoints.toml"
+    record.write_text(content, "utf-8")
+    with pytest.raises(ArtifactError, match=r"checkpoints\.toml: .*delete it"):
+        ensure(tiny_recipe({"data": {"quality": "expert"}}))
+
+
+def test_policies_of_older_versions_get_a_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forbid_training(monkeypatch)
+    record = folder / "checkpoints.toml"
+    before = record.read_text("utf-8")
+    record.unlink()
+    ensure(tiny_recipe({"data": {"quality": "expert"}}))
+    assert record.read_text("utf-8") == before
