@@ -74,9 +74,7 @@ def _tasks(rows: Sequence[Row]) -> str:
 
 def _pairs(group: Sequence[Row]) -> str:
     """Differences of mean returns between all recipes on the same data, bold where zero is outside the interval."""
-    legend = (
-        "Adapted returns on the same data, the row's recipe minus the column's; bold where 0 is outside:"
-    )
+    legend = "Adapted returns on the same data, the row's recipe minus the column's; bold where 0 is outside:"
     head = ("", *(str(i) for i in range(1, len(group))))
     cells = [
         (f"{i}. {row.name}", *(_against(row, other) if j < i else "" for j, other in enumerate(group[:-1], 1)))

@@ -166,3 +166,9 @@ def test_hostile_names_stay_cells(runs: Path) -> None:
 
 def test_an_empty_table_is_a_page() -> None:
     assert suites_page(Suites(rows=[])).startswith("# Results\n")
+
+
+def test_the_page_of_results_is_what_the_command_makes_of_its_numbers() -> None:
+    suites = read_suites(ROOT / "bench" / "results" / "suites.json")
+    assert suites.rows
+    assert (ROOT / "docs" / "results.md").read_text("utf-8") == suites_page(suites)
