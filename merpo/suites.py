@@ -56,6 +56,7 @@ class Row(_Model):
     behavior: list[float]
     meta_policy: Returns | None = None
     adapted: Returns
+    on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after so many
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -165,6 +166,7 @@ def _row(arm: Arm) -> Row:
         behavior=[task.behavior for task in first.tasks],
         meta_policy=None if first.returns("meta_policy") is None else [_returns(r, "meta_policy") for r in arm.reports],
         adapted=[_returns(report, "adapted") for report in arm.reports],
+        on_the_way=_on_the_way(arm.reports),
     )
 
 
@@ -176,6 +178,13 @@ def _returns(report: Report, policy: str) -> list[float]:
             "measured in environments"
         )
     return found
+
+
+def _on_the_way(reports: Sequence[Report]) -> dict[int, float]:
+    """The mean return at every snapshot that all tasks and seeds have, rounded as it is shown."""
+    every = [task.snapshots for report in reports for task in report.tasks]
+    steps = [step for step in sorted(every[0]) if all(step in one for one in every)]
+    return {step: round(sum(one[step] for one in every) / len(every), 2) for step in steps}
 
 
 def _digest(report: Report) -> str:

@@ -16,9 +16,9 @@ HEAD = """# Results
 
 Made by `merpo table` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
 intervals, stratified percentile bootstraps: seeds are drawn anew within each task, so they speak about new seeds on
-these tasks. One seed has none. The column *on new tasks* draws tasks anew, too. Returns are those of whole episodes,
-undiscounted; the behaviour policy's is the mean of the data's episodes. *Worse* counts pairs of seed and task in which
-the adapted policy earned less than that.
+these tasks. Those of a few seeds are somewhat too narrow, and one seed has none. The column *on new tasks* draws tasks
+anew, too. Returns are those of whole episodes, undiscounted; the behaviour policy's is the mean of the data's episodes.
+*Worse* counts pairs of seed and task in which the adapted policy earned less than that.
 """
 MANY = 12  # tasks; of more, no row each
 LONG = 40  # characters of a task's parameters
@@ -30,7 +30,7 @@ def suites_page(suites: Suites) -> str:
     parts = [HEAD]
     for family in dict.fromkeys(row.family for row in suites.rows):
         rows = [row for row in suites.rows if row.family == family]
-        parts += [f"## {_words(family)}\n", _returns(rows), _tasks(rows)]
+        parts += [f"## {_words(family)}\n", _returns(rows), _tasks(rows), _on_the_way(rows)]
         parts += [_pairs(group) for group in suites.comparable() if group[0].family == family]
         parts += [_sizes(rows)]
     return "\n".join(part for part in parts if part)
@@ -70,6 +70,17 @@ def _tasks(rows: Sequence[Row]) -> str:
         for task in row.task_rows()
     ]
     return "Task by task:\n\n" + _table(head, cells, left=2)
+
+
+def _on_the_way(rows: Sequence[Row]) -> str:
+    """Mean returns at the snapshots of adaptation."""
+    some = [row for row in rows if row.on_the_way]
+    if not some:
+        return ""
+    cells = [
+        (row.name, ", ".join(f"{step:,}: {number(value)}" for step, value in row.on_the_way.items())) for row in some
+    ]
+    return "After so many steps of adaptation:\n\n" + _table(("recipe", "steps: mean return"), cells, left=2)
 
 
 def _pairs(group: Sequence[Row]) -> str:

@@ -61,6 +61,7 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
         "meta_model": "1,200 × 25", "meta_model, unseen tasks": "30", "adaptation": "100",
     }  # fmt: skip
     assert good.seconds == [155.7] * 3
+    assert list(good.on_the_way) == [0, 10, 25, 50, 100]
     reports = [moved(0.5, seed, 0.5) for seed in range(3)]
     returns = [[task.adapted for task in report.tasks] for report in reports]
     gains = [[task.adapted - task.behavior for task in report.tasks] for report in reports]  # type: ignore[operator]
@@ -71,6 +72,8 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     assert good.difference_on_new_tasks is not None
     assert good.difference.low is not None
     assert good.difference_on_new_tasks.low < good.difference.low  # tasks differ more than seeds
+    after = [task.snapshots[25] for report in reports for task in report.tasks]
+    assert good.on_the_way[25] == pytest.approx(np.mean(after), abs=0.005)
     task = list(good.task_rows())[3]
     assert (task.index, task.behavior) == (43, reports[0].tasks[3].behavior)
     assert task.difference.value == pytest.approx(np.mean([row[3] for row in gains]))
@@ -111,6 +114,7 @@ def test_only_rows_on_the_same_data_are_compared(runs: Path) -> None:
     assert re.search(rf"\| 2\. good \| \*\*{difference.value:.2f} \[", page)
     assert "| other | 40: direction 0 |" in page
     assert "| other | 41: direction 1 |" in page
+    assert re.search(r"\| other \| 0: -\d+\.\d\d, 10: ", page)
 
 
 def test_rows_of_the_same_name_are_replaced(runs: Path) -> None:
