@@ -103,7 +103,7 @@ def _against(row: Row, other: Row) -> str:
 
 def _sizes(rows: Sequence[Row]) -> str:
     sizes = ("training tasks", "rows per unseen task", "networks (layers × width)", "gradient steps", "time per seed")
-    return "Sizes; the time is that of training and adaptation:\n\n" + _table(
+    return "Sizes as the recipe states them; the time is the wall time of training and adaptation:\n\n" + _table(
         ("recipe", "data", *sizes),
         [
             (
