@@ -25,6 +25,7 @@ __all__ = [
     "Profile",
     "interquartile_mean",
     "iqm",
+    "mean_difference",
     "mean_score",
     "median",
     "performance_profile",
@@ -81,6 +82,21 @@ def mean_score(scores: Scores) -> Estimate:
     return _estimate(_table(scores), lambda drawn: drawn.mean(axis=(1, 2)))
 
 
+def mean_difference(first: Scores, second: Scores) -> Estimate:
+    """The mean over all runs of the first table minus that of the second; both have the same tasks.
+
+    The seeds of each are drawn anew, independently. An interval needs two seeds of both. Raises `MerpoError` for tables
+    of other tasks.
+    """
+    x, y = _same_tasks(first, second)
+    value = float(x.mean() - y.mean())
+    if len(x) == 1 or len(y) == 1:
+        return Estimate(value=value)
+    pairs = zip(_resampled(x, width=len(y)), _resampled(y, SEED + 1, width=len(x)), strict=True)
+    low, high = _ends(np.concatenate([a.mean(axis=(1, 2)) - b.mean(axis=(1, 2)) for a, b in pairs]))
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
 def performance_profile(scores: Scores, thresholds: Sequence[float]) -> Profile:
     """The share of runs above each threshold."""
     table, levels = _table(scores), np.asarray(thresholds, dtype=np.float64)
@@ -100,15 +116,20 @@ def probability(first: Scores, second: Scores) -> Estimate:
 
     An interval needs two seeds of either. Raises `MerpoError` for tables of other tasks.
     """
-    x, y = _table(first), _table(second)
-    if x.shape[1] != y.shape[1]:
-        raise MerpoError(f"statistics: got {x.shape[1]} and {y.shape[1]} tasks, expected the same ones")
+    x, y = _same_tasks(first, second)
     value = float(_better(x[None], y[None])[0])
     if len(x) == 1 or len(y) == 1:
         return Estimate(value=value)
     pairs = zip(_resampled(x, width=len(y)), _resampled(y, SEED + 1, width=len(x)), strict=True)
     low, high = _ends(np.concatenate([_better(a, b) for a, b in pairs]))
     return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _same_tasks(first: Scores, second: Scores) -> tuple[Array, Array]:
+    x, y = _table(first), _table(second)
+    if x.shape[1] != y.shape[1]:
+        raise MerpoError(f"statistics: got {x.shape[1]} and {y.shape[1]} tasks, expected the same ones")
+    return x, y
 
 
 def _better(x: Array, y: Array) -> Array:

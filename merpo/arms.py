@@ -12,7 +12,7 @@ from merpo.errors import MerpoError
 from merpo.finished_run import REPORT, find_runs
 from merpo.report import Report, load_report
 
-__all__ = ["Arm", "read_arms"]
+__all__ = ["Arm", "read_arms", "read_recipes"]
 
 SHARED = ("title", "description", "requires", "seed", "run")  # what may differ within an arm
 _KEYS, _VALUE = 4, 40  # of a name: differing keys, and characters of a value
@@ -37,13 +37,20 @@ def read_arms(paths: Sequence[Path]) -> list[Arm]:
 
     Raises `MerpoError` for runs on other unseen tasks, and for two runs of one recipe and seed.
     """
+    arms = read_recipes(paths)
+    _check([run for arm in arms for run in zip(arm.paths, arm.reports, strict=True)])
+    return arms
+
+
+def read_recipes(paths: Sequence[Path]) -> list[Arm]:
+    """The same of runs on whatever tasks; only the seeds of one recipe must have their unseen tasks in common."""
     found: dict[str, list[tuple[Path, Report]]] = {}
     for path in find_runs(paths):
         report = load_report(path / REPORT)
         found.setdefault(_identity(report), []).append((path, report))
     groups = [sorted(runs, key=lambda run: run[1].seed) for runs in found.values()]
-    _check([run for runs in groups for run in runs])
     for runs in groups:
+        _check(runs)
         for (path, report), (other, following) in pairwise(runs):
             if report.seed == following.seed:
                 raise MerpoError(f"{other}: is of the same recipe and seed {report.seed} as {path}; give one of them")

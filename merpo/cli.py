@@ -15,6 +15,7 @@ import merpo
 from merpo import cli_after
 from merpo.cli_data import data_app
 from merpo.cli_plugin import new_plugin_command
+from merpo.cli_table import table
 from merpo.errors import MerpoError, RecipeError, StoppedError
 from merpo.machine import patient_threads
 
@@ -153,6 +154,7 @@ def schema() -> None:
 
 app.command("new-plugin")(new_plugin_command)
 cli_after.register(app)
+app.command()(table)
 
 
 def parse_seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:

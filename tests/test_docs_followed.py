@@ -20,6 +20,7 @@ from tiny import tables, tiny_recipe, write_tiny
 from merpo import registry
 from merpo.data import collection_folder
 from merpo.recipe import load_recipe
+from merpo.recipe_extends import merge
 from merpo.testing_runner import MerpoRunner
 
 TINY = {"evaluate": {"snapshots": [], "videos": 0}}
@@ -42,7 +43,11 @@ STAND_INS = {
     "docs/own_method.md": {'"reptile-awr"\n': '"reptile-awr"\nbatch_size = 16\niterations = 3\nsteps = 3\n'},
     "docs/own_tasks.md": {"./swing": "docs/example_family"},
     "docs/recipes.md": {"0:4": "0:2"},
-    "docs/single_task.md": {"0.0,0.4,0.7,1.0": "0.0,1.0", "0:4": "0:1"},
+    "docs/single_task.md": {
+        **{f"merpo sweep recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0,0.4,0.7,1.0":
+           f"merpo run recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0" for one in ("good", "poor")},
+        "0.0,0.4,0.7,1.0": "0.0,1.0", "0:4": "0:1",
+    },
 }  # fmt: skip
 
 # What a page's commands leave in the reader's clone.
@@ -51,9 +56,10 @@ LEFT = {
     "docs/after_training.md": (
         "runs/first/export/task-002.medium.safetensors", "runs/first/export/task-002.medium.onnx",
         "runs/new/artifacts/adapted.safetensors", "returns.json", "comparison/arms.csv", "comparison/runs.csv",
-        "sweeps/alpha/summary.csv",
+        "sweeps/alpha/summary.csv", "suites.json", "suites.md",
     ),
     "docs/own_tasks.md": ("swing-run/report.html", "pumps-run/report.html"),
+    "docs/single_task.md": ("runs/combo/report.html", "comparison/comparison.html"),
     "docs/tour.md": ("runs/tour/report.html", "runs/fixed/summary.json"),
 }  # fmt: skip
 
@@ -118,6 +124,11 @@ def prepare(page: str, reader: Reader, finished: Path) -> None:
     if page == "docs/single_task.md":
         (reader.clone / "recipes" / "single").mkdir()
         (reader.clone / "recipes" / "single" / "rac.toml").write_text(tomli_w.dumps(single()), "utf-8")
+        (reader.clone / "recipes" / "section_5_1").mkdir()
+        for i, name in enumerate(("data", "combo", "rac_good", "rac_poor")):
+            other = {"method": {"model": {"steps": 3 + i}}}  # so that they are other arms
+            text = tomli_w.dumps(merge(single(), other))
+            (reader.clone / "recipes" / "section_5_1" / f"{name}.toml").write_text(text, "utf-8")
     if page == "docs/data.md":
         write_machines(reader.clone / "pumps", [1.0, 2.0, 3.0, 4.0])
         winds = (

@@ -49,6 +49,7 @@ SMALL_SINGLE: dict[str, Any] = {
     "model": {"steps": 5, "batch_size": 16},
     "steps": 5,
 }
+NO_STORE = {"meta_policy": {"source": "random", "path": ""}}  # in place of a policy that collected a dataset
 
 
 def name_of(recipe: str) -> str:
@@ -61,7 +62,8 @@ def small_recipe(path: Path) -> Recipe:
     tables = read_tables(path)
     method = tables["method"]
     if method["component"] == "single":
-        return from_tables(merge(tables, {"method": SMALL_SINGLE}), str(path))
+        given = method.get("meta_policy", {}).get("source") == "checkpoint"
+        return from_tables(merge(tables, {"method": SMALL_SINGLE | (NO_STORE if given else {})}), str(path))
     sizes = {section: dict(values) for section, values in SMALL.items()}
     for section, values in sizes.items():
         for key in ("iterations", "steps"):

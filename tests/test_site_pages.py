@@ -86,8 +86,8 @@ def test_the_meaning_of_an_attribute_stands_in_its_line(source: str, says: str) 
     assert meaning(source) == says
 
 
-def test_the_results_page_is_what_the_scripts_wrote() -> None:
-    page = PAGES["results.md"]()
+def test_the_page_of_benchmarks_is_what_the_scripts_wrote() -> None:
+    page = PAGES["reference/benchmarks.md"]()
     for name in ("point_robot_wind", "goals", "where"):
         for line in (ROOT / "bench" / "results" / f"{name}.md").read_text("utf-8").splitlines():
             assert (f"#{line}" if line.startswith("#") else line) in page

@@ -1,0 +1,42 @@
+"""`merpo table`: one table over the runs of any recipes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["table"]
+
+
+def table(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN...]", help="Runs, or folders that hold runs.", show_default=False),
+    ] = None,
+    numbers: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Add the rows to those in this file, by the recipe's name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table here as Markdown, else print it.")
+    ] = None,
+) -> None:
+    """Tabulate runs of any recipes: sizes, times, and returns with intervals; without runs, what the JSON holds."""
+    from merpo.errors import MerpoError
+    from merpo.files import atomic_write_text
+    from merpo.suites import Suites, merged, read_suites, suites_of
+    from merpo.suites_text import suites_page
+
+    if not runs and numbers is None:
+        raise MerpoError("table: got neither runs nor --json, expected one of them")
+    old = read_suites(numbers) if numbers is not None and (numbers.exists() or not runs) else Suites(rows=[])
+    found = merged(old, suites_of(runs)) if runs else old
+    if numbers is not None and runs:
+        atomic_write_text(numbers, found.to_json())
+    if out is None:
+        print(suites_page(found), end="")
+    else:
+        atomic_write_text(out, suites_page(found))
+        print(f"{len(found.rows)} recipes: {out}")

@@ -1,0 +1,169 @@
+"""The table of runs as a page of Markdown: sizes and times, returns, every task, and recipes against each other."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from merpo.aggregates import Estimate
+from merpo.report_text import number, seconds
+from merpo.statistics import Interval
+from merpo.suites import Row, Suites, TaskRow
+
+__all__ = ["suites_page"]
+
+HEAD = """# Results
+
+Made by `merpo table` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
+intervals, stratified percentile bootstraps: seeds are drawn anew within each task, so they speak about new seeds on
+these tasks. Those of a few seeds are somewhat too narrow, and one seed has none. The column *on new tasks* draws tasks
+anew, too. Returns are those of whole episodes, undiscounted; the behaviour policy's is the mean of the data's episodes.
+*Worse* counts pairs of seed and task in which the adapted policy earned less than that.
+"""
+MANY = 12  # tasks; of more, no row each
+LONG = 40  # characters of a task's parameters
+DASH = "–"
+
+
+def suites_page(suites: Suites) -> str:
+    """The page; every table in it has one row per recipe, but for those of single tasks and of pairs."""
+    parts = [HEAD]
+    for family in dict.fromkeys(row.family for row in suites.rows):
+        rows = [row for row in suites.rows if row.family == family]
+        parts += [f"## {_words(family)}\n", _returns(rows), _tasks(rows), _on_the_way(rows)]
+        parts += [_pairs(group) for group in suites.comparable() if group[0].family == family]
+        parts += [_sizes(rows)]
+    return "\n".join(part for part in parts if part)
+
+
+def _returns(rows: Sequence[Row]) -> str:
+    returns = ("behaviour", "meta-policy", "adapted", "adapted − behaviour", "on new tasks", "worse")
+    return _table(
+        ("recipe", "seeds", "tasks", *returns),
+        [
+            (
+                row.name,
+                str(len(row.seeds)),
+                str(len(row.tasks)),
+                number(sum(row.behavior) / len(row.behavior)),
+                _estimate(row.mean_meta_policy),
+                _estimate(row.mean_adapted),
+                _estimate(row.difference),
+                _interval(row.difference_on_new_tasks),
+                f"{row.worse} of {len(row.seeds) * len(row.tasks)}",
+            )
+            for row in rows
+        ],
+        left=1,
+    )
+
+
+def _tasks(rows: Sequence[Row]) -> str:
+    """Every unseen task of the recipes that have a few."""
+    some = [row for row in rows if 1 < len(row.tasks) <= MANY]
+    if not some:
+        return ""
+    head = ("recipe", "task", "behaviour", "adapted", "adapted − behaviour")
+    cells = [
+        (row.name, _task(task), number(task.behavior), _estimate(task.adapted), _estimate(task.difference))
+        for row in some
+        for task in row.task_rows()
+    ]
+    return "Task by task:\n\n" + _table(head, cells, left=2)
+
+
+def _on_the_way(rows: Sequence[Row]) -> str:
+    """Mean returns at the snapshots of adaptation."""
+    some = [row for row in rows if row.on_the_way]
+    if not some:
+        return ""
+    cells = [
+        (row.name, ", ".join(f"{step:,}: {number(value)}" for step, value in row.on_the_way.items())) for row in some
+    ]
+    return "After so many steps of adaptation:\n\n" + _table(("recipe", "steps: mean return"), cells, left=2)
+
+
+def _pairs(group: Sequence[Row]) -> str:
+    """Differences of mean returns between all recipes on the same data, bold where zero is outside the interval."""
+    legend = "Adapted returns on the same data, the row's recipe minus the column's; bold where 0 is outside:"
+    head = ("", *(str(i) for i in range(1, len(group))))
+    cells = [
+        (f"{i}. {row.name}", *(_against(row, other) if j < i else "" for j, other in enumerate(group[:-1], 1)))
+        for i, row in enumerate(group, 1)
+    ]
+    return f"{legend}\n\n{_table(head, cells, left=1)}"
+
+
+def _against(row: Row, other: Row) -> str:
+    difference = row.minus(other)
+    text = _estimate(difference)
+    sure = difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0)
+    return f"**{text}**" if sure else text
+
+
+def _sizes(rows: Sequence[Row]) -> str:
+    sizes = ("training tasks", "rows per unseen task", "networks (layers × width)", "gradient steps", "time per seed")
+    return "Sizes as the recipe states them; the time is the wall time of training and adaptation:\n\n" + _table(
+        ("recipe", "data", *sizes),
+        [
+            (
+                row.name,
+                row.quality,
+                str(row.train_tasks),
+                _range(row.transitions),
+                _named(row.networks),
+                _named(row.steps),
+                seconds(sum(row.seconds) / len(row.seconds)),
+            )
+            for row in rows
+        ],
+        left=2,
+    )
+
+
+def _estimate(value: Estimate | None) -> str:
+    """`313 [290, 335]`, or the number alone, or a dash."""
+    if value is None:
+        return DASH
+    if value.low is None or value.high is None:
+        return number(value.value)
+    return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
+
+
+def _interval(value: Interval | None) -> str:
+    return DASH if value is None else f"[{number(value.low)}, {number(value.high)}]"
+
+
+def _range(values: Sequence[int]) -> str:
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _named(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items()) or DASH
+
+
+def _task(task: TaskRow) -> str:
+    """`1: direction 1`, or the number alone where the parameters are long."""
+    text = ", ".join(f"{name} {json.dumps(value)}" for name, value in task.params.items())
+    return f"{task.index}: {text}" if text and len(text) <= LONG else str(task.index)
+
+
+def _words(family: str) -> str:
+    return "-".join(word.capitalize() for word in family.split("-")) or "Runs"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    """Markdown with `left` columns of text and the rest of numbers."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    return "".join(f"{line}\n" for line in _lines([head, rule, *rows]))
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for row in rows:
+        yield f"| {' | '.join(_plain(cell) for cell in row)} |"
+
+
+def _plain(cell: str) -> str:
+    """A cell whose text cannot end it, nor begin a tag."""
+    return cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
