@@ -17,7 +17,7 @@ from tiny import write_tiny
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 RECIPE: dict[str, Any] = {
-    "data": {"train_tasks": 3},
+    "data": {"train_tasks": 3, "normalize_observations": True},
     "collect": {"steps": 30, "seed_steps": 10, "checkpoint_every": 10},
     "method": {
         "meta_model": {"iterations": 8},
