@@ -429,7 +429,7 @@ def test_a_signal_before_there_is_a_run_folder(
 ) -> None:
     assert merpo_cli("collect", "tiny.toml").code == 0
     monkeypatch.setattr(stop, "requested", lambda: True)
-    answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "data.store='early'")
+    answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "collect.seed=1")
     assert answer.code == 75
     last = "stopped by a signal after step 1 of 'collect', which is kept; to go on, the same command with --out early\n"
     assert answer.err.endswith(last)
