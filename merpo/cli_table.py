@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -32,7 +33,11 @@ def table(
     if not runs and numbers is None:
         raise MerpoError("table: got neither runs nor --json, expected one of them")
     old = read_suites(numbers) if numbers is not None and (numbers.exists() or not runs) else Suites(rows=[])
-    found = merged(old, suites_of(runs)) if runs else old
+    new = suites_of(runs) if runs else Suites(rows=[])
+    found = merged(old, new)
+    replaced = [row.name for row in new.rows if row.name in {row.name for row in old.rows}]
+    if replaced:
+        print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
     if numbers is not None and runs:
         atomic_write_text(numbers, found.to_json())
     if out is None:

@@ -152,9 +152,10 @@ def test_the_command_writes_merges_and_prints(runs: Path, tmp_path: Path, merpo_
     for name in ("good", "bad"):
         answer = merpo_cli("table", str(runs / name), "--json", str(numbers), "--out", str(page))
         assert answer.code == 0, answer.err
-    assert answer.out == f"2 recipes: {page}\n"
+    assert (answer.out, answer.err) == (f"2 recipes: {page}\n", "")
     assert [row["name"] for row in json.loads(numbers.read_text())["rows"]] == ["good", "bad"]
     assert merpo_cli("table", "--json", str(numbers)).out == page.read_text("utf-8")
+    assert merpo_cli("table", str(runs / "bad"), "--json", str(numbers)).err == "replaced: bad\n"
     answer = merpo_cli("table")
     assert (answer.code, "expected one of them" in answer.err) == (2, True)
     answer = merpo_cli("table", "--json", str(tmp_path / "nothing.json"))
@@ -176,3 +177,12 @@ def test_the_page_of_results_is_what_the_command_makes_of_its_numbers() -> None:
     suites = read_suites(ROOT / "bench" / "results" / "suites.json")
     assert suites.rows
     assert (ROOT / "docs" / "results.md").read_text("utf-8") == suites_page(suites)
+
+
+def test_what_is_said_of_section_5_1_is_what_was_measured() -> None:
+    """Every number with an interval that the page on single tasks gives stands on the page of results."""
+    text = (ROOT / "docs" / "single_task.md").read_text("utf-8").replace("−", "-")
+    given = re.findall(r"-?\d+\.\d\d \[-?\d+\.\d\d, -?\d+\.\d\d\]", text)
+    results = (ROOT / "docs" / "results.md").read_text("utf-8")
+    assert given
+    assert [one for one in given if one not in results] == []
