@@ -39,13 +39,16 @@ def adapt(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the result.", show_default=False)],
+    meta: Annotated[
+        str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
+    ] = "last",
 ) -> None:
     """Adapt a run's meta-policy to further tasks, from their data alone."""
     from rich.console import Console
 
     from merpo.new_task import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out), out, Console())
+    print_adaptation(adapt_new(run, data, out, begin=meta), out, Console())
 
 
 def evaluate(

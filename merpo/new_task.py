@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from merpo.context import Adapted, Context
 from merpo.data_names import read_named
 from merpo.dataset import TaskDataset, stack_tasks
-from merpo.errors import ArtifactError, DatasetError
+from merpo.errors import ArtifactError, DatasetError, MerpoError, nearest
 from merpo.files import atomic_write_text
 from merpo.finished_run import FinishedRun, open_run
 from merpo.machine import machine
@@ -19,8 +19,9 @@ from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.params import to_device
 from merpo.progress import Progress
-from merpo.run_folder import RunFolder
+from merpo.run_folder import BEST, META, RunFolder
 from merpo.saved_policies import TaskName, task_header
+from merpo.types import Params
 from merpo.validate import check_datasets
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["AdaptationSummary", "NewTask", "adapt_new", "print_adaptation"]
 
 SUMMARY = "summary.json"
-META = "meta-artifact"  # stands among the digests of the data
+DIGEST = "meta-artifact"  # stands among the digests of the data
 CURVES = ("alpha", "lambda_", "beta", "to_behavior", "to_meta")  # of which a summary has the last value
+BEGINNINGS = {"last": META, "best": BEST}
 SHOWN = ("alpha", "to_behavior", "to_meta")  # of these, what the table shows
 
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
@@ -46,6 +48,7 @@ class NewTask(BaseModel):
     transitions: int
     behavior_return: float
     trained_on: bool  # whether the run was meta-trained on this very dataset
+    chosen_on: bool = False  # whether the meta-artifact was chosen by returns on this very task
     scores: dict[str, float]  # such as nll_before and nll_after of the model
     last: dict[str, float]  # alpha, lambda and so on after the last step
 
@@ -61,19 +64,23 @@ class AdaptationSummary(BaseModel):
     tasks: list[NewTask]
 
 
-def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") -> AdaptationSummary:
+def adapt_new(
+    path: Path, names: Sequence[str], out: Path, device: str = "cpu", begin: str = "last"
+) -> AdaptationSummary:
     """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
 
-    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else.
+    `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training.
+    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else
+    or the run has no such meta-artifact.
     """
     run = open_run(path)
-    if META in run.manifest.get("datasets", {}):
+    if DIGEST in run.manifest.get("datasets", {}):
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
     loaded = read_named(names)
     _check(run, loaded)
-    meta = to_device(run.groups("meta"), device)
+    meta = to_device(_meta(run, begin), device)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
-    digests[META] = run.manifest["artifacts"]["meta"]
+    digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
     with machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads), Progress() as progress:
         folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, device)
         context = Context(
@@ -90,7 +97,7 @@ def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") 
         check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
         tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
         folder.save("adapted", {"policy": adapted.policy, **adapted.artifacts}, {"tasks": task_header(tasks)})
-    summary = _summary(run, loaded, adapted)
+    summary = _summary(run, loaded, adapted, begin)
     atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
     return summary
 
@@ -117,6 +124,9 @@ def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) ->
     for task in summary.tasks:
         if task.trained_on:
             console.print(f"{task.name}: the run was meta-trained on this very dataset", markup=False)
+        if task.chosen_on:
+            text = "the best meta-artifact was chosen by returns on this very task, so its own return is no measurement"
+            console.print(f"{task.name}: {text}", markup=False)
     console.print(f"policies: {out / 'artifacts' / 'adapted.safetensors'}", markup=False, soft_wrap=True)
     console.print(f"measure them where the environments are known: merpo evaluate {out}", markup=False, soft_wrap=True)
 
@@ -144,8 +154,21 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
     check_datasets([data for data, _ in loaded], run.recipe.method.min_transitions)
 
 
-def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted) -> AdaptationSummary:
-    trained = {digest for name, digest in run.manifest.get("datasets", {}).items() if name.startswith("train ")}
+def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:
+    """The meta-artifact with which adaptation begins."""
+    if begin not in BEGINNINGS:
+        raise MerpoError(f"meta: got {begin!r:.60}{nearest(begin, BEGINNINGS)}, expected last or best")
+    if begin == "best" and BEST not in run.manifest["artifacts"]:
+        raise ArtifactError(
+            f"{run.path}: has no {BEST}, as nothing was measured during its meta-training (evaluate.during_training is "
+            f"{run.recipe.evaluate.during_training}; the tasks need environments); expected --meta last"
+        )
+    return run.groups(BEGINNINGS[begin])
+
+
+def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> AdaptationSummary:
+    datasets = run.manifest.get("datasets", {}).items()
+    trained, test = ({digest for name, digest in datasets if name.startswith(f"{s} ")} for s in ("train", "test"))
     rows = []
     for t, (data, manifest) in enumerate(loaded):
         rows.append(
@@ -155,6 +178,7 @@ def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted) -> AdaptationSu
                 transitions=manifest.transitions,
                 behavior_return=manifest.behavior.return_mean,
                 trained_on=manifest.sha256 in trained,
+                chosen_on=begin == "best" and manifest.sha256 in test,
                 scores={key: float(value[t]) for key, value in adapted.scores.items()},
                 last={
                     key.rstrip("_"): float(adapted.curves[key][-1, t])

@@ -25,7 +25,7 @@ from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import LOCK, RunFolder, run_folders
+from merpo.run_folder import LOCK, META, RunFolder, mean_return, run_folders
 from merpo.saved_policies import TaskName, task_header
 from merpo.stop import check, graceful
 from merpo.stopwatch import Stopwatch, timed
@@ -129,7 +129,7 @@ class _Runner:
         """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
         with self.watch.stage("fit"):
             meta = self.recipe.method.fit(_stack(train, self.recipe, self.base.seed, self.base.device), self.context())
-            self.folder.save("meta", meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
+            self.folder.save(META, meta)  # whole, whatever the method's stages: what `merpo adapt` begins with
         check()
         with self.watch.stage("adapt"):
             adapted = self.adapt(meta)
@@ -181,7 +181,7 @@ class _Runner:
         return found
 
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
-        """Adapt to the unseen tasks from the meta-artifact as it is now, and record the returns."""
+        """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""
         with self.watch.stage("unseen tasks"):
             alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
             quiet = replace(self.unseen, log=alone.log, resume=alone.resume, keep=alone.keep, snapshots=())
@@ -189,7 +189,9 @@ class _Runner:
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
             returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
             self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
-            self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
+            curve = {name: value.tolist() for name, value in returns.items()}
+            self.folder.keep_best(step, mean_return(curve), meta)
+            self.folder.add_to_curve(step, curve)
 
 
 def _stack(loaded: Loaded, recipe: Recipe, seed: int, device: str) -> TaskData:

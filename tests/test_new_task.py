@@ -18,6 +18,7 @@ from merpo.artifacts import load_artifact
 from merpo.data import collection_folder
 from merpo.data_names import find_datasets
 from merpo.errors import DatasetError, MerpoError
+from merpo.files import sha256_file
 from merpo.interfaces import Method
 from merpo.manifest import read_manifest, write_manifest
 from merpo.new_task import adapt_new
@@ -73,6 +74,28 @@ def test_a_folder_of_datasets_and_what_was_trained_on_is_told(
     assert "another recipe, seed or data" in other.err
     twice = merpo_cli("adapt", str(tmp_path / "all"), "--data", str(collection), "--out", str(tmp_path / "x"))
     assert (twice.code, "was itself made by `merpo adapt`" in twice.err) == (2, True)
+
+
+def test_adaptation_may_begin_with_the_best_meta_artifact(
+    run: Path, store: Path, collection: Path, tmp_path: Path, merpo_cli: Merpo
+) -> None:
+    name, out = f"{collection.name}/task-003.medium", tmp_path / "new"
+    none = merpo_cli("adapt", str(run), "--data", name, "--out", str(out), "--meta", "best")
+    assert (none.code, "during_training is 0" in none.err, out.exists()) == (2, True, False)
+    wrong = merpo_cli("adapt", str(run), "--data", name, "--out", str(out), "--meta", "bst")
+    assert (wrong.code, "did you mean 'best'" in wrong.err) == (2, True)
+    changes = {"evaluate": {"during_training": 1}, "method": {"meta_policy": {"iterations": 3}}}
+    measured = finished_run(store, tmp_path / "measured", changes)
+    at = "artifacts/best-meta.safetensors"
+    for first, step in (("best", 3.0), ("last", 3.0)):
+        answer = merpo_cli("adapt", str(measured), "--data", name, "--out", str(tmp_path / first), "--meta", first)
+        assert answer.code == 0, answer.err
+        assert ("chosen by returns on this very task" in answer.out) == (first == "best")
+        assert float(load_artifact(measured / at)[1]["step"]) == step
+        begun = json.loads((tmp_path / first / "manifest.json").read_text("utf-8"))["datasets"]["meta-artifact"]
+        assert begun == sha256_file(measured / "artifacts" / f"{'best-' * (first == 'best')}meta.safetensors")
+    refused = merpo_cli("evaluate", str(measured / at))
+    assert (refused.code, "expected adapted policies" in refused.err) == (2, True)
 
 
 def test_names_of_data(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
