@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from merpo.errors import MerpoError
-from merpo.evaluation import evaluate, oracle_evaluation
+from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.finished_run import REPORT
 from merpo.lazy import torch
 from merpo.machine import machine
 from merpo.noise import Streams, derive_seed
+from merpo.policy import act
 from merpo.report import load_report
+from merpo.run_references import behavior_policies, meta_policy
 from merpo.saved_policies import SavedPolicies, read_policies
 from merpo.statistics import Interval, bootstrap
+from merpo.types import Params
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["Measured", "MeasuredTask", "evaluate_saved", "print_measured"]
+
+
+OTHERS = {"behavior": "behaviour", "meta_policy": "meta-policy", "oracle": "oracle", "reported": "reported"}
 
 
 class MeasuredTask(BaseModel):
@@ -33,6 +39,8 @@ class MeasuredTask(BaseModel):
     index: int
     returns: list[float]  # one per episode
     lengths: list[int]
+    behavior: float | None = None  # of the policy that collected the task's data, drawn as it was then
+    meta_policy: float | None = None
     oracle: float | None = None
     reported: float | None = None
 
@@ -60,6 +68,7 @@ def evaluate_saved(
 ) -> Measured:
     """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
 
+    Beside them the behaviour policies, the meta-policy and the oracle are measured, as far as they are known.
     Episodes and seed are those of the run's recipe unless given; `stochastic` draws actions instead of taking the mode.
     Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
     """
@@ -73,9 +82,16 @@ def evaluate_saved(
     first = saved.seed if seed is None else seed
     tasks = [task.params for task in saved.tasks]
     with machine(saved.recipe.run.threads):
-        act = _stochastic(saved, first, count) if stochastic else saved.act
-        found = evaluate(family, tasks, act, count, first)
-        oracle = oracle_evaluation(family, tasks, count, first)
+        found = evaluate(family, tasks, _acting(saved, stochastic, first, count), count, first)
+        meta = meta_policy(saved)
+        behavior = behavior_policies(saved)
+        others: dict[str, Evaluation | None] = {
+            "behavior": None
+            if behavior is None
+            else evaluate(family, tasks, _collecting(saved, behavior, first, count), count, first),
+            "meta_policy": meta and evaluate(family, tasks, _acting(meta, stochastic, first, count), count, first),
+            "oracle": oracle_evaluation(family, tasks, count, first),
+        }
     reported = _reported(path)
     rows = [
         MeasuredTask(
@@ -83,8 +99,8 @@ def evaluate_saved(
             index=task.index,
             returns=found.returns[t].tolist(),
             lengths=found.lengths[t].int().tolist(),
-            oracle=None if oracle is None else float(oracle.returns[t].double().mean()),
             reported=reported.get(task.index),
+            **{name: float(one.returns[t].double().mean()) for name, one in others.items() if one is not None},
         )
         for t, task in enumerate(saved.tasks)
     ]
@@ -92,16 +108,26 @@ def evaluate_saved(
     return Measured(source=str(path), seed=first, episodes=count, stochastic=stochastic, tasks=rows, mean=mean)
 
 
-def _stochastic(saved: SavedPolicies, seed: int, episodes: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Actions drawn with one generator per task, the same whichever tasks are measured beside it."""
+def _acting(saved: SavedPolicies, stochastic: bool, seed: int, episodes: int) -> Callable[[torch.Tensor], torch.Tensor]:
+    """The policies' modes, or actions drawn with one generator per task, whichever tasks are measured beside it."""
+    if not stochastic:
+        return saved.act
     noise = Streams.seeded(derive_seed(seed, "evaluate", task.index) for task in saved.tasks)
     method = saved.method
 
-    def act(observations: torch.Tensor) -> torch.Tensor:
+    def draw(observations: torch.Tensor) -> torch.Tensor:
         drawn = noise.normal(episodes, saved.action_dim)
         return method.sample(saved.policy, saved.normalized(observations), drawn)
 
-    return act
+    return draw
+
+
+def _collecting(
+    saved: SavedPolicies, policies: Params, seed: int, episodes: int
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Actions drawn from the behaviour policies [T, ...], as when they collected the data."""
+    noise = Streams.seeded(derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks)
+    return lambda observations: act(policies, observations, noise.normal(episodes, saved.action_dim))
 
 
 def _reported(path: Path) -> dict[int, float]:
@@ -123,12 +149,12 @@ def print_measured(measured: Measured, console: Console) -> None:
     console.print(f"{kind} policies, {measured.episodes} episode{many} per task, seed {measured.seed}", highlight=False)
     table = Table(box=frame(console))
     columns = ["return", *(["std"] if measured.episodes > 1 else [])]
-    columns += [name for name in ("oracle", "reported") if any(getattr(t, name) is not None for t in measured.tasks)]
+    columns += [name for name in OTHERS if any(getattr(t, name) is not None for t in measured.tasks)]
     for label in ("task", *columns):
-        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+        table.add_column(OTHERS.get(label, label), justify="left" if label == "task" else "right", no_wrap=True)
     for task in measured.tasks:
         spread = float(torch.tensor(task.returns).double().std(correction=0))
-        cells = {"return": task.mean, "std": spread, "oracle": task.oracle, "reported": task.reported}
+        cells = {"return": task.mean, "std": spread, **{name: getattr(task, name) for name in OTHERS}}
         table.add_row(task.name, *(number(cells[name]) for name in columns))
     console.print(table)
     text = f"mean return {number(measured.mean.mean)}"

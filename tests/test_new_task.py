@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,31 @@ def test_a_deterministic_evaluation_repeats_the_report(run: Path, artifact: str)
         assert task.mean == pytest.approx(told.adapted, abs=1e-5)
         assert task.oracle == pytest.approx(told.oracle, abs=1e-5)
         assert (task.reported, task.lengths) == (told.adapted, [10])
+
+
+def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
+    run: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Merpo
+) -> None:
+    report = load_report(run / "report.json")
+    measured = evaluate_saved(run)
+    assert [task.meta_policy for task in measured.tasks] == pytest.approx([t.meta_policy for t in report.tasks])
+    many = evaluate_saved(run, episodes=200)
+    for task, told in zip(many.tasks, report.tasks, strict=True):
+        manifest = read_manifest(collection / f"{task.name}.json")
+        spread = 5 * manifest.behavior.return_std / manifest.episodes**0.5
+        assert task.behavior == pytest.approx(told.behavior, abs=spread + 1e-3), "the data is of this very policy"
+    answer = merpo_cli("evaluate", str(run))
+    assert re.search(r"return \| behaviour \| meta-policy \| oracle \| reported", answer.out), answer.out
+    adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
+    (alone,) = evaluate_saved(tmp_path / "new").tasks
+    assert (alone.meta_policy, alone.behavior) == (None, pytest.approx(measured.tasks[1].behavior))
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "no store"))
+    assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None]
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "other"))
+    shutil.copytree(collection, tmp_path / "other" / collection.name)
+    manifest_path = tmp_path / "other" / collection.name / "task-003.medium.json"
+    write_manifest(manifest_path, {**read_manifest(manifest_path).model_dump(), "sha256": "0" * 64})
+    assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None], "other data of that name"
 
 
 def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:

@@ -294,7 +294,9 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path, merpo_cli: Mer
     write_tiny(Path("tiny.toml"), {"method": {"meta_learner": absurd}, "run": {"log_every": 1}})
     answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_model.iterations=20")
     assert answer.code == 2
-    assert re.search(r"error: stage 'meta-model', step \d+: metric 'loss' of task \d.* is (nan|inf), expected", answer.err)
+    assert re.search(
+        r"error: stage 'meta-model', step \d+: metric 'loss' of task \d.* is (nan|inf), expected", answer.err
+    )
     assert "; there is no checkpoint yet" in answer.err
     more = ("--set", "method.meta_model.iterations=20", "--set", "run.checkpoint_every=0", "--set", "run.log_every=20")
     answer = merpo_cli("run", "tiny.toml", "--out", "kept", *more)
