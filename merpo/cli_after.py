@@ -147,17 +147,19 @@ def sweep(
         return
     from rich.console import Console
 
-    from merpo.sweep import run_sweep
+    from merpo.lock import folder_lock
+    from merpo.sweep import LOCK, run_sweep
     from merpo.sweep_summary import print_sweep, summarize_sweep, write_sweep
 
-    try:
-        outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
-    except KeyboardInterrupt:
-        finished = sum(map(is_finished, planned))
-        print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
-        raise
-    summary = summarize_sweep(recipe, outcomes)
-    write_sweep(summary, folder)
+    with folder_lock(folder / LOCK):
+        try:
+            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
+        except KeyboardInterrupt:
+            finished = sum(map(is_finished, planned))
+            print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
+            raise
+        summary = summarize_sweep(recipe, outcomes)
+        write_sweep(summary, folder)
     print_sweep(summary, Console())
     print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
     if summary.failed:
