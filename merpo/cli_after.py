@@ -21,6 +21,7 @@ RunPaths = Annotated[
     typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.", show_default=False),
 ]
 Score = Annotated[str, typer.Option(metavar="S", help="gap, return, or auto: the gap closed where every task has one.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")]
 ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison's files.")]
 
 
@@ -42,13 +43,14 @@ def adapt(
     meta: Annotated[
         str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
     ] = "last",
+    device: Device = None,
 ) -> None:
     """Adapt a run's meta-policy to further tasks, from their data alone."""
     from rich.console import Console
 
     from merpo.new_task import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out, begin=meta), out, Console())
+    print_adaptation(adapt_new(run, data, out, device, meta), out, Console())
 
 
 def evaluate(
@@ -61,6 +63,7 @@ def evaluate(
     ] = False,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode's return as JSON.")] = None,
+    device: Device = None,
 ) -> None:
     """Measure saved policies anew in the true environments."""
     from rich.console import Console
@@ -68,7 +71,7 @@ def evaluate(
     from merpo.files import atomic_write_text
     from merpo.reevaluate import evaluate_saved, print_measured
 
-    measured = evaluate_saved(run, episodes, stochastic, seed)
+    measured = evaluate_saved(run, episodes, stochastic, seed, device)
     if out is not None:
         atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
     print_measured(measured, Console())

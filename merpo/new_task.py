@@ -14,7 +14,7 @@ from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import ArtifactError, DatasetError, MerpoError, nearest
 from merpo.files import atomic_write_text
 from merpo.finished_run import FinishedRun, open_run
-from merpo.machine import machine
+from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.params import to_device
@@ -65,11 +65,12 @@ class AdaptationSummary(BaseModel):
 
 
 def adapt_new(
-    path: Path, names: Sequence[str], out: Path, device: str = "cpu", begin: str = "last"
+    path: Path, names: Sequence[str], out: Path, device: str | None = None, begin: str = "last"
 ) -> AdaptationSummary:
     """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
 
-    `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training.
+    `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training; `device`
+    is the recipe's unless given (auto, cpu or cuda).
     Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else
     or the run has no such meta-artifact.
     """
@@ -78,21 +79,22 @@ def adapt_new(
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
     loaded = read_named(names)
     _check(run, loaded)
-    meta = to_device(_meta(run, begin), device)
+    where = chosen_device(device or run.recipe.run.device)
+    meta = to_device(_meta(run, begin), where)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
     digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
     with machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads), Progress() as progress:
-        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, device)
+        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where)
         context = Context(
             seed=run.seed,
-            device=device,
+            device=where,
             log=progress.log,
             stage=folder.stage,
             workers=run.recipe.run.workers,
             log_every=run.recipe.run.log_every,
             labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
         )
-        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, device)
+        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, where)
         adapted = run.recipe.method.adapt(meta, data, context)
         check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
         tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]

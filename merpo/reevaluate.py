@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
 from merpo.errors import MerpoError
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.finished_run import REPORT
+from merpo.interfaces import TaskFamily
 from merpo.lazy import torch
-from merpo.machine import machine
+from merpo.machine import chosen_device, machine
 from merpo.noise import Streams, derive_seed
+from merpo.params import to_device
 from merpo.policy import act
 from merpo.report import load_report
 from merpo.run_references import behavior_policies, meta_policy
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "MeasuredTask", "evaluate_saved", "print_measured"]
 
 
+Act: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"
 OTHERS = {"behavior": "behaviour", "meta_policy": "meta-policy", "oracle": "oracle", "reported": "reported"}
 
 
@@ -64,12 +67,17 @@ class Measured(BaseModel):
 
 
 def evaluate_saved(
-    path: Path, episodes: int | None = None, stochastic: bool = False, seed: int | None = None
+    path: Path,
+    episodes: int | None = None,
+    stochastic: bool = False,
+    seed: int | None = None,
+    device: str | None = None,
 ) -> Measured:
     """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
 
     Beside them the behaviour policies, the meta-policy and the oracle are measured, as far as they are known.
-    Episodes and seed are those of the run's recipe unless given; `stochastic` draws actions instead of taking the mode.
+    Episodes, seed and device (auto, cpu or cuda) are those of the run's recipe unless given; `stochastic` draws actions
+    instead of taking the mode.
     Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
     """
     saved = read_policies(path)
@@ -78,20 +86,10 @@ def evaluate_saved(
     unknown = [task.name for task in saved.tasks if not task.params]
     if unknown:
         raise MerpoError(f"{path}: the tasks {', '.join(unknown[:5])} have no parameters, so there is no environment")
-    family, count = saved.recipe.tasks, episodes or saved.recipe.evaluate.episodes
-    first = saved.seed if seed is None else seed
-    tasks = [task.params for task in saved.tasks]
+    count, first = episodes or saved.recipe.evaluate.episodes, saved.seed if seed is None else seed
+    where = chosen_device(device or saved.recipe.run.device)
     with machine(saved.recipe.run.threads):
-        found = evaluate(family, tasks, _acting(saved, stochastic, first, count), count, first)
-        meta = meta_policy(saved)
-        behavior = behavior_policies(saved)
-        others: dict[str, Evaluation | None] = {
-            "behavior": None
-            if behavior is None
-            else evaluate(family, tasks, _collecting(saved, behavior, first, count), count, first),
-            "meta_policy": meta and evaluate(family, tasks, _acting(meta, stochastic, first, count), count, first),
-            "oracle": oracle_evaluation(family, tasks, count, first),
-        }
+        found, others = _measure(saved, saved.recipe.tasks, count, first, stochastic, where)
     reported = _reported(path)
     rows = [
         MeasuredTask(
@@ -100,7 +98,7 @@ def evaluate_saved(
             returns=found.returns[t].tolist(),
             lengths=found.lengths[t].int().tolist(),
             reported=reported.get(task.index),
-            **{name: float(one.returns[t].double().mean()) for name, one in others.items() if one is not None},
+            **{name: float(one.returns[t].double().mean()) for name, one in others.items()},
         )
         for t, task in enumerate(saved.tasks)
     ]
@@ -108,26 +106,50 @@ def evaluate_saved(
     return Measured(source=str(path), seed=first, episodes=count, stochastic=stochastic, tasks=rows, mean=mean)
 
 
-def _acting(saved: SavedPolicies, stochastic: bool, seed: int, episodes: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The policies' modes, or actions drawn with one generator per task, whichever tasks are measured beside it."""
-    if not stochastic:
-        return saved.act
-    noise = Streams.seeded(derive_seed(seed, "evaluate", task.index) for task in saved.tasks)
-    method = saved.method
+def _measure(
+    saved: SavedPolicies, family: TaskFamily, episodes: int, seed: int, stochastic: bool, device: str
+) -> tuple[Evaluation, dict[str, Evaluation]]:
+    """The adapted policies, and whatever else is known of their tasks."""
+    tasks = [task.params for task in saved.tasks]
+
+    def play(act: Act) -> Evaluation:
+        return evaluate(family, tasks, act, episodes, seed, device)
+
+    def policies(given: SavedPolicies) -> Evaluation:
+        there = given._replace(
+            policy=to_device(given.policy, device), normalization=to_device(given.normalization, device)
+        )
+        return play(_acting(there, _noise(there, "evaluate", seed, device), episodes) if stochastic else there.act)
+
+    found, others = policies(saved), {}
+    if (behavior := behavior_policies(saved)) is not None:
+        noise = _noise(saved, "evaluate-behavior", seed, device)
+        others["behavior"] = play(_collecting(to_device(behavior, device), noise, episodes, saved.action_dim))
+    if (meta := meta_policy(saved)) is not None:
+        others["meta_policy"] = policies(meta)
+    if (oracle := oracle_evaluation(family, tasks, episodes, seed)) is not None:
+        others["oracle"] = oracle
+    return found, others
+
+
+def _noise(saved: SavedPolicies, what: str, seed: int, device: str) -> Streams:
+    """One generator per task, the same whichever tasks are measured beside it."""
+    return Streams.seeded((derive_seed(seed, what, task.index) for task in saved.tasks), device)
+
+
+def _acting(saved: SavedPolicies, noise: Streams, episodes: int) -> Act:
+    """Actions drawn from the policies."""
 
     def draw(observations: torch.Tensor) -> torch.Tensor:
         drawn = noise.normal(episodes, saved.action_dim)
-        return method.sample(saved.policy, saved.normalized(observations), drawn)
+        return saved.method.sample(saved.policy, saved.normalized(observations), drawn)
 
     return draw
 
 
-def _collecting(
-    saved: SavedPolicies, policies: Params, seed: int, episodes: int
-) -> Callable[[torch.Tensor], torch.Tensor]:
+def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int) -> Act:
     """Actions drawn from the behaviour policies [T, ...], as when they collected the data."""
-    noise = Streams.seeded(derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks)
-    return lambda observations: act(policies, observations, noise.normal(episodes, saved.action_dim))
+    return lambda observations: act(policies, observations, noise.normal(episodes, action_dim))
 
 
 def _reported(path: Path) -> dict[int, float]:

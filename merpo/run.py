@@ -11,14 +11,13 @@ from pathlib import Path
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, stack_tasks
-from merpo.errors import MerpoError, StoppedError
+from merpo.errors import StoppedError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.keeper import CHECKPOINTS, Keeper
-from merpo.lazy import torch
 from merpo.lock import folder_lock
-from merpo.machine import machine
+from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
 from merpo.profile import Profile, print_profile
@@ -47,7 +46,7 @@ def run_recipe(
     from merpo.report_text import print_combined, print_summary
 
     base = out or _new_folder(recipe.title)
-    where = _device(device or recipe.run.device)
+    where = chosen_device(device or recipe.run.device)
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
         profile = Profile(where) if profiled else None
@@ -217,14 +216,6 @@ def _both(*calls: Callable[[], None]) -> Callable[[], None]:
             each()
 
     return call
-
-
-def _device(name: str) -> str:
-    """`auto` is CUDA where there is one. Raises `MerpoError` where CUDA is asked for and missing."""
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise MerpoError("device: got 'cuda', but this PyTorch finds no CUDA device; expected auto or cpu")
-    return "cuda" if found and name != "cpu" else "cpu"
 
 
 def _new_folder(title: str) -> Path:

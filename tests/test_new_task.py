@@ -14,7 +14,7 @@ from command import Answer
 from finished import finished_run
 from tiny import tiny_recipe
 
-from merpo import load_policy
+from merpo import evaluation, load_policy, reevaluate
 from merpo.artifacts import load_artifact
 from merpo.data import collection_folder
 from merpo.data_names import find_datasets
@@ -190,6 +190,29 @@ def test_evaluate_on_the_command_line(run: Path, tmp_path: Path, merpo_cli: Merp
     merpo_cli("export", str(run), "--out", str(tmp_path), "--task", "3")
     answer = merpo_cli("evaluate", str(tmp_path / "task-003.medium.safetensors"))
     assert (answer.code, "knows no environment" in answer.err) == (2, True)
+
+
+def test_a_device_is_chosen_as_for_a_run(
+    run: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Merpo
+) -> None:
+    commands = (
+        ("adapt", str(run), "--data", f"{collection.name}/task-003.medium", "--out", "x"),
+        ("evaluate", str(run)),
+    )
+    for command in commands:
+        wrong = merpo_cli(*command, "--device", "gpu")
+        assert (wrong.code, "device: got 'gpu' (did you mean 'cpu'?), expected auto, cpu, cuda" in wrong.err) == (
+            2,
+            True,
+        ), wrong.err
+        assert merpo_cli(*command, "--device", "cpu").code == 0
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        lacking = merpo_cli(*command, "--device", "cuda")
+        assert (lacking.code, "finds no CUDA device; expected auto or cpu" in lacking.err) == (2, True)
+    seen: list[str] = []
+    monkeypatch.setattr(reevaluate, "evaluate", lambda *given: seen.append(given[-1]) or evaluation.evaluate(*given))
+    evaluate_saved(run, device="auto")
+    assert seen == ["cpu"] * 3
 
 
 def test_a_method_without_stochastic_policies_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
