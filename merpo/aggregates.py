@@ -27,6 +27,7 @@ __all__ = [
     "iqm",
     "mean_score",
     "median",
+    "optimality_gap",
     "performance_profile",
     "probability",
 ]
@@ -79,6 +80,11 @@ def median(scores: Scores) -> Estimate:
 def mean_score(scores: Scores) -> Estimate:
     """The mean over all runs."""
     return _estimate(_table(scores), lambda drawn: drawn.mean(axis=(1, 2)))
+
+
+def optimality_gap(scores: Scores) -> Estimate:
+    """The mean over all runs of how far a score falls short of 1, the oracle's; what is above counts as 1."""
+    return mean_score(np.maximum(0.0, 1.0 - _table(scores)))
 
 
 def performance_profile(scores: Scores, thresholds: Sequence[float]) -> Profile:
