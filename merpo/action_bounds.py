@@ -42,6 +42,7 @@ def scale_actions(actions: torch.Tensor, low: Bound | None, high: Bound | None, 
         box = f"[{float(least[column]):g}, {float(most[column]):g}]"
         raise DatasetError(
             f"{name}: actions is {float(actions[row, column]):g} at row {row}, column {column}, expected within {box}, "
-            f"its bounds; {int(bad.any(-1).sum())} of {len(actions)} rows affected"
+            f"its bounds; {int(bad.any(-1).sum())} of {len(actions)} rows affected",
+            at=("actions", row),
         )
     return scaled.float()

@@ -78,6 +78,7 @@ def adapt_policies(
             for key in ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta"):
                 if key in metrics:
                     history.setdefault(key, []).append(metrics[key])
+            context.check("adapt", step + 1, metrics)
             if context.due(step + 1, settings.steps):
                 context.log("adapt", step + 1, settings.steps, metrics)
             context.keep("adapt", step + 1, lambda: {**_kept(state, noise, saved, history), "asked": asked})  # noqa: B023

@@ -28,6 +28,7 @@ __all__ = [
     "mean_difference",
     "mean_score",
     "median",
+    "optimality_gap",
     "performance_profile",
     "probability",
 ]
@@ -95,6 +96,11 @@ def mean_difference(first: Scores, second: Scores) -> Estimate:
     pairs = zip(_resampled(x, width=len(y)), _resampled(y, SEED + 1, width=len(x)), strict=True)
     low, high = _ends(np.concatenate([a.mean(axis=(1, 2)) - b.mean(axis=(1, 2)) for a, b in pairs]))
     return Estimate(value=value, low=float(low), high=float(high))
+
+
+def optimality_gap(scores: Scores) -> Estimate:
+    """The mean over all runs of how far a score falls short of 1, the oracle's; what is above counts as 1."""
+    return mean_score(np.maximum(0.0, 1.0 - _table(scores)))
 
 
 def performance_profile(scores: Scores, thresholds: Sequence[float]) -> Profile:

@@ -42,18 +42,34 @@ def dataset_from_arrays(
         "terminations": terminations,
         "truncations": truncations,
     }
+    left_out = None
     if _in_episodes(observations):
         if episodes is not None:
             raise DatasetError(f"{name}: episodes is given, expected none as the observations come in episodes")
         arrays, offsets = _join(given, name)
     else:
         arrays = {key: None if value is None else _tensor(value, key, name) for key, value in given.items()}
-        arrays, offsets = _with_successors(arrays, _offsets(arrays, episodes, name), name)
+        begins = _offsets(arrays, episodes, name)
+        left_out = begins[1:] - 1 if next_observations is None else None
+        arrays, offsets = _with_successors(arrays, begins, name)
     data = _assemble(arrays, offsets, dict(task or {}), name)
-    scaled = scale_actions(data.actions, action_low, action_high, name)
-    data = TaskDataset(**{**vars(data), "actions": scaled})
-    check_dataset(data)
+    try:
+        scaled = scale_actions(data.actions, action_low, action_high, name)
+        data = TaskDataset(**{**vars(data), "actions": scaled})
+        check_dataset(data)
+    except DatasetError as error:
+        raise DatasetError(str(error), _given(error.at, left_out)) from None
     return data
+
+
+def _given(at: tuple[str, int] | None, left_out: torch.Tensor | None) -> tuple[str, int] | None:
+    """Which row it was of those that were given, of which some may have been left out of the dataset."""
+    if at is None or left_out is None:
+        return at
+    key, row = at
+    for last in left_out.tolist():
+        row += last <= row
+    return (key, row + 1) if key == "next_observations" else (key, row)
 
 
 def _in_episodes(observations: Any) -> bool:

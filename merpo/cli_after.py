@@ -23,6 +23,7 @@ RunPaths = Annotated[
 Score = Annotated[
     str, typer.Option(metavar="S", help="gap, normalized, return, or auto: the first that every task has.")
 ]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")]
 ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison's files.")]
 
 
@@ -41,13 +42,17 @@ def adapt(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the result.", show_default=False)],
+    meta: Annotated[
+        str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
+    ] = "last",
+    device: Device = None,
 ) -> None:
     """Adapt a run's meta-policy to further tasks, from their data alone."""
     from rich.console import Console
 
     from merpo.new_task import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out), out, Console())
+    print_adaptation(adapt_new(run, data, out, device, meta), out, Console())
 
 
 def evaluate(
@@ -65,6 +70,7 @@ def evaluate(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
+    device: Device = None,
 ) -> None:
     """Measure saved policies anew in the true environments."""
     from rich.console import Console
@@ -72,7 +78,7 @@ def evaluate(
     from merpo.files import atomic_write_text
     from merpo.reevaluate import evaluate_saved, print_measured
 
-    measured = evaluate_saved(run, episodes, stochastic, seed)
+    measured = evaluate_saved(run, episodes, stochastic, seed, device)
     if out is not None:
         atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
     print_measured(measured, Console())
@@ -151,17 +157,19 @@ def sweep(
         return
     from rich.console import Console
 
-    from merpo.sweep import run_sweep
+    from merpo.lock import folder_lock
+    from merpo.sweep import LOCK, run_sweep
     from merpo.sweep_summary import print_sweep, summarize_sweep, write_sweep
 
-    try:
-        outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
-    except KeyboardInterrupt:
-        finished = sum(map(is_finished, planned))
-        print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
-        raise
-    summary = summarize_sweep(recipe, outcomes)
-    write_sweep(summary, folder)
+    with folder_lock(folder / LOCK):
+        try:
+            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
+        except KeyboardInterrupt:
+            finished = sum(map(is_finished, planned))
+            print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
+            raise
+        summary = summarize_sweep(recipe, outcomes)
+        write_sweep(summary, folder)
     print_sweep(summary, Console())
     print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
     if summary.failed:

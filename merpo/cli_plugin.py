@@ -12,7 +12,9 @@ __all__ = ["new_plugin_command"]
 
 def new_plugin_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Such as merpo-halving.", show_default=False)],
-    kind: Annotated[str, typer.Option(metavar="K", help="alpha, regularizer, method or tasks.")] = "alpha",
+    kind: Annotated[
+        str, typer.Option(metavar="K", help="alpha, regularizer, method, tasks, critic, dynamics or meta_learner.")
+    ] = "alpha",
     into: Annotated[Path, typer.Option(metavar="DIR", help="Where the package's folder goes.")] = Path(),
 ) -> None:
     """Write a plugin package to begin with: a component that works, its tests, a recipe. Needs no network."""

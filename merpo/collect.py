@@ -89,7 +89,8 @@ def train_behavior(
         if settings.learns(step):
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
-            state, _, _ = rac_step(rac, state, data, None, None, noise)
+            state, _, found = rac_step(rac, state, data, None, None, noise)
+            context.check("collect", step + 1, found)
         context.keep(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
     grid.close()
     return Checkpoints(stack(policies), steps, torch.stack(returns))

@@ -15,7 +15,7 @@ from merpo.recipe_errors import recipe_error
 from merpo.recipe_text import read
 from merpo.registry import tuples
 from merpo.settings import Settings
-from merpo.table_files import Table, numbers
+from merpo.table_files import CsvTable, Table, numbers, place_of
 from merpo.types import Task
 
 __all__ = ["Columns", "read_columns"]
@@ -59,7 +59,12 @@ class Columns(Settings):
             data = dataset_from_arrays(**given, **bounds, task=task, name=place)
         except DatasetError as error:
             hint = "" if "within [-1, 1]" not in str(error) else "; give action_low and action_high in --columns"
-            raise DatasetError(f"{error}{hint}") from None
+            where = (
+                f"; that is {place_of(table, error.at[1])} of the file"
+                if error.at and isinstance(table, CsvTable)
+                else ""
+            )
+            raise DatasetError(f"{error}{where}{hint}") from None
         return TaskDataset(**{**vars(data), "name": name})
 
     def _present(self, key: str, table: Table) -> Any:
@@ -90,7 +95,8 @@ def _column(table: Table, name: str, place: str) -> Any:
 
 
 def _numbers(table: Table, name: str, place: str) -> Any:
-    return numbers(_column(table, name, place), f"{place}: {name[:80]}")
+    _column(table, name, place)
+    return numbers(table, name, f"{place}: {name[:80]}")
 
 
 def _matrix(table: Table, names: tuple[str, ...], place: str) -> Any:

@@ -8,7 +8,16 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.aggregates import Estimate, Profile, iqm, mean_score, median, performance_profile, probability
+from merpo.aggregates import (
+    Estimate,
+    Profile,
+    iqm,
+    mean_score,
+    median,
+    optimality_gap,
+    performance_profile,
+    probability,
+)
 from merpo.arms import Arm, read_arms
 from merpo.errors import MerpoError, nearest
 from merpo.lazy import np
@@ -38,6 +47,7 @@ class ArmScores(_Model):
     median: Estimate
     mean: Estimate
     mean_return: Estimate
+    optimality_gap: Estimate | None = None  # None where some task has no oracle that is better than its behaviour
     worse_than_behavior: int  # (seed, task) pairs
     profile: Profile
 
@@ -82,7 +92,8 @@ def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
     tables = [[_scores(report, kind) for report in arm.reports] for arm in arms]
     every = np.concatenate([np.asarray(table) for table in tables])
     thresholds = _thresholds(float(every.min()), float(every.max()))
-    rows = [_arm(arm, table, thresholds) for arm, table in zip(arms, tables, strict=True)]
+    with_gap = not _without_gap(arms)
+    rows = [_arm(arm, table, thresholds, with_gap) for arm, table in zip(arms, tables, strict=True)]
     pairs = [
         Pair(first=arms[i].label, second=arms[j].label, probability=probability(tables[i], tables[j]))
         for i in range(len(arms))
@@ -92,7 +103,7 @@ def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
     return Comparison(score=kind, tasks=tasks, arms=rows, pairs=pairs, notes=_notes(arms))
 
 
-def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float]) -> ArmScores:
+def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_gap: bool) -> ArmScores:
     returns = [_scores(report, "return") for report in arm.reports]
     return ArmScores(
         label=arm.label,
@@ -104,6 +115,7 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float]) -> Ar
         median=median(scores),
         mean=mean_score(scores),
         mean_return=mean_score(returns),
+        optimality_gap=optimality_gap([_scores(report, "gap") for report in arm.reports]) if with_gap else None,
         worse_than_behavior=sum(_worse(task) for report in arm.reports for task in report.tasks),
         profile=performance_profile(scores, thresholds),
     )
@@ -148,6 +160,17 @@ def _score(task: TaskReport, kind: Score) -> float | None:
     if kind == "gap":
         return task.gap_closed
     return task.normalized.get("adapted") if kind == "normalized" else task.adapted
+
+
+def _without_gap(arms: Sequence[Arm]) -> list[str]:
+    """The tasks of runs that have no oracle that is better than their behaviour policy."""
+    return [
+        f"task {task.index} of {path}"
+        for arm in arms
+        for path, report in zip(arm.paths, arm.reports, strict=True)
+        for task in report.tasks
+        if task.gap_closed is None
+    ]
 
 
 def _scores(report: Report, kind: Score) -> list[float]:

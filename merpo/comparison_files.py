@@ -32,7 +32,9 @@ SCORE = {
     "normalized": "The normalised score is 100 (J − random)/(expert − random) of each task's return J, by the "
     "reference scores that its data came with.",
 }
-SHORT = {"interquartile mean": "IQM", "worse than behaviour": "worse"}
+OPTIMALITY = "The optimality gap is the mean of how far the gap closed falls short of 1; what is above counts as 1."
+OPTIMALITY_GAP = "optimality gap"
+SHORT = {"interquartile mean": "IQM", OPTIMALITY_GAP: "opt. gap", "worse than behaviour": "worse"}
 WIDE = ("median", "mean return")  # columns that the terminal leaves to the files
 NARROW = 3  # columns of probabilities for whose intervals the terminal has room
 MATRIX = 8  # arms; of more, only the probabilities against the first are printed
@@ -60,7 +62,11 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
     head, rows = _main_table(comparison)
     console.print(_title(comparison), markup=False, highlight=False)
-    kept = [i for i, label in enumerate(head) if label not in WIDE]
+    left_out = {
+        *WIDE,
+        *(["mean"] if OPTIMALITY_GAP in head else []),
+    }  # it says much the same, and a line has 80 columns
+    kept = [i for i, label in enumerate(head) if label not in left_out]
     shown = Table(box=frame(console))
     shown.add_column("", justify="right")
     for i in kept:
@@ -94,12 +100,15 @@ def _title(comparison: Comparison) -> str:
 
 
 def _main_table(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    head = ("arm", "seeds", "interquartile mean", "median", "mean", "mean return", "worse than behaviour")
+    gaps = [arm.optimality_gap for arm in comparison.arms if arm.optimality_gap is not None]
+    measures = ("interquartile mean", "median", "mean", "mean return", *([OPTIMALITY_GAP] if gaps else []))
+    head = ("arm", "seeds", *measures, "worse than behaviour")
     rows = [
         (
             arm.label,
             str(len(arm.seeds)),
             *map(_text, (arm.iqm, arm.median, arm.mean, arm.mean_return)),
+            *([] if arm.optimality_gap is None else [_text(arm.optimality_gap)]),
             f"{arm.worse_than_behavior} of {len(arm.seeds) * len(comparison.tasks)}",
         )
         for arm in comparison.arms
@@ -129,7 +138,8 @@ def _better(comparison: Comparison, row: ArmScores, column: ArmScores) -> str:
 
 def _arm_rows(comparison: Comparison) -> list[list[object]]:
     """One row per arm, with every aggregate and its interval."""
-    names = ("iqm", "median", "mean", "mean_return")
+    names = ["iqm", "median", "mean", "mean_return"]
+    names += ["optimality_gap"] if any(arm.optimality_gap is not None for arm in comparison.arms) else []
     head = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     rows: list[list[object]] = [["arm", "seeds", "tasks", "score", *head, "worse_than_behavior"]]
     for arm in comparison.arms:
@@ -163,6 +173,8 @@ def _page(comparison: Comparison, drawn: Sequence[Picture]) -> str:
     columns = comparison.arms if len(comparison.arms) <= MATRIX else comparison.arms[:1]
     matrix = [(arm.label, *(_better(comparison, arm, other) for other in columns)) for arm in comparison.arms]
     explained = " ".join([EXPLAINED, *([SCORE[comparison.score]] if comparison.score in SCORE else [])])
+    oracles = OPTIMALITY_GAP in head
+    explained += f" {OPTIMALITY}" if oracles else ""
     body = [
         "<h1>Comparison of runs</h1>",
         f'<p class="muted">{escape(_title(comparison))}</p>',

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from merpo.dataset import TaskData
 from merpo.lazy import torch
+from merpo.metrics import all_finite, check_finite, to_numbers
 from merpo.noise import Streams, derive_seed
 from merpo.types import Params
 
@@ -90,6 +91,17 @@ class Context:
         """Whether a stage reports after `step` of `total` steps; to be asked after each."""
         self.on_step()
         return step % self.log_every == 0 or step == total
+
+    def check(
+        self, stage: str, step: int, metrics: Mapping[str, torch.Tensor], tasks: Sequence[int] | None = None
+    ) -> None:
+        """Stop with `TrainingError` where a number of this step is not finite; to be called after each step.
+
+        `tasks` are the numbers of the tasks that the metrics [T, ...] are of, if not 0, 1, 2, ... On a GPU nothing is
+        done, as it would have to be waited for; there `log` finds out.
+        """
+        if self.device == "cpu" and not all_finite(metrics.values()):
+            check_finite(stage, step, to_numbers(metrics), tasks)
 
     def streams(self, stage: str, n: int) -> Streams:
         """One generator per task for a stage, the same numbers whichever tasks train beside it."""

@@ -28,7 +28,11 @@ class RecipeError(MerpoError):
 
 
 class DatasetError(MerpoError):
-    """A dataset that is missing, damaged, or does not fit the others."""
+    """A dataset that is missing, damaged, or does not fit the others; `at` is the array and row that are wrong."""
+
+    def __init__(self, message: str, at: tuple[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.at = at
 
 
 class ArtifactError(MerpoError):

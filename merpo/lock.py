@@ -15,7 +15,7 @@ from merpo.stop import check
 
 __all__ = ["folder_lock", "is_lock"]
 
-NAMES = ("run.lock", "collect.lock")
+NAMES = ("run.lock", "collect.lock", "sweep.lock")
 POLL_SECONDS = 0.2
 
 

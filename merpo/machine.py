@@ -7,9 +7,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from merpo.errors import MerpoError, nearest
 from merpo.lazy import torch
 
-__all__ = ["machine", "patient_threads"]
+__all__ = ["DEVICES", "chosen_device", "machine", "patient_threads"]
+
+DEVICES = ("auto", "cpu", "cuda")
 
 TRIM, MMAP, ARENAS = -1, -3, -8  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX of <malloc.h>
 SPINS = 2000  # turns for which a thread without work looks out for some before it sleeps; libgomp's own are 300,000
@@ -34,6 +37,19 @@ def machine(threads: int | None) -> Iterator[None]:
     finally:
         torch.set_num_threads(before)
         torch.set_flush_denormal(False)
+
+
+def chosen_device(name: str) -> str:
+    """`cpu` or `cuda`; `auto` is CUDA where there is one.
+
+    Raises `MerpoError` for another name, and where CUDA is asked for and missing.
+    """
+    if name not in DEVICES:
+        raise MerpoError(f"device: got {name!r:.60}{nearest(name, DEVICES)}, expected {', '.join(DEVICES)}")
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise MerpoError("device: got 'cuda', but this PyTorch finds no CUDA device; expected auto or cpu")
+    return "cuda" if found and name != "cpu" else "cpu"
 
 
 def patient_threads() -> None:

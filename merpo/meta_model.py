@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from merpo.context import Context
@@ -19,6 +19,7 @@ from merpo.workers import Workers, fitting, groups, workers
 
 __all__ = ["TaskModels", "adapt_models", "best_models", "errors", "fit_meta_model", "held_out", "task_objective"]
 
+OnLosses = Callable[[int, torch.Tensor, Sequence[int]], None]  # a step's number, its losses [T, member], which tasks
 HELD_OUT = 1000  # rows per task, as in public implementations
 
 
@@ -61,18 +62,24 @@ def inner_steps(
     lr: float,
     batches: Callable[[], Batch],
     differentiable: bool = False,
+    on_losses: Callable[[int, torch.Tensor], None] = lambda step, losses: None,
 ) -> Params:
-    """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...]."""
+    """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...].
+
+    `on_losses` is given the number of each step, 1, 2, ..., and the losses [T, member] before it.
+    """
     pull = learner.pull()
     theta = tree_map(lambda leaf: leaf.expand(tasks, *leaf.shape), phi) if differentiable else expand(phi, tasks)
     state = adam_init(theta, dims=2)
-    for _ in range(steps):
+    for step in range(steps):
         batch = batches()
         if pull is not None and learner.inner_optimizer == "adam" and not differentiable:
-            _, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
+            losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
+            on_losses(step + 1, losses)
             adam_(theta, _less(grads, phi, 2.0 * pull), state, lr, 2.0 * pull)
             continue
-        _, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
+        losses, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
+        on_losses(step + 1, losses)
         if learner.inner_optimizer == "sgd":
             theta = sgd(theta, grads, lr)
         elif differentiable:
@@ -99,10 +106,11 @@ def adapted(
     share: Workers,
     on_step: Callable[[], None],
     on_tasks: Callable[[int], None] = lambda done: None,
+    on_losses: OnLosses = lambda step, losses, tasks: None,
 ) -> Params:
     """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker.
 
-    `on_tasks` is told how many are done, where there is one worker.
+    `on_tasks` is told how many are done, where there is one worker; `on_losses` of every step of every group of tasks.
     """
     members = next(iter(weights(phi).values())).shape[0]
     size = fitting(phi, 1, rows)
@@ -114,7 +122,10 @@ def adapted(
             on_step()
             return draw()
 
-        theta = inner_steps(dynamics, learner, phi, len(index), steps, lr, batches)
+        def told(step: int, losses: torch.Tensor) -> None:
+            on_losses(step, losses, index)
+
+        theta = inner_steps(dynamics, learner, phi, len(index), steps, lr, batches, on_losses=told)
         if share.count == 1:
             on_tasks(index.stop)
         return theta
@@ -141,7 +152,12 @@ def fit_meta_model(
         for k in range(first, settings.iterations):
             index = torch.randperm(data.n_tasks, generator=chooser)[:count]
             batch, streams = data.select(index.tolist()), noise.select(index)
-            turn = _Turn(dynamics, learner, batch, streams, settings, members, share, context.on_step)
+
+            def check(_: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
+                names = [int(index[t]) for t in tasks]  # noqa: B023
+                context.check("meta-model", k + 1, {"loss": losses}, names)  # noqa: B023
+
+            turn = _Turn(dynamics, learner, batch, streams, settings, members, share, context.on_step, check)
             direction = learner.direction(phi, turn.adapt, turn.query)
             if learner.outer_optimizer == "sgd":
                 phi = clone(sgd(phi, direction, learner.outer_lr))
@@ -167,16 +183,31 @@ class _Turn(NamedTuple):
     members: int
     share: Workers
     on_step: Callable[[], None]
+    on_losses: OnLosses
 
     def adapt(self, start: Params, differentiable: bool) -> Params:
         """The inner steps from `start`; where they are to be differentiated, as one graph."""
         steps, rows, lr = self.settings.inner_steps, self.settings.batch_size, self.learner.inner_lr
         if not differentiable:
             return adapted(
-                self.dynamics, self.learner, start, self.data, self.noise, steps, lr, rows, self.share, self.on_step
+                self.dynamics,
+                self.learner,
+                start,
+                self.data,
+                self.noise,
+                steps,
+                lr,
+                rows,
+                self.share,
+                self.on_step,
+                on_losses=self.on_losses,
             )
-        batches = _batches(self.data, self.noise, self.members, rows)
-        return inner_steps(self.dynamics, self.learner, start, self.data.n_tasks, steps, lr, batches, True)
+        batches, tasks = _batches(self.data, self.noise, self.members, rows), self.data.n_tasks
+
+        def told(step: int, losses: torch.Tensor) -> None:
+            self.on_losses(step, losses, range(tasks))
+
+        return inner_steps(self.dynamics, self.learner, start, tasks, steps, lr, batches, True, told)
 
     def query(self, theta: Params) -> torch.Tensor:
         """The loss of the tasks' models on other rows."""
@@ -203,9 +234,12 @@ def adapt_models(
         if done < data.n_tasks:  # what is logged of all of them comes last
             context.log(stage, done, data.n_tasks, {})
 
+    def check(step: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
+        context.check(stage, step, {"loss": losses}, tasks)
+
     with workers(context.workers) as share:
-        steps, size = settings.adaptation_steps, settings.batch_size
-        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, context.on_step, on_tasks)
+        steps, size, on_step = settings.adaptation_steps, settings.batch_size, context.on_step
+        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, on_step, on_tasks, check)
     result = best_models(dynamics, theta, rows, errors(dynamics, expand(phi, data.n_tasks), rows))
     context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
     return result

@@ -119,9 +119,11 @@ def fit_meta_policy(
             state = state._replace(duals=state.duals._replace(alpha=new_alpha))
             scatter_(tasks, where, {part: getattr(state, part) for part in tasks})
             meta = meta._replace(duals=_mean_duals(tasks["duals"]))
+            found, names = {**metrics, "meta_loss": loss}, index.tolist()
+            context.check("meta-policy", k + 1, found, names)  # the batch's tasks by name
             if context.due(k + 1, settings.iterations):
-                check_finite("meta-policy", k + 1, to_numbers(metrics), index.tolist())  # the batch's tasks by name
-                context.log("meta-policy", k + 1, settings.iterations, {**metrics, "meta_loss": loss})
+                check_finite("meta-policy", k + 1, to_numbers(found), names)
+                context.log("meta-policy", k + 1, settings.iterations, found)
             if every and (k + 1) % every == 0:
                 context.checkpoint(k + 1, clone(meta).groups())
             context.keep("meta-policy", k + 1, lambda: {**start, "meta": meta, "opt": opt, "tasks": tasks})  # noqa: B023

@@ -7,18 +7,28 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from merpo.errors import ArtifactError, MerpoError, TrainingError
+from merpo.lazy import torch
 
 if TYPE_CHECKING:
     from merpo.context import Metrics
 
-__all__ = ["METRICS_FILE", "MetricsWriter", "Record", "check_finite", "read_metrics", "scalars", "to_numbers"]
+__all__ = [
+    "METRICS_FILE",
+    "MetricsWriter",
+    "Record",
+    "all_finite",
+    "check_finite",
+    "read_metrics",
+    "scalars",
+    "to_numbers",
+]
 
 METRICS_FILE = "metrics.jsonl"
 
@@ -76,6 +86,13 @@ def check_finite(stage: str, step: int, numbers: Numbers, tasks: Sequence[int] |
                     f"stage {stage!r}, step {step}: metric {name!r}{where} is {number}, expected a finite number; "
                     "a smaller learning rate, or data without extreme values, usually helps"
                 )
+
+
+def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
+    """Whether all numbers are finite, from one sum; False also where finite numbers are so large that it overflows."""
+    with torch.no_grad():
+        flat = [tensor if tensor.dim() == 1 else tensor.reshape(-1) for tensor in tensors]
+        return math.isfinite(torch.cat(flat).sum().item())
 
 
 class MetricsWriter:

@@ -27,11 +27,21 @@ NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 MAX_NAME = 50
 
 # Kind -> where a recipe names a component of it.
-TEMPLATES = {"alpha": "method.alpha", "regularizer": "method.regularizer", "method": "method", "tasks": "tasks"}
+TEMPLATES = {
+    "alpha": "method.alpha",
+    "regularizer": "method.regularizer",
+    "method": "method",
+    "tasks": "tasks",
+    "critic": "method.critic",
+    "dynamics": "method.dynamics",
+    "meta_learner": "method.meta_learner",
+}
 
 SMALL: dict[str, dict[str, Any]] = {
     "method": {"hidden": [8, 8], "iterations": 3, "steps": 3, "batch_size": 16},
     "tasks": {"horizon": 10},
+    "critic": {"hidden": [8, 8]},
+    "dynamics": {"members": 3, "elites": 2, "hidden": [8, 8]},
 }
 RECIPE = "# A run through every stage in seconds. It shows that {place} works; it is too small to learn anything.\n\n"
 

@@ -11,18 +11,19 @@ from pydantic import BaseModel, ConfigDict
 from merpo.context import Adapted, Context
 from merpo.data_names import read_named
 from merpo.dataset import TaskDataset, stack_tasks
-from merpo.errors import ArtifactError, DatasetError
+from merpo.errors import ArtifactError, DatasetError, MerpoError, nearest
 from merpo.files import atomic_write_text
 from merpo.finished_run import FinishedRun, open_run
-from merpo.machine import machine
+from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.named_data import plays
 from merpo.normalization import split_normalization, with_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
-from merpo.run_folder import RunFolder
+from merpo.run_folder import BEST, META, RunFolder
 from merpo.saved_policies import TaskName, task_header
+from merpo.types import Params
 from merpo.validate import check_datasets
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["AdaptationSummary", "NewTask", "adapt_new", "print_adaptation"]
 
 SUMMARY = "summary.json"
-META = "meta-artifact"  # stands among the digests of the data
+DIGEST = "meta-artifact"  # stands among the digests of the data
 CURVES = ("alpha", "lambda_", "beta", "to_behavior", "to_meta")  # of which a summary has the last value
+BEGINNINGS = {"last": META, "best": BEST}
 SHOWN = ("alpha", "to_behavior", "to_meta")  # of these, what the table shows
 
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
@@ -48,6 +50,7 @@ class NewTask(BaseModel):
     transitions: int
     behavior_return: float
     trained_on: bool  # whether the run was meta-trained on this very dataset
+    chosen_on: bool = False  # whether the meta-artifact was chosen by returns on this very task
     scores: dict[str, float]  # such as nll_before and nll_after of the model
     last: dict[str, float]  # alpha, lambda and so on after the last step
 
@@ -63,32 +66,38 @@ class AdaptationSummary(BaseModel):
     tasks: list[NewTask]
 
 
-def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") -> AdaptationSummary:
+def adapt_new(
+    path: Path, names: Sequence[str], out: Path, device: str | None = None, begin: str = "last"
+) -> AdaptationSummary:
     """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
 
-    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else.
+    `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training; `device`
+    is the recipe's unless given (auto, cpu or cuda).
+    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else
+    or the run has no such meta-artifact.
     """
     run = open_run(path)
-    if META in run.manifest.get("datasets", {}):
+    if DIGEST in run.manifest.get("datasets", {}):
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
     loaded = read_named(names)
     _check(run, loaded)
-    groups = to_device(run.groups("meta"), device)
+    where = chosen_device(device or run.recipe.run.device)
+    groups = to_device(_meta(run, begin), where)
     meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
-    digests[META] = run.manifest["artifacts"]["meta"]
+    digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
     with machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads), Progress() as progress:
-        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, device)
+        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where)
         context = Context(
             seed=run.seed,
-            device=device,
+            device=where,
             log=progress.log,
             stage=folder.stage,
             workers=run.recipe.run.workers,
             log_every=run.recipe.run.log_every,
             labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
         )
-        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, device)
+        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, where)
         if normalization is not None:
             data = normalization.tasks(data)
         adapted = run.recipe.method.adapt(meta, data, context)
@@ -96,7 +105,7 @@ def adapt_new(path: Path, names: Sequence[str], out: Path, device: str = "cpu") 
         tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
         groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, normalization)
         folder.save("adapted", groups, {"tasks": task_header(tasks)})
-    summary = _summary(run, loaded, adapted)
+    summary = _summary(run, loaded, adapted, begin)
     atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
     return summary
 
@@ -123,6 +132,9 @@ def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) ->
     for task in summary.tasks:
         if task.trained_on:
             console.print(f"{task.name}: the run was meta-trained on this very dataset", markup=False)
+        if task.chosen_on:
+            text = "the best meta-artifact was chosen by returns on this very task, so its own return is no measurement"
+            console.print(f"{task.name}: {text}", markup=False)
     console.print(f"policies: {out / 'artifacts' / 'adapted.safetensors'}", markup=False, soft_wrap=True)
     console.print(f"measure them where the environments are known: merpo evaluate {out}", markup=False, soft_wrap=True)
 
@@ -150,8 +162,21 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
     check_datasets([data for data, _ in loaded], run.recipe.method.min_transitions)
 
 
-def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted) -> AdaptationSummary:
-    trained = {digest for name, digest in run.manifest.get("datasets", {}).items() if name.startswith("train ")}
+def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:
+    """The meta-artifact with which adaptation begins."""
+    if begin not in BEGINNINGS:
+        raise MerpoError(f"meta: got {begin!r:.60}{nearest(begin, BEGINNINGS)}, expected last or best")
+    if begin == "best" and BEST not in run.manifest["artifacts"]:
+        raise ArtifactError(
+            f"{run.path}: has no {BEST}, as nothing was measured during its meta-training (evaluate.during_training is "
+            f"{run.recipe.evaluate.during_training}; the tasks need environments); expected --meta last"
+        )
+    return run.groups(BEGINNINGS[begin])
+
+
+def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> AdaptationSummary:
+    datasets = run.manifest.get("datasets", {}).items()
+    trained, test = ({digest for name, digest in datasets if name.startswith(f"{s} ")} for s in ("train", "test"))
     rows = []
     for t, (data, manifest) in enumerate(loaded):
         rows.append(
@@ -161,6 +186,7 @@ def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted) -> AdaptationSu
                 transitions=manifest.transitions,
                 behavior_return=manifest.behavior.return_mean,
                 trained_on=manifest.sha256 in trained,
+                chosen_on=begin == "best" and manifest.sha256 in test,
                 scores={key: float(value[t]) for key, value in adapted.scores.items()},
                 last={
                     key.rstrip("_"): float(adapted.curves[key][-1, t])

@@ -9,18 +9,27 @@ from pydantic import BaseModel, ConfigDict
 
 from merpo.actors import Actor, PolicyKind, actor
 from merpo.errors import MerpoError
-from merpo.evaluation import evaluate, oracle_evaluation
+from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.finished_run import REPORT
+from merpo.interfaces import TaskFamily
 from merpo.lazy import torch
-from merpo.machine import machine
+from merpo.machine import chosen_device, machine
+from merpo.noise import Streams, derive_seed
+from merpo.params import to_device
+from merpo.policy import act
 from merpo.report import load_report
+from merpo.run_references import behavior_policies, meta_policy
 from merpo.saved_policies import SavedPolicies, read_policies
 from merpo.statistics import Interval, bootstrap
+from merpo.types import Params
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["Measured", "MeasuredTask", "evaluate_saved", "print_measured"]
+
+
+OTHERS = {"behavior": "behaviour", "meta_policy": "meta-policy", "oracle": "oracle", "reported": "reported"}
 
 
 class MeasuredTask(BaseModel):
@@ -33,6 +42,8 @@ class MeasuredTask(BaseModel):
     returns: list[float]  # one per episode
     lengths: list[int]
     terminated: list[bool]  # whether an episode truly ended, or time cut it
+    behavior: float | None = None  # of the policy that collected the task's data, drawn as it was then
+    meta_policy: float | None = None
     oracle: float | None = None
     reported: float | None = None
 
@@ -66,11 +77,17 @@ class Measured(BaseModel):
 
 
 def evaluate_saved(
-    path: Path, episodes: int | None = None, stochastic: bool | None = None, seed: int | None = None
+    path: Path,
+    episodes: int | None = None,
+    stochastic: bool | None = None,
+    seed: int | None = None,
+    device: str | None = None,
 ) -> Measured:
     """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
 
-    Episodes, seed and whether actions are drawn (`stochastic`) are as in the run unless given.
+    Beside them the behaviour policies, the meta-policy and the oracle are measured, as far as they are known.
+    Episodes, seed, whether actions are drawn (`stochastic`) and device (auto, cpu or cuda) are those of the run unless
+    given.
     Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
     """
     saved = read_policies(path)
@@ -79,13 +96,11 @@ def evaluate_saved(
     unknown = [task.name for task in saved.tasks if not task.params]
     if unknown:
         raise MerpoError(f"{path}: the tasks {', '.join(unknown[:5])} have no parameters, so there is no environment")
-    family, count = saved.recipe.tasks, episodes or saved.recipe.evaluate.episodes
-    first = saved.seed if seed is None else seed
+    count, first = episodes or saved.recipe.evaluate.episodes, saved.seed if seed is None else seed
     drawn = saved.recipe.evaluate.policy == "stochastic" if stochastic is None else stochastic
-    tasks = [task.params for task in saved.tasks]
+    where = chosen_device(device or saved.recipe.run.device)
     with machine(saved.recipe.run.threads):
-        found = evaluate(family, tasks, _player(saved, drawn, first), count, first)
-        oracle = oracle_evaluation(family, tasks, count, first)
+        found, others = _measure(saved, saved.recipe.tasks, count, first, drawn, where)
     reported = _reported(path)
     rows = [
         MeasuredTask(
@@ -94,8 +109,8 @@ def evaluate_saved(
             returns=found.returns[t].tolist(),
             lengths=found.lengths[t].int().tolist(),
             terminated=found.terminations[t].bool().tolist(),
-            oracle=None if oracle is None else float(oracle.returns[t].double().mean()),
             reported=reported.get(task.index),
+            **{name: float(one.returns[t].double().mean()) for name, one in others.items()},
         )
         for t, task in enumerate(saved.tasks)
     ]
@@ -103,13 +118,42 @@ def evaluate_saved(
     return Measured(source=str(path), seed=first, episodes=count, stochastic=drawn, tasks=rows, mean=mean)
 
 
-def _player(saved: SavedPolicies, drawn: bool, seed: int) -> Actor:
+def _measure(
+    saved: SavedPolicies, family: TaskFamily, episodes: int, seed: int, stochastic: bool, device: str
+) -> tuple[Evaluation, dict[str, Evaluation]]:
+    """The adapted policies, and whatever else is known of their tasks."""
+    tasks = [task.params for task in saved.tasks]
+
+    def play(act: Actor) -> Evaluation:
+        return evaluate(family, tasks, act, episodes, seed, device)
+
+    def policies(given: SavedPolicies) -> Evaluation:
+        there = given._replace(
+            policy=to_device(given.policy, device), normalization=to_device(given.normalization, device)
+        )
+        return play(_player(there, stochastic, seed, device))
+
+    found, others = policies(saved), {}
+    if (behavior := behavior_policies(saved)) is not None:
+        noise = Streams.seeded((derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks), device)
+        others["behavior"] = play(_collecting(to_device(behavior, device), noise, episodes, saved.action_dim))
+    if (meta := meta_policy(saved)) is not None:
+        others["meta_policy"] = policies(meta)
+    if (oracle := oracle_evaluation(family, tasks, episodes, seed)) is not None:
+        others["oracle"] = oracle
+    return found, others
+
+
+def _player(saved: SavedPolicies, drawn: bool, seed: int, device: str) -> Actor:
     """The policies at observations as the environments give them."""
     kind: PolicyKind = "stochastic" if drawn else "deterministic"
-    act = actor(
-        saved.method, saved.policy, kind, saved.action_dim, seed, [task.index for task in saved.tasks], device="cpu"
-    )
+    act = actor(saved.method, saved.policy, kind, saved.action_dim, seed, [task.index for task in saved.tasks], device)
     return lambda observations: act(saved.normalized(observations))
+
+
+def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int) -> Actor:
+    """Actions drawn from the behaviour policies [T, ...], as when they collected the data."""
+    return lambda observations: act(policies, observations, noise.normal(episodes, action_dim))
 
 
 def _reported(path: Path) -> dict[int, float]:
@@ -131,12 +175,12 @@ def print_measured(measured: Measured, console: Console) -> None:
     console.print(f"{kind} policies, {measured.episodes} episode{many} per task, seed {measured.seed}", highlight=False)
     table = Table(box=frame(console))
     columns = ["return", *(["std"] if measured.episodes > 1 else []), "length", "terminated"]
-    columns += [name for name in ("oracle", "reported") if any(getattr(t, name) is not None for t in measured.tasks)]
+    columns += [name for name in OTHERS if any(getattr(t, name) is not None for t in measured.tasks)]
     for label in ("task", *columns):
-        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+        table.add_column(OTHERS.get(label, label), justify="left" if label == "task" else "right", no_wrap=True)
     for task in measured.tasks:
         spread = float(torch.tensor(task.returns).double().std(correction=0))
-        found = {"return": task.mean, "std": spread, "oracle": task.oracle, "reported": task.reported}
+        found = {"return": task.mean, "std": spread, **{name: getattr(task, name) for name in OTHERS}}
         cells = {name: number(value) for name, value in found.items()}
         cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}
         table.add_row(task.name, *(cells[name] for name in columns))

@@ -12,14 +12,13 @@ from merpo.actors import Actor, actor
 from merpo.context import Adapted, Context, Log, Metrics
 from merpo.data import ensure_data, load_data
 from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
-from merpo.errors import MerpoError, StoppedError
+from merpo.errors import StoppedError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.keeper import CHECKPOINTS, Keeper
-from merpo.lazy import torch
 from merpo.lock import folder_lock
-from merpo.machine import machine
+from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest
 from merpo.metrics import MetricsWriter, check_finite, to_numbers
 from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
@@ -27,7 +26,7 @@ from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import LOCK, RunFolder, run_folders
+from merpo.run_folder import LOCK, META, RunFolder, mean_return, run_folders
 from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
 from merpo.stop import check, graceful
@@ -51,7 +50,7 @@ def run_recipe(
     from merpo.report_text import print_combined, print_summary
 
     base = out or _new_folder(recipe.title)
-    where = _device(device or recipe.run.device)
+    where = chosen_device(device or recipe.run.device)
     console, reports = Console(), []
     for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
         profile = Profile(where) if profiled else None
@@ -139,7 +138,7 @@ class _Runner:
         with self.watch.stage("fit"):
             meta = self.recipe.method.fit(self.stack(self.train), self.context())
             # whole, whatever the method's stages: what `merpo adapt` begins with
-            self.folder.save("meta", with_normalization(meta, self.normalization))
+            self.folder.save(META, with_normalization(meta, self.normalization))
         check()
         with self.watch.stage("adapt"):
             adapted = self.adapt(meta)
@@ -211,7 +210,7 @@ class _Runner:
         return found
 
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
-        """Adapt to the unseen tasks from the meta-artifact as it is now, and record the returns."""
+        """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""
         with self.watch.stage("unseen tasks"):
             alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
             quiet = replace(self.unseen, log=alone.log, resume=alone.resume, keep=alone.keep, snapshots=())
@@ -219,7 +218,9 @@ class _Runner:
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
             returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
             self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
-            self.folder.add_to_curve(step, {name: value.tolist() for name, value in returns.items()})
+            curve = {name: value.tolist() for name, value in returns.items()}
+            self.folder.keep_best(step, mean_return(curve), with_normalization(meta, self.normalization))
+            self.folder.add_to_curve(step, curve)
 
 
 def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context) -> Normalization | None:
@@ -256,14 +257,6 @@ def _both(*calls: Callable[[], None]) -> Callable[[], None]:
             each()
 
     return call
-
-
-def _device(name: str) -> str:
-    """`auto` is CUDA where there is one. Raises `MerpoError` where CUDA is asked for and missing."""
-    found = torch.cuda.is_available()
-    if name == "cuda" and not found:
-        raise MerpoError("device: got 'cuda', but this PyTorch finds no CUDA device; expected auto or cpu")
-    return "cuda" if found and name != "cpu" else "cpu"
 
 
 def _new_folder(title: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -17,10 +18,11 @@ from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
 from merpo.versions import versions
 
-__all__ = ["LOCK", "RunFolder", "run_folders"]
+__all__ = ["BEST", "LOCK", "META", "RunFolder", "mean_return", "run_folders"]
 
 MANIFEST = "manifest.json"
 LOCK = "run.lock"
+META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
@@ -119,6 +121,15 @@ class RunFolder:
         self._must_be_there()
         atomic_write_json(self.path / "training_curve.json", {**self.read_curve(), str(step): dict(point)})
 
+    def keep_best(self, step: int, score: float, meta: Mapping[str, Params]) -> None:
+        """Save the meta-artifact after `step` if no other evaluation of the curve is better; of equals the first is.
+
+        To be called before the evaluation enters the curve: a run that was cut off in between does both again.
+        """
+        others = ((mean_return(point), -int(at)) for at, point in self.read_curve().items() if int(at) != step)
+        if (score, -step) > max(others, default=(-math.inf, 0)):
+            self.save(BEST, meta, {"step": str(step), "score": repr(score)})
+
     def _must_be_there(self) -> None:
         """Refuse to write the rest of a run where its beginning has vanished, as with a disk that was taken off."""
         if not (self.path / MANIFEST).exists():
@@ -138,6 +149,12 @@ class RunFolder:
             )
         artifacts = found.get("artifacts", {})
         return dict(artifacts) if isinstance(artifacts, dict) else {}
+
+
+def mean_return(point: Mapping[str, Any]) -> float:
+    """The mean return of the policies adapted at one evaluation."""
+    returns: list[float] = point["adapted"]
+    return math.fsum(returns) / len(returns)
 
 
 def _load(path: Path, sha256: str) -> dict[str, Params]:

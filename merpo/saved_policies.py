@@ -19,6 +19,7 @@ from merpo.interfaces import Method
 from merpo.lazy import torch
 from merpo.normalization import NORMALIZATION, Normalization
 from merpo.recipe import Recipe, from_tables
+from merpo.run_folder import BEST, META
 from merpo.types import Params, Task
 
 __all__ = ["SavedPolicies", "TaskName", "read_policies", "task_header"]
@@ -94,7 +95,7 @@ def read_policies(path: Path) -> SavedPolicies:
 
 def _policies(path: Path, sha256: str | None) -> SavedPolicies:
     groups, header = load_artifact(path, sha256)
-    if "policy" not in groups or not ("method" in header or "recipe" in header) or header.get("stage") == "meta":
+    if "policy" not in groups or not ("method" in header or "recipe" in header) or header.get("stage") in (META, BEST):
         raise ArtifactError(
             f"{path}: holds {', '.join(groups) or 'nothing'} of stage {header.get('stage', 'unknown')!r}, expected "
             "adapted policies: a run's folder, its artifacts/adapted.safetensors, or a file of `merpo export`"

@@ -14,7 +14,9 @@ from merpo.processes import Command, Ended, run_commands
 from merpo.recipe import Recipe
 from merpo.sweep_plan import Job, is_finished
 
-__all__ = ["Outcome", "Status", "run_sweep", "threads_each"]
+__all__ = ["LOCK", "Outcome", "Status", "run_sweep", "threads_each"]
+
+LOCK = "sweep.lock"  # in a sweep's folder while it runs
 
 Status = Literal["done", "skipped", "failed", "not run"]
 _TAIL = 20_000  # bytes of a log that are searched for its last line

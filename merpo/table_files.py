@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 from merpo.errors import DatasetError, MerpoError, nearest
 from merpo.lazy import np
@@ -14,12 +15,34 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FORMATS", "MAX_BYTES", "Table", "numbers", "read_table"]
+__all__ = ["FORMATS", "MAX_BYTES", "Table", "numbers", "place_of", "read_table"]
 
 MAX_BYTES = 8 << 30  # of one file's arrays in memory
 MAX_MEMBERS = 10_000  # arrays or columns of one file
 
 Table = Mapping[str, Any]  # name -> array [N] or [N, .], or the texts of a column
+
+
+@final
+class CsvTable(Mapping[str, list[str]]):
+    """The columns of a csv file as texts, and the line of the file in which each row ends, 1 = the first."""
+
+    def __init__(self, columns: Mapping[str, list[str]], lines: Sequence[int]) -> None:
+        self._columns, self.lines = columns, lines
+
+    def __getitem__(self, name: str) -> list[str]:
+        return self._columns[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+
+def place_of(table: Table, row: int) -> str:
+    """Where row `row`, 0 = the first, is in the file as one sees it: a line of a csv file, else the row itself."""
+    return f"line {table.lines[row]}" if isinstance(table, CsvTable) else f"row {row}"
 
 
 def read_table(path: Path) -> Table:
@@ -40,18 +63,21 @@ def read_table(path: Path) -> Table:
         raise DatasetError(f"{path}: does not fit into memory") from None
 
 
-def numbers(values: Any, place: str) -> NDArray[Any]:
+def numbers(table: Table, name: str, place: str) -> NDArray[Any]:
     """A column as numbers; texts of a csv file are read as such. `place` begins the `DatasetError` for another."""
+    values = table[name]
     if isinstance(values, list):
         try:
             return np.asarray(values, dtype=np.float64)
         except ValueError:
             row = next(i for i, text in enumerate(values) if not _is_number(text))
-            raise DatasetError(f"{place} is {values[row][:40]!r} in row {row}, expected a number") from None
-    array: NDArray[Any] = values
-    if array.dtype.kind not in "biuf":
-        raise DatasetError(f"{place} holds {array.dtype}, expected numbers")
-    return array
+            raise DatasetError(
+                f"{place} is {values[row][:40]!r} in {place_of(table, row)}, expected a number"
+            ) from None
+    found: NDArray[Any] = values
+    if found.dtype.kind not in "biuf":
+        raise DatasetError(f"{place} holds {found.dtype}, expected numbers")
+    return found
 
 
 def _is_number(text: str) -> bool:
@@ -70,19 +96,21 @@ def _read_csv(path: Path) -> Table:
             header = [name.strip() for name in next(reader, [])]
             _check_names(path, header)
             columns: list[list[str]] = [[] for _ in header]
+            lines = array("q")
             for row in reader:
                 if not row:
                     continue  # an empty line
                 if len(row) != len(header):
                     found, wanted = len(row), len(header)
                     raise DatasetError(f"{path}: line {reader.line_num} has {found} values, expected {wanted}")
+                lines.append(reader.line_num)
                 for column, value in zip(columns, row, strict=True):
                     column.append(value)
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: not UTF-8 (byte {error.start})") from None
     except csv.Error as error:
         raise DatasetError(f"{path}: line {reader.line_num}: {error}") from None
-    return dict(zip(header, columns, strict=True))
+    return CsvTable(dict(zip(header, columns, strict=True)), lines)
 
 
 def _read_npz(path: Path) -> Table:
@@ -127,8 +155,8 @@ def _read_npy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> 
         if count < 0 or count * dtype.itemsize > member.file_size:
             raise DatasetError(f"{place}: declares shape {shape} of {dtype}, but has {member.file_size} bytes")
     with archive.open(member) as file:
-        array: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return array
+        found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return found
 
 
 def _read_parquet(path: Path) -> Table:
@@ -159,8 +187,8 @@ def _odd(pa: Any, kind: Any) -> bool:
 
 def _parquet_column(column: Any) -> Any:
     """Numbers, or texts. Missing ones are NaN, which is refused by its row where the column is used."""
-    array = column.to_numpy()
-    return [str(value) for value in array] if array.dtype == object else array
+    found = column.to_numpy()
+    return [str(value) for value in found] if found.dtype == object else found
 
 
 def _pyarrow_parquet() -> Any:

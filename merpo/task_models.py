@@ -33,6 +33,7 @@ def fit_models(
         batch = train.sample(noise, members, settings.batch_size)
         losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
         adam_(theta, grads, opt, settings.learning_rate)
+        context.check(stage, step + 1, {"nll": losses})
         if context.due(step + 1, settings.steps):
             context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
         context.keep(stage, step + 1, lambda: (theta, opt, noise))

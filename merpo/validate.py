@@ -111,4 +111,6 @@ def _refuse(where: str, key: str, array: torch.Tensor, bad: torch.Tensor, expect
     row, *column = index
     place = f"row {row}" + "".join(f", column {c}" for c in column)
     got = float(array[tuple(index)])
-    raise DatasetError(f"{where}: {key} is {got} at {place}, expected {expected}; {rows} of {len(array)} rows affected")
+    raise DatasetError(
+        f"{where}: {key} is {got} at {place}, expected {expected}; {rows} of {len(array)} rows affected", at=(key, row)
+    )

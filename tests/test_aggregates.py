@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merpo.aggregates import interquartile_mean, iqm, mean_score, median, performance_profile, probability
+from merpo.aggregates import (
+    interquartile_mean,
+    iqm,
+    mean_score,
+    median,
+    optimality_gap,
+    performance_profile,
+    probability,
+)
 from merpo.errors import MerpoError
 
 tables = st.integers(1, 4).flatmap(
@@ -37,6 +45,13 @@ def test_the_estimates_by_hand(table: list[list[float]]) -> None:
     half = len(means) // 2
     expected = means[half] if len(means) % 2 else (means[half - 1] + means[half]) / 2
     assert median(table).value == pytest.approx(expected, abs=1e-9)
+
+
+def test_the_optimality_gap_counts_what_is_above_the_oracle_as_the_oracle() -> None:
+    assert optimality_gap([[0.5, 2.0, -1.0]]).value == pytest.approx((0.5 + 0.0 + 2.0) / 3)
+    two = optimality_gap([[0.5, 1.0], [0.7, 1.0]])
+    assert two.value == pytest.approx(0.2)
+    assert (two.low, two.high) == (pytest.approx(0.15), pytest.approx(0.25))
 
 
 def test_the_interquartile_mean_does_not_mind_an_outlier() -> None:

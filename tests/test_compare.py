@@ -138,11 +138,37 @@ def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:
     assert [float(row["score"]) for row in rows[:6]] == found.arms[0].scores[0]
     arms = list(csv.DictReader((tmp_path / "out" / "arms.csv").read_text("utf-8").splitlines()))
     assert [float(arm["iqm_low"]) for arm in arms] == [arm.iqm.low for arm in found.arms]
+    assert [float(arm["optimality_gap"]) for arm in arms] == [
+        arm.optimality_gap.value for arm in found.arms if arm.optimality_gap
+    ]
     assert json.loads((tmp_path / "out" / "comparison.json").read_text())["score"] == "gap"
     first, second = found.arms
     assert _better(found, first, second) == "1.00 [1.00, 1.00]"
     assert _better(found, second, first) == "0.00 [0.00, 0.00]"
     assert _better(found, first, first) == "-"
+
+
+def test_the_optimality_gap_is_told_where_every_task_has_an_oracle(
+    study: Path, tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for score in ("gap", "return"):
+        better, worse = compare_runs([study], score).arms
+        assert better.optimality_gap
+        assert worse.optimality_gap
+        short = [max(0.0, 1 - (t.gap_closed or 0)) for seed in (0, 1) for t in moved(0.4, seed, -0.5).tasks]
+        assert worse.optimality_gap.value == pytest.approx(sum(short) / 12)
+        assert better.optimality_gap.value < worse.optimality_gap.value
+    answer = merpo_cli("compare", str(study), "--out", str(tmp_path / "with"))
+    assert "opt. gap" in answer.out
+    assert "alpha.in" in answer.out, "there is room for the arms"
+    assert "falls short of 1" in (tmp_path / "with" / "comparison.html").read_text("utf-8")
+    report = moved(0.9, 0, 0.0)
+    tasks = [task.model_copy(update={"oracle": None}) for task in report.tasks]
+    place(study / "no-oracle", report.model_copy(update={"tasks": tasks}))
+    answer = merpo_cli("compare", str(study), "--out", str(tmp_path / "without"))
+    assert "opt. gap" not in answer.out
+    assert "optimality" not in (tmp_path / "without" / "arms.csv").read_text("utf-8")
 
 
 def test_hostile_names_stay_text(study: Path, tmp_path: Path, merpo_cli: Merpo) -> None:

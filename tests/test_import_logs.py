@@ -177,11 +177,14 @@ def test_merpos_own_names_need_no_mapping(tmp_path: Path) -> None:
         ("level,flow,valve,profit\n1,2\n", "line 2 has 2 values, expected 4"),
         ("level,flow,valve,profit\n", "is empty, expected at least one transition"),
         ("levl,flow,valve,profit\n1,2,3,4\n", r"no column 'level' \(did you mean 'levl'\?\); columns here: levl, flow"),
-        ("level,flow,valve,profit\n1,2,3,4\n1,2,3,\n", "profit is '' in row 1, expected a number"),
-        ("level,flow,valve,profit\n1,2,3,nan\n1,2,3,4\n", "rewards is nan at row 0"),
+        ("level,flow,valve,profit\n1,2,3,4\n1,2,3,\n", "profit is '' in line 3, expected a number"),
+        ("level,flow,valve,profit\n\n\n1,2,3,4\n\n1,2,3,x\n", "profit is 'x' in line 6, expected a number"),
+        ('level,flow,valve,profit\n1,2,3,4\n"1\n",2,3,x\n', "profit is 'x' in line 4, expected a number"),
+        ("level,flow,valve,profit\n1,2,3,nan\n1,2,3,4\n", "rewards is nan at row 0, .*; that is line 2 of the file"),
+        ("level,flow,valve,profit\n1,2,3,4\n1,2,3,4\ninf,2,3,4\n", "next_observations is inf.*; that is line 4 of"),
         (
             "level,flow,valve,profit\n1,2,300,1\n1,2,3,4\n",
-            r"actions is 300 at row 0, column 0, expected within \[0, 100\]",
+            r"actions is 300 at row 0, column 0, expected within \[0, 100\], .* line 2 of",
         ),
         ("level,flow,valve,profit\n1,2,3,\xe4\n1,2,3,4\n".encode("latin-1"), "not UTF-8"),
     ],
@@ -365,3 +368,11 @@ def test_a_mapping_names_every_problem(tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
         read_columns(tmp_path / "c.toml")
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_the_line_is_right_where_rows_of_a_file_are_left_out(tmp_path: Path) -> None:
+    days = [f"1,2,3,{'nan' if line == 8 else 4},{(line - 2) // 3}\n" for line in range(2, 11)]
+    path = tmp_path / "pump.csv"
+    path.write_text("level,flow,valve,profit,day\n" + "".join(days))
+    with pytest.raises(DatasetError, match=r"rewards is nan at row 4, .*; that is line 8 of the file"):
+        columns(tmp_path / "c.toml").dataset(read_table(path), "pump", {}, "pump")

@@ -8,10 +8,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
+from small import dynamics, make, task_data
 
 from merpo import metrics
-from merpo.errors import MerpoError
+from merpo.behavior import fit_behavior
+from merpo.context import Context
+from merpo.errors import MerpoError, TrainingError
+from merpo.meta_model import fit_meta_model
 from merpo.metrics import METRICS_FILE, MetricsWriter, read_metrics
+from merpo.settings import BehaviorSettings, MetaModelSettings
 
 
 def steps(folder: Path) -> list[tuple[str, int, dict[str, float | None]]]:
@@ -83,3 +89,35 @@ def test_a_full_disk_is_named_at_the_line_that_does_not_fit(tmp_path: Path) -> N
             writer.log("fit", 1, 2, {})
         with suppress(OSError):  # what it still holds
             full.close()
+
+
+def test_a_step_is_checked_on_the_cpu() -> None:
+    whole = {"loss": torch.ones(3), "total": torch.tensor(2.0), "by member": torch.ones(3, 2)}
+    Context().check("fit", 4, whole)
+    Context().check("fit", 4, {"loss": torch.tensor([3e38, 3e38])})  # finite, though their sum is not
+    for bad in (torch.nan, torch.inf, -torch.inf):
+        losses = torch.tensor([1.0, bad, 0.0])
+        with pytest.raises(TrainingError, match=r"stage 'fit', step 4: metric 'loss' of task 7 \(of 3 reported\) is"):
+            Context().check("fit", 4, {**whole, "loss": losses}, [5, 7, 2])
+        Context(device="cuda").check("fit", 4, {"loss": losses})  # where a report finds out
+    both = {"loss": torch.tensor([torch.inf, -torch.inf])}
+    with pytest.raises(TrainingError, match="of task 0"):
+        Context().check("fit", 4, both)
+
+
+def test_every_loop_stops_at_the_step_itself_whenever_it_reports() -> None:
+    seen: list[tuple[str, int]] = []
+    absurd = task_data()
+    context = Context(log_every=1000, log=lambda stage, step, total, metrics: seen.append((stage, step)))
+    rows = absurd.rows.clone()
+    rows[absurd.starts[1], :] = torch.nan
+    damaged = absurd._replace(rows=rows)
+    knobs = BehaviorSettings(hidden=(8,), steps=400, batch_size=64)
+    with pytest.raises(TrainingError, match=r"stage 'behavior', step \d+: metric 'nll' of task 1 ") as found:
+        fit_behavior(damaged, knobs, context, "behavior")
+    assert "step 400" not in str(found.value)
+    models = MetaModelSettings(iterations=400, task_batch=2, inner_steps=2, batch_size=64)
+    with pytest.raises(TrainingError, match=r"stage 'meta-model', step \d+: metric 'loss' of task 1 ") as found:
+        fit_meta_model(dynamics(), make("meta_learner", "proximal"), damaged, models, context)
+    assert "step 400" not in str(found.value)
+    assert seen == []

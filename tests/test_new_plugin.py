@@ -61,7 +61,10 @@ def test_packages_pass_their_own_tests_once_installed(tmp_path: Path) -> None:
     """The example plugin and a fresh package of each kind side by side. `nox -s plugin` has the runs left out here."""
     site = tmp_path / "site"
     site.mkdir()
-    projects = [EXAMPLE, *(new_plugin(f"merpo-own-{kind}", kind, tmp_path / "made") for kind in KINDS)]
+    projects = [
+        EXAMPLE,
+        *(new_plugin(f"merpo-own-{kind.replace('_', '-')}", kind, tmp_path / "made") for kind in KINDS),
+    ]
     for project in projects:
         unpack(wheel_of(project, tmp_path), site)
     path = os.pathsep.join([str(site), *(entry for entry in sys.path if entry)])
@@ -123,7 +126,10 @@ def test_any_name_gives_sources_that_compile_or_is_refused(name: str, kind: str)
 
 
 def test_a_kind_without_a_template_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(PluginError, match=r"alpha, regularizer, method, tasks .*did you mean 'regularizer'"):
+    with pytest.raises(
+        PluginError,
+        match=r"alpha, regularizer, method, tasks, critic, dynamics, meta_learner .*did you mean 'regularizer'",
+    ):
         new_plugin("merpo-x", "regulariser", tmp_path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,12 @@ from command import Answer
 from finished import finished_run
 from tiny import tiny_recipe
 
-from merpo import load_policy
+from merpo import evaluation, load_policy, reevaluate
 from merpo.artifacts import load_artifact
 from merpo.data import collection_folder
 from merpo.data_names import find_datasets
 from merpo.errors import DatasetError, MerpoError
+from merpo.files import sha256_file
 from merpo.interfaces import Method
 from merpo.manifest import read_manifest, write_manifest
 from merpo.new_task import adapt_new
@@ -75,6 +77,28 @@ def test_a_folder_of_datasets_and_what_was_trained_on_is_told(
     assert (twice.code, "was itself made by `merpo adapt`" in twice.err) == (2, True)
 
 
+def test_adaptation_may_begin_with_the_best_meta_artifact(
+    run: Path, store: Path, collection: Path, tmp_path: Path, merpo_cli: Merpo
+) -> None:
+    name, out = f"{collection.name}/task-003.medium", tmp_path / "new"
+    none = merpo_cli("adapt", str(run), "--data", name, "--out", str(out), "--meta", "best")
+    assert (none.code, "during_training is 0" in none.err, out.exists()) == (2, True, False)
+    wrong = merpo_cli("adapt", str(run), "--data", name, "--out", str(out), "--meta", "bst")
+    assert (wrong.code, "did you mean 'best'" in wrong.err) == (2, True)
+    changes = {"evaluate": {"during_training": 1}, "method": {"meta_policy": {"iterations": 3}}}
+    measured = finished_run(store, tmp_path / "measured", changes)
+    at = "artifacts/best-meta.safetensors"
+    for first, step in (("best", 3.0), ("last", 3.0)):
+        answer = merpo_cli("adapt", str(measured), "--data", name, "--out", str(tmp_path / first), "--meta", first)
+        assert answer.code == 0, answer.err
+        assert ("chosen by returns on this very task" in answer.out) == (first == "best")
+        assert float(load_artifact(measured / at)[1]["step"]) == step
+        begun = json.loads((tmp_path / first / "manifest.json").read_text("utf-8"))["datasets"]["meta-artifact"]
+        assert begun == sha256_file(measured / "artifacts" / f"{'best-' * (first == 'best')}meta.safetensors")
+    refused = merpo_cli("evaluate", str(measured / at))
+    assert (refused.code, "expected adapted policies" in refused.err) == (2, True)
+
+
 def test_names_of_data(collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = [(collection, "task-003.medium")]
     assert find_datasets(f"{collection.name}/task-003.medium") == expected
@@ -118,6 +142,31 @@ def test_a_deterministic_evaluation_repeats_the_report(run: Path, artifact: str)
         assert (task.reported, task.lengths) == (told.adapted, [10])
 
 
+def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
+    run: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Merpo
+) -> None:
+    report = load_report(run / "report.json")
+    measured = evaluate_saved(run)
+    assert [task.meta_policy for task in measured.tasks] == pytest.approx([t.meta_policy for t in report.tasks])
+    many = evaluate_saved(run, episodes=200)
+    for task, told in zip(many.tasks, report.tasks, strict=True):
+        manifest = read_manifest(collection / f"{task.name}.json")
+        spread = 5 * manifest.behavior.return_std / manifest.episodes**0.5
+        assert task.behavior == pytest.approx(told.behavior, abs=spread + 1e-3), "the data is of this very policy"
+    answer = merpo_cli("evaluate", str(run))
+    assert re.search(r"return \| behaviour \| meta-policy \| oracle \| reported", answer.out), answer.out
+    adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
+    (alone,) = evaluate_saved(tmp_path / "new").tasks
+    assert (alone.meta_policy, alone.behavior) == (None, pytest.approx(measured.tasks[1].behavior))
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "no store"))
+    assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None]
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "other"))
+    shutil.copytree(collection, tmp_path / "other" / collection.name)
+    manifest_path = tmp_path / "other" / collection.name / "task-003.medium.json"
+    write_manifest(manifest_path, {**read_manifest(manifest_path).model_dump(), "sha256": "0" * 64})
+    assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None], "other data of that name"
+
+
 def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:
     both = evaluate_saved(run, episodes=4, stochastic=True)
     assert all(len(set(task.returns)) == 4 for task in both.tasks), "every episode has actions of its own"
@@ -141,6 +190,29 @@ def test_evaluate_on_the_command_line(run: Path, tmp_path: Path, merpo_cli: Merp
     merpo_cli("export", str(run), "--out", str(tmp_path), "--task", "3")
     answer = merpo_cli("evaluate", str(tmp_path / "task-003.medium.safetensors"))
     assert (answer.code, "knows no environment" in answer.err) == (2, True)
+
+
+def test_a_device_is_chosen_as_for_a_run(
+    run: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Merpo
+) -> None:
+    commands = (
+        ("adapt", str(run), "--data", f"{collection.name}/task-003.medium", "--out", "x"),
+        ("evaluate", str(run)),
+    )
+    for command in commands:
+        wrong = merpo_cli(*command, "--device", "gpu")
+        assert (wrong.code, "device: got 'gpu' (did you mean 'cpu'?), expected auto, cpu, cuda" in wrong.err) == (
+            2,
+            True,
+        ), wrong.err
+        assert merpo_cli(*command, "--device", "cpu").code == 0
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        lacking = merpo_cli(*command, "--device", "cuda")
+        assert (lacking.code, "finds no CUDA device; expected auto or cpu" in lacking.err) == (2, True)
+    seen: list[str] = []
+    monkeypatch.setattr(reevaluate, "evaluate", lambda *given: seen.append(given[-1]) or evaluation.evaluate(*given))
+    evaluate_saved(run, device="auto")
+    assert seen == ["cpu"] * 3
 
 
 def test_a_method_without_stochastic_policies_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

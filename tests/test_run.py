@@ -29,6 +29,7 @@ from merpo.metrics import METRICS_FILE, read_metrics
 from merpo.recipe import from_tables
 from merpo.report import load_report
 from merpo.run import run_recipe
+from merpo.run_folder import RunFolder
 from merpo.types import Params
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
@@ -70,7 +71,7 @@ def test_what_a_run_leaves_behind(first: Path) -> None:
         "artifacts", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html", "report.json",
         "training_curve.json",
     }  # fmt: skip
-    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "adapted"}
+    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "best-meta", "adapted"}
     assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
     manifest = json.loads((first / "manifest.json").read_text("utf-8"))
     assert manifest["seed"] == 0
@@ -158,7 +159,8 @@ def test_how_often_a_run_reports_changes_nothing(first: Path, tmp_path: Path, me
 
 
 def test_another_seed_gives_other_numbers(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
-    assert merpo_cli("run", "tiny.toml", "--out", "other", "--seed", "1").code == 0
+    evaluated = ("--set", "evaluate.during_training=2")
+    assert merpo_cli("run", "tiny.toml", "--out", "other", "--seed", "1", *evaluated).code == 0
     other = content(tmp_path / "other")
     for name, mine in content(first).items():
         one, two = (
@@ -274,7 +276,7 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
         assert answer.code not in (0, 2)
         assert "interrupted; with --out cut the same command goes on" in answer.err
     cut = tmp_path / "cut"
-    assert set(content(cut)) == {f"{stage}.safetensors" for stage in STAGES if stage != "meta-policy"}
+    assert set(content(cut)) == {f"{name}.safetensors" for name in [*STAGES, "best-meta"] if name != "meta-policy"}
     assert [record.step for record in read_metrics(cut) if record.stage == "meta-policy"] == [1]
     answer = merpo_cli("run", "tiny.toml", "--out", "cut")
     assert answer.code == 0
@@ -292,12 +294,14 @@ def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path, merpo_cli: Mer
     write_tiny(Path("tiny.toml"), {"method": {"meta_learner": absurd}, "run": {"log_every": 1}})
     answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_model.iterations=20")
     assert answer.code == 2
-    assert re.search(r"error: stage 'meta-model', step \d+: metric 'nll' is nan, expected a finite number", answer.err)
+    assert re.search(
+        r"error: stage 'meta-model', step \d+: metric 'loss' of task \d.* is (nan|inf), expected", answer.err
+    )
     assert "; there is no checkpoint yet" in answer.err
     more = ("--set", "method.meta_model.iterations=20", "--set", "run.checkpoint_every=0", "--set", "run.log_every=20")
     answer = merpo_cli("run", "tiny.toml", "--out", "kept", *more)
     assert answer.code == 2
-    (step,) = re.findall(r"error: stage 'meta-model', step (\d+): state '0/w0' is NaN at row 0 of 3", answer.err)
+    (step,) = re.findall(r"error: stage 'meta-model', step (\d+): metric 'loss' of task \d", answer.err)
     last = f"kept/checkpoints/meta-model/ckpt-{int(step) - 1:09d}"
     assert f"the last good checkpoint is {last}" in answer.err
     assert (tmp_path / last / "manifest.json").exists()
@@ -437,3 +441,32 @@ def test_a_signal_before_there_is_a_run_folder(
     answer = merpo_cli("run", "tiny.toml", "--out", "early")  # its data is there
     assert answer.code == 75
     assert answer.err.endswith("stopped by a signal; to go on, the same command with --out early\n")
+
+
+def test_the_best_meta_artifact_is_that_of_the_best_evaluation(first: Path) -> None:
+    groups, header = load_artifact(first / "artifacts" / "best-meta.safetensors")
+    curve = json.loads((first / "training_curve.json").read_text("utf-8"))
+    scores = {step: sum(point["adapted"]) / len(point["adapted"]) for step, point in curve.items()}
+    assert len(scores) == 2
+    assert header["step"] == max(scores, key=lambda step: scores[step])
+    assert float(header["score"]) == pytest.approx(scores[header["step"]])
+    manifest = json.loads((first / "manifest.json").read_text("utf-8"))
+    assert manifest["artifacts"]["best-meta"] == sha256_file(first / "artifacts" / "best-meta.safetensors")
+    last, _ = load_artifact(first / "artifacts" / "meta.safetensors")
+    assert groups.keys() == last.keys()
+    assert torch.equal(groups["meta_model"]["w0"], last["meta_model"]["w0"])
+
+
+def test_which_evaluation_is_the_best(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path, tiny_recipe(), 0, {}, lambda text: None)
+
+    def measured(step: int, score: float) -> str:
+        folder.keep_best(step, score, {"meta": {"w": torch.tensor([float(step)])}})
+        folder.add_to_curve(step, {"adapted": [score - 1, score + 1]})
+        return load_artifact(folder.artifact("best-meta"))[1]["step"]
+
+    assert [measured(1, -5.0), measured(2, -3.0), measured(3, -4.0), measured(4, -3.0)] == ["1", "2", "2", "2"]
+    assert [measured(1, -5.0), measured(2, -3.0), measured(3, -4.0)] == ["2", "2", "2"], "gone through a second time"
+    assert measured(5, -1.0) == "5"
+    folder.keep_best(6, -0.5, {"meta": {"w": torch.zeros(1)}})  # cut off before the curve has it
+    assert [measured(5, -1.0), measured(6, -0.5)] == ["5", "6"]

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from tiny import write_tiny
 
 from merpo.errors import MerpoError, RecipeError
+from merpo.lock import folder_lock
 from merpo.processes import Command, Ended, run_commands
 from merpo.recipe import load_recipe
 from merpo.sweep import last_line, threads_each
@@ -180,6 +181,7 @@ def test_a_sweep_from_start_to_end(merpo_cli: Merpo) -> None:
     rows = list(csv.DictReader(Path("out/summary.csv").read_text().splitlines()))
     assert [(row["status"], row["exit_code"]) for row in rows] == [("done", "0"), ("failed", "2")]
     assert float(rows[0]["adapted"]) == pytest.approx(good["summary"]["adapted"]["mean"])
+    assert not (Path("out") / "sweep.lock").exists()
     began = (Path("out") / "rac.batch_size=16" / "seed-0" / "report.html").stat().st_mtime_ns
     again = merpo_cli("sweep", "tiny.toml", "--set", "method.rac.batch_size=16", "--out", "out")
     assert (again.code, "1 of 1 runs are finished already" in again.out) == (0, True)
@@ -199,3 +201,14 @@ def test_data_that_cannot_be_collected_fails_the_runs_that_need_it(
     assert answer.out.count("collecting its data failed") == 2
     assert "out/data-0.log" in answer.out
     assert not Path("out/base/seed-0.log").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="flock")
+def test_a_second_sweep_with_the_same_folder_is_refused(merpo_cli: Merpo) -> None:
+    sweep = ("sweep", "tiny.toml", "--seeds", "0:2", "--out", "out")
+    with folder_lock(Path("out/sweep.lock")):
+        answer = merpo_cli(*sweep)
+        assert answer.code == 2
+        assert f"out/sweep.lock: process {os.getpid()} on " in answer.err
+        assert [path.name for path in Path("out").iterdir()] == ["sweep.lock"]
+        assert merpo_cli(*sweep, "--dry-run").code == 0

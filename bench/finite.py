@@ -1,0 +1,66 @@
+"""What it costs to look at every step's losses and duals on the CPU (`Context.check`), beside the step itself.
+
+The sizes are those of the README's recipe: its step of Algorithm 1, as adaptation does it, and its step of Eq. (4).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from _problem import SIZES, Stepper, make_problem
+from _timing import Variant, interleave, parser, prepare, show, summary, write
+from meta_model_step import Problem as Models
+
+from merpo.context import Context
+from merpo.noise import Streams
+from merpo.rac import rac_step
+
+CALLS = 200
+CHECK, STEP = "its check", "step"
+ROWS, BATCH, STEPS = 2000, 128, 10
+
+
+def main() -> None:
+    """Time, print, write."""
+    arguments = parser(__doc__, __file__, rounds=31).parse_args()
+    prepare(arguments)
+    found = {}
+    for tasks in (4, 1):
+        problem = make_problem(SIZES["3x64"], tasks)
+        stepper, noise = Stepper(problem), Streams.seeded(range(tasks))
+        state = Stepper(problem).state
+        _, _, metrics = rac_step(problem.rac, state, problem.data, problem.models, problem.anchors, noise)
+        found[f"rac {tasks}"] = share(f"Algorithm 1, {tasks} tasks", stepper.step, metrics, arguments.rounds)
+        models = Models(SIZES["3x64"], tasks, ROWS, BATCH)
+        losses = {"loss": torch.rand(tasks, SIZES["3x64"].members)}
+        work = _one_of(lambda models=models: models.merpo(STEPS), STEPS)
+        found[f"model {tasks}"] = share(f"Eq. (4), {tasks} tasks", work, losses, arguments.rounds)
+    write(arguments, found)
+
+
+def share(title: str, step: Variant, metrics: dict[str, torch.Tensor], rounds: int) -> dict[str, Any]:
+    """The check's part of a step, round by round."""
+    check = _one_of(lambda: [Context().check("adapt", 1, metrics) for _ in range(CALLS)], CALLS)
+    timings = interleave({STEP: step, CHECK: check}, rounds)
+    made = show(title, timings, (STEP,), unit="us")
+    parts = summary([c / s for c, s in zip(timings.seconds[CHECK], timings.seconds[STEP], strict=True)])
+    print(f"  check: {parts.median:.2%} of a step ({parts.low:.2%}-{parts.high:.2%})")
+    return {**made, "share": parts._asdict()}
+
+
+def _one_of(work: Callable[[], object], calls: int) -> Variant:
+    """Several in one timing: seconds of one."""
+
+    def timed() -> float:
+        start = time.perf_counter()
+        work()
+        return (time.perf_counter() - start) / calls
+
+    return timed
+
+
+if __name__ == "__main__":
+    main()

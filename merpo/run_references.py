@@ -1,0 +1,70 @@
+"""Policies beside those that a run adapted, as far as they were kept: the meta-policy, and who collected the data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from merpo.catalog import Entry, collections, entries
+from merpo.errors import DatasetError
+from merpo.finished_run import is_run, open_run
+from merpo.params import expand, stack
+from merpo.run_folder import META
+from merpo.saved_policies import SavedPolicies, TaskName
+from merpo.store import read_policy
+from merpo.types import Params
+
+__all__ = ["behavior_policies", "meta_policy"]
+
+META_POLICY = "meta_policy"  # a group of the meta-artifact
+PARTS = ("test ", "adapt ")  # of what a manifest's datasets are called, before their names
+
+
+def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
+    """The run's meta-policy for every task, or None where its meta-artifact has none that acts as the adapted do."""
+    folder = _folder(saved)
+    if folder is None or META not in open_run(folder).manifest["artifacts"]:
+        return None
+    found = open_run(folder).groups(META).get(META_POLICY, {})
+    shapes = {key: value.shape[1:] for key, value in saved.policy.items()}
+    if {key: value.shape for key, value in found.items()} != shapes:
+        return None
+    return saved._replace(policy=expand(found, len(saved.tasks)))
+
+
+def behavior_policies(saved: SavedPolicies) -> Params | None:
+    """The policies [T, ...] that collected the tasks' data, or None where the store does not have all of them.
+
+    Raises `DatasetError` for one that is damaged.
+    """
+    folder = _folder(saved)
+    if folder is None:
+        return None
+    digests = open_run(folder).manifest.get("datasets", {})
+    found = [_behavior(task, digests) for task in saved.tasks]
+    known = [policy for policy in found if policy is not None]
+    alike = len({str({key: value.shape for key, value in policy.items()}) for policy in known}) == 1
+    return stack(known) if alike and len(known) == len(found) else None
+
+
+def _folder(saved: SavedPolicies) -> Path | None:
+    """The folder of the run that the policies came from."""
+    path = saved.place.parent.parent
+    return path if is_run(path) else None
+
+
+def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
+    """Who collected a task's data, if the store has the very dataset and one policy collected it."""
+    digest = next((digests[part + task.name] for part in PARTS if part + task.name in digests), None)
+    named = [entry for collection in collections() for entry in entries(collection) if entry.name == task.name]
+    for entry in named:
+        if _is(entry, digest):
+            kept = entry.manifest().behavior.checkpoint is not None
+            return read_policy(entry.folder, entry.name) if kept else None
+    return None
+
+
+def _is(entry: Entry, digest: str | None) -> bool:
+    try:
+        return entry.manifest().sha256 == digest
+    except DatasetError:  # some other dataset of that name
+        return False
