@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict
 
 from merpo.context import Adapted, Context
+from merpo.data import needed
 from merpo.data_names import read_named
 from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import ArtifactError, DatasetError, MerpoError, nearest
 from merpo.files import atomic_write_text
 from merpo.finished_run import FinishedRun, open_run
 from merpo.machine import chosen_device, machine
-from merpo.manifest import Manifest
+from merpo.manifest import Manifest, plain
 from merpo.metrics import check_finite, to_numbers
 from merpo.named_data import plays
 from merpo.normalization import split_normalization, with_normalization
@@ -168,8 +169,9 @@ def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:
         raise MerpoError(f"meta: got {begin!r:.60}{nearest(begin, BEGINNINGS)}, expected last or best")
     if begin == "best" and BEST not in run.manifest["artifacts"]:
         raise ArtifactError(
-            f"{run.path}: has no {BEST}, as nothing was measured during its meta-training (evaluate.during_training is "
-            f"{run.recipe.evaluate.during_training}; the tasks need environments); expected --meta last"
+            f"{run.path}: has no {BEST}: none is kept where evaluate.during_training is 0 (here "
+            f"{run.recipe.evaluate.during_training}) or tasks have no environments, nor was by an older merpo; "
+            "expected --meta last"
         )
     return run.groups(BEGINNINGS[begin])
 
@@ -177,6 +179,7 @@ def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:
 def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> AdaptationSummary:
     datasets = run.manifest.get("datasets", {}).items()
     trained, test = ({digest for name, digest in datasets if name.startswith(f"{s} ")} for s in ("train", "test"))
+    unseen = [] if run.recipe.data.train is not None else [plain(source.task) for source in needed(run.recipe)[1]]
     rows = []
     for t, (data, manifest) in enumerate(loaded):
         rows.append(
@@ -186,7 +189,7 @@ def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> 
                 transitions=manifest.transitions,
                 behavior_return=manifest.behavior.return_mean,
                 trained_on=manifest.sha256 in trained,
-                chosen_on=begin == "best" and manifest.sha256 in test,
+                chosen_on=begin == "best" and (manifest.sha256 in test or plain(manifest.task) in unseen),
                 scores={key: float(value[t]) for key, value in adapted.scores.items()},
                 last={
                     key.rstrip("_"): float(adapted.curves[key][-1, t])

@@ -78,11 +78,11 @@ def test_a_folder_of_datasets_and_what_was_trained_on_is_told(
 
 
 def test_adaptation_may_begin_with_the_best_meta_artifact(
-    run: Path, store: Path, collection: Path, tmp_path: Path, merpo_cli: Merpo
+    run: Path, store: Path, collection: Path, tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, out = f"{collection.name}/task-003.medium", tmp_path / "new"
     none = merpo_cli("adapt", str(run), "--data", name, "--out", str(out), "--meta", "best")
-    assert (none.code, "during_training is 0" in none.err, out.exists()) == (2, True, False)
+    assert (none.code, "(here 0)" in none.err, out.exists()) == (2, True, False)
     wrong = merpo_cli("adapt", str(run), "--data", name, "--out", str(out), "--meta", "bst")
     assert (wrong.code, "did you mean 'best'" in wrong.err) == (2, True)
     changes = {"evaluate": {"during_training": 1}, "method": {"meta_policy": {"iterations": 3}}}
@@ -95,6 +95,14 @@ def test_adaptation_may_begin_with_the_best_meta_artifact(
         assert float(load_artifact(measured / at)[1]["step"]) == step
         begun = json.loads((tmp_path / first / "manifest.json").read_text("utf-8"))["datasets"]["meta-artifact"]
         assert begun == sha256_file(measured / "artifacts" / f"{'best-' * (first == 'best')}meta.safetensors")
+    shutil.copytree(collection, tmp_path / "data" / collection.name)
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "data"))
+    assert merpo_cli("collect", "tiny.toml", "--set", "data.quality=random").code == 0
+    for task, chosen in (("task-003.random", True), ("task-001.random", False)):
+        data = ("--data", f"{collection.name}/{task}", "--out", str(tmp_path / task))
+        answer = merpo_cli("adapt", str(measured), *data, "--meta", "best")
+        assert answer.code == 0, answer.err
+        assert ("chosen by returns on this very task" in answer.out) == chosen, "other data of the same task"
     refused = merpo_cli("evaluate", str(measured / at))
     assert (refused.code, "expected adapted policies" in refused.err) == (2, True)
 
