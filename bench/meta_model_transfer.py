@@ -1,7 +1,7 @@
 """Section 4.1's claim: after few steps from the meta-model, a new task's model is better than one from scratch.
 
 The held-out negative log-likelihood of unseen tasks' models, by gradient steps on their own data: from the meta-model
-of a recipe, and from an untrained one with the same statistics and batches, without a penalty. From scratch all rates of
+of a recipe, and from an untrained one with the same statistics and batches, without a penalty. From scratch all
 `RATES` is tried, and the best one is taken for each task and number of steps; the meta-model has its recipe's only.
 """
 
