@@ -67,8 +67,8 @@ def wait_free(run: Path) -> list[tuple[Any, ...]]:
 def test_what_a_run_leaves_behind(first: Path) -> None:
     names = {path.name for path in first.iterdir()}
     assert names == {
-        "artifacts", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html", "report.json",
-        "training_curve.json",
+        "artifacts", "episodes.csv", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html",
+        "report.json", "training_curve.json",
     }  # fmt: skip
     assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "adapted"}
     assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
