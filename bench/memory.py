@@ -1,9 +1,9 @@
 """The most memory that a run of recipes/table2/walker_2d_params.toml holds: `merpo run` in a process of its own.
 
 Everything has the recipe's sizes: 20 + 5 tasks with 40,000 transitions each, networks, ensembles, batches, the buffers
-of model rollouts. Only steps and iterations are few, as memory does not grow with them, and the transitions are random,
-as it does not depend on them. A checkpoint is written after every step. The figure is the process's greatest resident
-set (ru_maxrss), with the interpreter, PyTorch, MuJoCo, the evaluation, the videos and the report.
+of model rollouts. Only steps and iterations are few (`--times 4` shows how memory grows with them), and the transitions
+are random, as it does not depend on them. A checkpoint is written after every step. The figure is the process's
+greatest resident set (ru_maxrss), with the interpreter, PyTorch, MuJoCo, the evaluation, the videos and the report.
 """
 
 from __future__ import annotations
