@@ -1,8 +1,8 @@
 """Loading the paper's largest data, 20 tasks with 40,000 transitions of Walker-2D-Params' sizes, as a run does it.
 
 "loaded" is all that a run does before it trains: SHA-256 and checks of every dataset, then every task's rows shuffled
-and stacked. The transitions are random, and are in the system's cache, as they were just written. CPU time of one
-thread counts, which is the time on an idle machine, as other programs may run beside it; the wall time is beside it.
+and stacked. The transitions are random, and are in the system's cache, as they were just written. Wall and CPU time
+are of one thread: where they differ, other programs ran beside it.
 """
 
 from __future__ import annotations
