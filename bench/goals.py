@@ -26,6 +26,7 @@ class Goal(NamedTuple):
     stretch: float | None = None
     least: bool = True  # the figure should be at least the floor, else at most
     percent: bool = False
+    unit: str = "×"
 
 
 def speedup(*path: str, over: str) -> Callable[[Any], Found]:
@@ -53,6 +54,11 @@ def scaling(found: Any) -> Found:
     return {"median": one[middle] / two[middle], "low": one[0] / two[-1], "high": one[-1] / two[0]}
 
 
+def peak(found: Any) -> Found:
+    """The greatest resident set in GiB, of one run."""
+    return dict.fromkeys(("median", "low", "high"), found["peak_bytes"] / 2**30)
+
+
 STEP, MODEL, ROLL, ONE = ("sizes", "5x300"), ("tasks", "20"), ("shapes",), ("cases",)
 GOALS = (
     Goal("inner step 5×300, 8 tasks, over modules", "inner_step", speedup(*STEP, over="modules"), 2.1, 2.6),
@@ -73,6 +79,16 @@ GOALS = (
     Goal("evaluation, Walker2d", "evaluation", speedup("bodies", "Walker2d-v5", over="gym loop"), 2, 2.5),
     Goal("evaluation, HalfCheetah", "evaluation", speedup("bodies", "HalfCheetah-v5", over="gym loop"), 2.3, 3),
     Goal("draws, share of an inner step", "replay", lambda x: x["share"]["share"], 0.002, None, False, True),
+    Goal(
+        "loading 20 tasks × 40,000 transitions",
+        "loading",
+        lambda x: x["loaded"]["wall_seconds"],
+        1,
+        None,
+        least=False,
+        unit=" s",
+    ),
+    Goal("peak memory, Walker at Table 2's size", "memory", peak, 4, None, least=False, unit=" GiB"),
 )
 
 
@@ -104,7 +120,7 @@ def _row(goal: Goal, found: Found) -> str:
 
 
 def _n(goal: Goal, value: float) -> str:
-    return f"{value:.2%}" if goal.percent else f"{value:.2f}×"
+    return f"{value:.2%}" if goal.percent else f"{value:.2f}{goal.unit}"
 
 
 def _at(found: Any, *path: str) -> Any:

@@ -10,6 +10,7 @@ from merpo.actors import Actor
 from merpo.context import Context
 from merpo.data import behavior_policy
 from merpo.dataset import TaskDataset
+from merpo.errors import MerpoError
 from merpo.manifest import Manifest
 from merpo.noise import Streams, derive_seed
 from merpo.policy import act
@@ -28,19 +29,26 @@ def make_videos(
     recipe: Recipe, folder: Path, test: Loaded, policies: Mapping[str, Params], actor_of: ActorOf, context: Context
 ) -> Videos:
     """One episode per task and policy; `policies` [T, ...] are those of all unseen tasks, by their names in reports."""
-    shots, lacking = [], []
+    shots: list[Shot] = []
+    notes = []
+
+    def on_device(policy: Params, tasks: Sequence[int]) -> Actor:
+        act = actor_of(policy, tasks)
+        return lambda observations: act(observations.to(context.device))
+
     for t, (data, manifest) in enumerate(test[: recipe.evaluate.videos]):
-        behavior = behavior_policy(recipe, data, manifest)
-        if behavior is None:
-            lacking.append(str(manifest.task_index))
+        try:
+            behavior = behavior_policy(recipe, data, manifest)
+        except MerpoError as error:  # lost or damaged since
+            notes.append(str(error))
         else:
-            shots.append(_of_behavior(behavior, data, manifest, context.seed))
-        shots += _of_policies(t, data, manifest, policies, actor_of, recipe.evaluate.policy)
+            if behavior is None:
+                notes.append(f"No behaviour policy was kept with the data of task {manifest.task_index}.")
+            else:
+                shots.append(_of_behavior(behavior, data, manifest, context.seed))
+        shots += _of_policies(t, data, manifest, policies, on_device, recipe.evaluate.policy)
     videos = film_shots(folder, recipe.tasks, shots, context.seed, context.log)
-    if videos.note or not lacking:
-        return videos
-    note = f"No behaviour policy was kept with the data of task {', '.join(lacking)}, so none is filmed there."
-    return videos.model_copy(update={"note": note})
+    return videos.model_copy(update={"note": videos.note or " ".join(notes)})
 
 
 def _of_policies(

@@ -65,7 +65,7 @@ def film_shots(folder: Path, family: TaskFamily, shots: Sequence[Shot], seed: in
     """Film what is wanted, and keep what an earlier call made of the same policies in the run's `folder`.
 
     The list is written after every film, so that a call that was stopped goes on where it was. What cannot be filmed
-    is no error: the note says why.
+    is no error: the note has the first reason.
     """
     known = {(video.task, video.policy): video for video in _read(folder).entries}
     made: list[Video] = []
@@ -79,8 +79,8 @@ def film_shots(folder: Path, family: TaskFamily, shots: Sequence[Shot], seed: in
             except StoppedError:
                 raise
             except MerpoError as error:
-                note = str(error)
-                break
+                note = note or str(error)
+                continue
             log(FOLDER, len(made) + 1, len(shots), {"return": video.episode_return})
         made.append(video)
         known[shot.task_index, shot.policy] = video

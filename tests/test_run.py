@@ -69,8 +69,7 @@ def test_what_a_run_leaves_behind(first: Path) -> None:
     names = {path.name for path in first.iterdir()}
     assert names == {
         "artifacts", "episodes.csv", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html",
-        "report.json",
-        "training_curve.json",
+        "report.json", "training_curve.json",
     }  # fmt: skip
     assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "best-meta", "adapted"}
     assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)

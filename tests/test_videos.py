@@ -21,6 +21,7 @@ from finished import finished_run
 from small import make
 from tiny import tiny_recipe
 
+from merpo.data import collection_folder
 from merpo.errors import MerpoError, StoppedError
 from merpo.film import Film, film
 from merpo.report import Report, load_report
@@ -230,15 +231,24 @@ def test_data_without_a_single_policy_has_no_film_of_it(store: Path, tmp_path: P
     folder = finished_run(store, tmp_path / "mixed", {**FILMED, "data": {"quality": "mixed"}})
     report = load_report(folder / "report.json")
     assert [video.policy for video in report.videos.entries] == ["meta_policy", "adapted"]
-    assert report.videos.note == "No behaviour policy was kept with the data of task 2, so none is filmed there."
+    assert report.videos.note == "No behaviour policy was kept with the data of task 2."
+
+
+def test_a_lost_policy_of_the_data_fails_no_run(store: Path, tmp_path: Path) -> None:
+    changes = {**FILMED, "data": {"store": "lost"}}
+    finished_run(store, tmp_path / "first", {**changes, "evaluate": {"videos": 0}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MERPO_DATA", str(store))
+        (collection_folder(tiny_recipe(changes)) / "task-002.medium.policy.safetensors").unlink()
+    report = load_report(finished_run(store, tmp_path / "second", changes) / "report.json")
+    assert [video.policy for video in report.videos.entries] == ["meta_policy", "adapted"]
+    assert "task-002.medium.policy.safetensors: is missing" in report.videos.note
 
 
 def test_named_data_brings_its_policy(store: Path, tmp_path: Path, run: Path) -> None:
     assert run.exists(), "its data is in the store"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERPO_DATA", str(store))
-        from merpo.data import collection_folder
-
         name = collection_folder(tiny_recipe(FILMED)).name
     part = {
         f"{split}": [f"store:{name}/task-00{i}.medium" for i in own]
