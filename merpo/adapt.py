@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from merpo.context import Context
+from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
 from merpo.duals import init_duals
 from merpo.interfaces import AlphaScheduler
@@ -32,6 +32,17 @@ class AdaptedPolicies(NamedTuple):
     state: TaskState
     snapshots: dict[int, Params]  # after so many steps, [T, ...]
     curves: dict[str, torch.Tensor]  # [steps, T]
+
+    def adapted(self, models: dict[str, Params] | None, references: dict[str, Params]) -> Adapted:
+        """What a method gives back: `models` are the tasks' "models" and their "scores", None without a model."""
+        return Adapted(
+            policy=self.state.policy,
+            snapshots=self.snapshots,
+            references=references,
+            curves=self.curves,
+            artifacts={"policy": self.state.policy, "critic": self.state.critic, **(models or {})},
+            scores=models["scores"] if models else {},
+        )
 
 
 def adapt_policies(

@@ -12,6 +12,7 @@ from merpo.errors import DatasetError, nearest
 from merpo.manifest import Manifest, read_manifest
 from merpo.places import SHARED, collection_path, data_path, manifest_path, policy_path, store_root
 from merpo.store import read_dataset, read_policy
+from merpo.types import Params
 
 __all__ = ["Entry", "collections", "delete", "entries", "find", "verify"]
 
@@ -33,6 +34,10 @@ class Entry(NamedTuple):
     def manifest(self) -> Manifest:
         """Its manifest, checked; `DatasetError` where it is damaged."""
         return read_manifest(manifest_path(self.folder, self.name))
+
+    def policy(self) -> Params | None:
+        """Who collected it; None where no single policy did, or none was kept."""
+        return None if self.manifest().behavior.checkpoint is None else read_policy(self.folder, self.name)
 
 
 def collections() -> list[str]:

@@ -92,7 +92,7 @@ def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
     tables = [[_scores(report, kind) for report in arm.reports] for arm in arms]
     every = np.concatenate([np.asarray(table) for table in tables])
     thresholds = _thresholds(float(every.min()), float(every.max()))
-    with_gap = not _without_gap(arms)
+    with_gap = not _lacking(arms, "gap")
     rows = [_arm(arm, table, thresholds, with_gap) for arm, table in zip(arms, tables, strict=True)]
     pairs = [
         Pair(first=arms[i].label, second=arms[j].label, probability=probability(tables[i], tables[j]))
@@ -144,33 +144,26 @@ def _kind(arms: Sequence[Arm], score: str) -> Score:
         raise MerpoError(f"score: got {score!r:.60}{nearest(score, choices)}, expected one of: {', '.join(choices)}")
     wanted: tuple[Score, ...] = tuple(kind for kind in SCORES if score in ("auto", kind))  # type: ignore[misc]
     for kind in wanted:
-        lacking = [
-            f"task {task.index} of {path}"
-            for arm in arms
-            for path, report in zip(arm.paths, arm.reports, strict=True)
-            for task in report.tasks
-            if _score(task, kind) is None
-        ]
-        if not lacking:
+        if not (lacking := _lacking(arms, kind)):
             return kind
     raise MerpoError(f"score {score}: {lacking[0]} has {LACKING[score]}; expected return")
+
+
+def _lacking(arms: Sequence[Arm], kind: Score) -> list[str]:
+    """The tasks of runs that have no such score."""
+    return [
+        f"task {task.index} of {path}"
+        for arm in arms
+        for path, report in zip(arm.paths, arm.reports, strict=True)
+        for task in report.tasks
+        if _score(task, kind) is None
+    ]
 
 
 def _score(task: TaskReport, kind: Score) -> float | None:
     if kind == "gap":
         return task.gap_closed
     return task.normalized.get("adapted") if kind == "normalized" else task.adapted
-
-
-def _without_gap(arms: Sequence[Arm]) -> list[str]:
-    """The tasks of runs that have no oracle that is better than their behaviour policy."""
-    return [
-        f"task {task.index} of {path}"
-        for arm in arms
-        for path, report in zip(arm.paths, arm.reports, strict=True)
-        for task in report.tasks
-        if task.gap_closed is None
-    ]
 
 
 def _scores(report: Report, kind: Score) -> list[float]:

@@ -23,7 +23,7 @@ from merpo.places import collection_dir, manifest_path, store_root
 from merpo.quality_table import quality_lines
 from merpo.recipe import Recipe
 from merpo.stop import check
-from merpo.store import read_dataset, read_policy, write_dataset
+from merpo.store import read_dataset, write_dataset
 from merpo.types import Params, Task
 from merpo.validate import check_datasets
 
@@ -123,14 +123,10 @@ def load_data(
     return loaded[0], loaded[1]
 
 
-def behavior_policy(recipe: Recipe, data: TaskDataset, manifest: Manifest) -> Params | None:
-    """The policy that collected a dataset that `load_data` gave; None where no single one did, or none was kept."""
-    if manifest.behavior.checkpoint is None:
-        return None
-    if not recipe.data.named:
-        return read_policy(collection_folder(recipe), data.name)
-    entry = Entry(*data.name.split("/", 1))
-    return read_policy(entry.folder, entry.name)
+def behavior_policy(recipe: Recipe, data: TaskDataset) -> Params | None:
+    """Who collected a dataset that `load_data` gave; None where no single policy did, or none was kept."""
+    name = data.name if recipe.data.named else f"{collection_folder(recipe).name}/{data.name}"
+    return Entry(*name.split("/", 1)).policy()
 
 
 def _of_qualities(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from merpo.context import Context
 from merpo.dataset import TaskData, unpack
 from merpo.interfaces import DynamicsLearner, MetaLearner
 from merpo.lazy import torch
+from merpo.model_choice import TaskModels, best_models, errors, held_out
 from merpo.noise import Streams
 from merpo.optim import adam, adam_, adam_init, gradient, sgd
 from merpo.packed import pack
@@ -17,30 +18,10 @@ from merpo.settings import MetaModelSettings
 from merpo.types import Batch, Params
 from merpo.workers import Workers, fitting, groups, workers
 
-__all__ = ["TaskModels", "adapt_models", "best_models", "errors", "fit_meta_model", "held_out", "task_objective"]
+__all__ = ["adapt_models", "fit_meta_model", "task_objective"]
 
-OnLosses = Callable[[int, torch.Tensor, Sequence[int]], None]  # a step's number, its losses [T, member], which tasks
-HELD_OUT = 1000  # rows per task, as in public implementations
-
-
-class TaskModels(NamedTuple):
-    """Models of T tasks and what adaptation did to them, on held-out rows."""
-
-    models: Params  # [T, elite, ...]
-    scores: torch.Tensor  # [T, member]
-    nll_before: torch.Tensor  # [T], mean over members, at the meta-model
-    nll_after: torch.Tensor  # [T], mean over members, after adaptation
-    error_before: torch.Tensor  # [T]
-    error_after: torch.Tensor  # [T]
-
-    def measures(self) -> Params:
-        """What adaptation did to every task's model, one number per task under each name."""
-        return {
-            "nll_before": self.nll_before,
-            "nll_after": self.nll_after,
-            "error_before": self.error_before,
-            "error_after": self.error_after,
-        }
+# a step's number, its losses [T, member], which tasks
+OnLosses: TypeAlias = "Callable[[int, torch.Tensor, Sequence[int]], None]"
 
 
 def task_objective(
@@ -243,27 +224,6 @@ def adapt_models(
     result = best_models(dynamics, theta, rows, errors(dynamics, expand(phi, data.n_tasks), rows))
     context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
     return result
-
-
-def held_out(data: TaskData) -> Batch:
-    """Rows that nothing is trained on, at most 1000 per task, the same for all members: [T, 1, B, ...]."""
-    return Batch(*(x.unsqueeze(1) for x in data.first(HELD_OUT)))
-
-
-def errors(dynamics: DynamicsLearner, theta: Params, rows: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Negative log-likelihood and one-step error of models [T, member, ...], means over members, [T]."""
-    with torch.no_grad():
-        return dynamics.loss(theta, rows).mean(-1), dynamics.score(theta, rows).mean(-1)
-
-
-def best_models(
-    dynamics: DynamicsLearner, theta: Params, rows: Batch, before: tuple[torch.Tensor, torch.Tensor]
-) -> TaskModels:
-    """The best members of each task on held-out rows, with `errors` as they were before and as they are."""
-    nll, error = errors(dynamics, theta, rows)
-    with torch.no_grad():
-        scores = dynamics.score(theta, rows)
-        return TaskModels(pack(dynamics.keep_best(theta, scores)), scores, before[0], nll, before[1], error)
 
 
 def _batches(data: TaskData, noise: Streams, members: int, size: int) -> Callable[[], Batch]:

@@ -8,37 +8,26 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from merpo.actors import Actor, actor
-from merpo.context import Adapted, Context, Log, Metrics
+from merpo.context import Context, Log, Metrics
 from merpo.data import ensure_data, load_data
-from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
 from merpo.errors import StoppedError
-from merpo.estimates import Estimates, estimate
-from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
 from merpo.files import atomic_write_text
 from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lock import folder_lock
 from merpo.machine import chosen_device, machine
-from merpo.manifest import Manifest
-from merpo.metrics import MetricsWriter, check_finite, to_numbers
-from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
+from merpo.metrics import MetricsWriter
 from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import LOCK, META, RunFolder, mean_return, run_folders
-from merpo.run_videos import make_videos
-from merpo.saved_policies import TaskName, task_header
+from merpo.run_folder import LOCK, RunFolder, run_folders
+from merpo.runner import Runner
 from merpo.stop import check, graceful
 from merpo.stopwatch import Stopwatch, timed
-from merpo.types import Params
-from merpo.videos import Videos
 
 __all__ = ["run_recipe"]
 
 PROFILE = "profile"  # the folder of traces in a run's folder
-
-Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
 def run_recipe(
@@ -109,7 +98,7 @@ def _run_seed(
                 log_every=recipe.run.log_every,
             )
             with keeper.named():
-                runner = _Runner(recipe, folder, context, (train, test), watch)
+                runner = Runner(recipe, folder, context, (train, test), watch)
                 adapted, evaluations, estimates = runner.stages()
                 videos = runner.videos(adapted, progress.note)
         with watch.stage("report"):
@@ -117,130 +106,6 @@ def _run_seed(
             write_report(report, path)
         keeper.finish()
     return report
-
-
-class _Runner:
-    """Adapts to the unseen tasks and measures, at the end and during meta-training."""
-
-    def __init__(
-        self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], watch: Stopwatch
-    ) -> None:
-        self.recipe, self.folder, self.base, self.watch = recipe, folder, context, watch
-        self.train, self.test = data
-        self.normalization = _normalization(recipe, *data, context)
-        self.tasks = [data.task for data, _ in self.test]
-        self.data = self.stack(self.test)
-        labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
-        self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
-
-    def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
-        """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
-        with self.watch.stage("fit"):
-            meta = self.recipe.method.fit(self.stack(self.train), self.context())
-            # whole, whatever the method's stages: what `merpo adapt` begins with
-            self.folder.save(META, with_normalization(meta, self.normalization))
-        check()
-        with self.watch.stage("adapt"):
-            adapted = self.adapt(meta)
-            header = {"tasks": _names(self.test)}
-            groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, self.normalization)
-            self.folder.save("adapted", groups, header)
-        check()
-        with self.watch.stage("evaluate"):
-            evaluations = self.evaluate(adapted)
-            unmeasured = not self.recipe.tasks.has_environment
-            estimates = estimate(self.recipe.method, adapted, self.data) if unmeasured else Estimates()
-        check()
-        return adapted, evaluations, estimates
-
-    def stack(self, loaded: Loaded) -> TaskData:
-        """Datasets as training reads them."""
-        spec, device = self.recipe.tasks.spec(), self.base.device
-        datasets = [data for data, _ in loaded]
-        data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
-        return data if self.normalization is None else self.normalization.tasks(data)
-
-    def context(self) -> Context:
-        """What meta-training is given: it may ask for an evaluation along the way."""
-        if not self.recipe.tasks.has_environment:
-            return self.base
-        return replace(self.base, checkpoint=self._checkpoint, checkpoints=self.recipe.evaluate.during_training)
-
-    def adapt(self, meta: dict[str, Params]) -> Adapted:
-        """Policies for the unseen tasks, from their data alone."""
-        adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
-        check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
-        return adapted
-
-    def play(self, policy: Params) -> Evaluation:
-        """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
-        act = self.actor(policy, [manifest.task_index for _, manifest in self.test])
-        episodes, seed, device = self.recipe.evaluate.episodes, self.base.seed, self.base.device
-        return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
-
-    def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
-        """How one policy per task of `tasks` acts when it is measured."""
-        method, kind, width = self.recipe.method, self.recipe.evaluate.policy, self.data.spec.action_dim
-        act = actor(method, policy, kind, width, self.base.seed, tasks, self.base.device)
-        normalization = self.normalization
-        return act if normalization is None else lambda observations: act(normalization.apply(observations))
-
-    def videos(self, adapted: Adapted, note: Callable[[str], None]) -> Videos:
-        """An episode of every policy on some unseen tasks; `note` is told why one is missing."""
-        if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
-            return Videos()
-        policies = {"adapted": adapted.policy}
-        policies |= {name.replace("-", "_"): policy for name, policy in adapted.references.items()}
-        with self.watch.stage("videos"):
-            made = make_videos(self.recipe, self.folder.path, self.test, policies, self.actor, self.base)
-        if made.note:
-            note(f"videos: {made.note}")
-        return made
-
-    def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
-        """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
-        if not self.recipe.tasks.has_environment:
-            return {}
-        found = {"adapted": self.play(adapted.policy)}
-        found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
-        found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
-        oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, self.base.seed)
-        found |= {} if oracle is None else {"oracle": oracle}
-        self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
-        return found
-
-    def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
-        """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""
-        with self.watch.stage("unseen tasks"):
-            alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
-            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, keep=alone.keep, snapshots=())
-            adapted = self.recipe.method.adapt(meta, self.data, quiet)
-            returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
-            returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
-            self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
-            curve = {name: value.tolist() for name, value in returns.items()}
-            self.folder.keep_best(step, mean_return(curve), with_normalization(meta, self.normalization))
-            self.folder.add_to_curve(step, curve)
-
-
-def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context) -> Normalization | None:
-    """How observations are normalised, if they are: by the data that the method learns from, never by unseen tasks'.
-
-    A method that learns from no training task trains its policies on the others' data alone, and these tell.
-    """
-    if not recipe.data.normalize_observations:
-        return None
-    learnt_from = train if recipe.method.learns_from_tasks else test
-
-    def compute() -> dict[str, Params]:
-        return {NORMALIZATION: fit_normalization([data for data, _ in learnt_from])._asdict()}
-
-    return Normalization(**context.stage(NORMALIZATION, compute)[NORMALIZATION]).to(context.device)
-
-
-def _names(loaded: Loaded) -> str:
-    """Whose policies an artifact holds, for its header."""
-    return task_header([TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded])
 
 
 def _tee(*logs: Log) -> Log:

@@ -10,7 +10,6 @@ from merpo.finished_run import is_run, open_run
 from merpo.params import expand, stack
 from merpo.run_folder import META
 from merpo.saved_policies import SavedPolicies, TaskName
-from merpo.store import read_policy
 from merpo.types import Params
 
 __all__ = ["behavior_policies", "meta_policy"]
@@ -58,8 +57,7 @@ def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
     named = [entry for collection in collections() for entry in entries(collection) if entry.name == task.name]
     for entry in named:
         if _is(entry, digest):
-            kept = entry.manifest().behavior.checkpoint is not None
-            return read_policy(entry.folder, entry.name) if kept else None
+            return entry.policy()
     return None
 
 

@@ -38,7 +38,7 @@ def make_videos(
 
     for t, (data, manifest) in enumerate(test[: recipe.evaluate.videos]):
         try:
-            behavior = behavior_policy(recipe, data, manifest)
+            behavior = behavior_policy(recipe, data)
         except MerpoError as error:  # lost or damaged since
             notes.append(str(error))
         else:

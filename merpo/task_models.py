@@ -5,7 +5,7 @@ from __future__ import annotations
 from merpo.context import Context
 from merpo.dataset import TaskData, unpack
 from merpo.interfaces import DynamicsLearner
-from merpo.meta_model import TaskModels, best_models, errors, held_out
+from merpo.model_choice import TaskModels, best_models, errors, held_out
 from merpo.optim import adam_, adam_init, gradient
 from merpo.packed import pack
 from merpo.params import clone, stack, to_device, weights

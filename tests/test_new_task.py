@@ -162,7 +162,9 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
         spread = 5 * manifest.behavior.return_std / manifest.episodes**0.5
         assert task.behavior == pytest.approx(told.behavior, abs=spread + 1e-3), "the data is of this very policy"
     answer = merpo_cli("evaluate", str(run))
-    assert re.search(r"return \| length \| terminated \| behaviour \| meta-policy \| oracle \| reported", answer.out), answer.out
+    assert re.search(r"return \| length \| terminated \| behaviour \| meta-policy \| oracle \| reported", answer.out), (
+        answer.out
+    )
     adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
     (alone,) = evaluate_saved(tmp_path / "new").tasks
     assert (alone.meta_policy, alone.behavior) == (None, pytest.approx(measured.tasks[1].behavior))

@@ -219,7 +219,7 @@ def test_a_run_goes_on_with_what_it_had_fitted(
         (half / "artifacts" / f"{name}.safetensors").unlink()
         del manifest["artifacts"][name]
     (half / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    monkeypatch.setattr("merpo.run.fit_normalization", lambda datasets: pytest.fail("fitted again"))
+    monkeypatch.setattr("merpo.runner.fit_normalization", lambda datasets: pytest.fail("fitted again"))
     run_recipe(tiny_recipe({**MIXED, **EVALUATED}), half, [0], None, True)
     for path in (run / "artifacts").iterdir():
         assert (half / "artifacts" / path.name).read_bytes() == path.read_bytes(), path.name

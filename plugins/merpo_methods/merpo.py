@@ -17,23 +17,21 @@ from merpo import (
     MetaLearner,
     MetaModelSettings,
     MetaPolicySettings,
-    Method,
     Params,
     PolicyRegularizer,
     RacSettings,
     component_field,
 )
-from merpo_methods.critics import expected_return
+from merpo_methods.actor_critic import ActorCritic
 
 if TYPE_CHECKING:
     from merpo import Adapted, Context, TaskData
-    from merpo.lazy import torch
 
 __all__ = ["MerPO"]
 
 
 @final
-class MerPO(Method):
+class MerPO(ActorCritic):
     """Meta-model (Eq. (3)), meta-policy (Eq. (10)), and RAC (Algorithm 1) regularized by it on every new task."""
 
     name = "merpo"
@@ -98,26 +96,7 @@ class MerPO(Method):
             self.adaptation,
             context,
         )
-        return merpo.Adapted(
-            policy=result.state.policy,
-            snapshots=result.snapshots,
-            references={"meta-policy": merpo.expand(start.policy, tasks.n_tasks)},
-            curves=result.curves,
-            artifacts={"policy": result.state.policy, "critic": result.state.critic, **(models or {})},
-            scores=models["scores"] if models else {},
-        )
-
-    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
-        """The mode of the squashed Gaussian."""
-        return merpo.act(policy, observations)
-
-    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """A draw of the squashed Gaussian."""
-        return merpo.act(policy, observations, noise)
-
-    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """The mean of the task's critics, in the rewards' own units."""
-        return expected_return(self.critic, self.rac, adapted, observations, actions)
+        return result.adapted(models, {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
 
     def _rac(self) -> merpo.RAC:
         return merpo.RAC(self.rac, self.critic, self.regularizer, self.dynamics if self.rac.use_model else None)

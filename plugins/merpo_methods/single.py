@@ -14,24 +14,22 @@ from merpo import (
     Critic,
     DynamicsLearner,
     GivenPolicySettings,
-    Method,
     ModelSettings,
     Params,
     PolicyRegularizer,
     RacSettings,
     component_field,
 )
-from merpo_methods.critics import expected_return
+from merpo_methods.actor_critic import ActorCritic
 
 if TYPE_CHECKING:
     from merpo import Adapted, Context, TaskData
-    from merpo.lazy import torch
 
 __all__ = ["Single"]
 
 
 @final
-class Single(Method):
+class Single(ActorCritic):
     """RAC (Algorithm 1) from fresh networks on each task's own data, with a meta-policy that is given (Section 5.1)."""
 
     name = "single"
@@ -87,26 +85,7 @@ class Single(Method):
         result = merpo.adapt_policies(
             self._rac(), self.alpha, tasks, models["models"] if models else None, behavior, start, settings, context
         )
-        return merpo.Adapted(
-            policy=result.state.policy,
-            snapshots=result.snapshots,
-            references={} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)},
-            curves=result.curves,
-            artifacts={"policy": result.state.policy, "critic": result.state.critic, **(models or {})},
-            scores=models["scores"] if models else {},
-        )
-
-    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
-        """The mode of the squashed Gaussian."""
-        return merpo.act(policy, observations)
-
-    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """A draw of the squashed Gaussian."""
-        return merpo.act(policy, observations, noise)
-
-    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """The mean of the task's critics, in the rewards' own units."""
-        return expected_return(self.critic, self.rac, adapted, observations, actions)
+        return result.adapted(models, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
 
     @property
     def _regularized(self) -> bool:
