@@ -18,7 +18,8 @@ from _reference_model import Draws, Fitted, fit_ensemble, fit_modules
 from _timing import interleave, parser, prepare, show, write
 
 from merpo.dataset import TaskData
-from merpo.meta_model import adapted, init_meta_model
+from merpo.meta_model import init_meta_model
+from merpo.model_steps import adapted
 from merpo.noise import Streams
 from merpo.packed import pack
 from merpo.types import Params

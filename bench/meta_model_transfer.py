@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def _row(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, dict[str, 
     """Means over seeds, with bootstrap intervals over the unseen tasks; lower is better."""
     meta, scratch = (torch.stack(values).mean(0) for values in zip(*pairs, strict=True))
     columns = {"meta_model": meta, "scratch": scratch, "meta_model_minus_scratch": meta - scratch}
-    return {name: bootstrap(values.tolist()).model_dump() for name, values in columns.items()}
+    return {name: asdict(bootstrap(values.tolist())) for name, values in columns.items()}
 
 
 if __name__ == "__main__":

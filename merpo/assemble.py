@@ -99,7 +99,7 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
     returns = {name: float(e.returns[t].double().mean()) for name, e in evaluations.items()}
     first = data.observations[: int(data.episode_offsets[1])].tolist()
     paths = {"behavior": first, **{name: e.trajectories[t] for name, e in evaluations.items() if "step-" not in name}}
-    plane = data.observations.shape[1] >= 2 and "adapted" in returns
+    plane = data.observations.shape[1] == 2 and "adapted" in returns
     return TaskReport(
         index=manifest.task_index,
         params=manifest.task,

@@ -13,7 +13,7 @@ from small import SPEC, double, dynamics, generator, make, normal, task_data
 from strategies import SEEDS
 
 from merpo.dataset import unpack
-from merpo.meta_model import inner_steps, task_objective
+from merpo.model_steps import inner_steps, task_objective
 from merpo.params import expand, weights
 from merpo.types import Batch, Params
 

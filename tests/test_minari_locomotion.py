@@ -87,6 +87,7 @@ def test_a_run_trains_and_is_measured_in_the_environment(body: str, normalized: 
     (task,) = report.tasks
     assert task.adapted is not None
     assert task.meta_policy is not None
+    assert not task.trajectories, "two of many dims are no plane"
     (measured,) = evaluate_saved(out).tasks
     assert measured.mean == pytest.approx(task.adapted, abs=1e-4)
     assert max(measured.lengths) <= 20
