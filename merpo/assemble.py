@@ -17,6 +17,7 @@ from merpo.recipe import Recipe, resolved
 from merpo.reference_scores import stored_reference
 from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors, Report, TaskReport, bands, per_task
 from merpo.run_folder import RunFolder
+from merpo.stage_times import StageTimes
 from merpo.summary import POLICIES
 from merpo.versions import versions
 from merpo.videos import Videos
@@ -34,7 +35,7 @@ def assemble(
     test: Loaded,
     adapted: Adapted,
     evaluations: Mapping[str, Evaluation],
-    timings: Mapping[str, float],
+    times: StageTimes,
     estimates: Estimates,
     videos: Videos,
 ) -> Report:
@@ -52,7 +53,8 @@ def assemble(
         recipe=resolved(recipe),
         versions=versions(),
         datasets=[_dataset(m, "train") for _, m in train] + [_dataset(m, "test") for _, m in test],
-        timings=dict(timings),
+        timings=times.read(),
+        reused=times.reused,
         tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
         training_curve=curve,
         duals=Duals(training=training, adaptation=per_task(adapted.curves)),

@@ -12,7 +12,7 @@ from merpo.errors import ArtifactError, nearest
 from merpo.recipe import Recipe, load_recipe
 from merpo.types import Params
 
-__all__ = ["FinishedRun", "find_runs", "is_run", "open_run"]
+__all__ = ["FinishedRun", "find_runs", "is_run", "open_run", "read_manifest"]
 
 MANIFEST, RECIPE, REPORT = "manifest.json", "recipe.toml", "report.json"
 _DEPTH = 3  # folders between a sweep and its runs: sweep/variant/seed
@@ -53,7 +53,7 @@ def open_run(path: Path) -> FinishedRun:
         below = [str(run) for run in _below(path, MANIFEST)]
         hint = f"; it holds several runs, give one of them: {', '.join(below[:4])}" if below else ""
         raise ArtifactError(f"{path}: is no run's folder (expected {MANIFEST} and {RECIPE} in it){hint}")
-    manifest = _read(path / MANIFEST)
+    manifest = read_manifest(path)
     return FinishedRun(path, load_recipe(path / RECIPE), manifest["seed"], manifest)
 
 
@@ -88,8 +88,9 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     return stem, int(digits or 0), path.name
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """A run's manifest, with the entries that are read here."""
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest, in which there are a seed and artifacts' digests; `ArtifactError` where it is damaged."""
+    path = folder / MANIFEST
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

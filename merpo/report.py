@@ -142,7 +142,8 @@ class Report(_Model):
     recipe: dict[str, JsonValue] = {}
     versions: dict[str, str] = {}
     datasets: list[DatasetEntry] = []
-    timings: dict[str, float] = {}  # stage -> seconds
+    timings: dict[str, float | None] = {}  # stage -> seconds, whichever processes they were in; None: not known
+    reused: list[str] = []  # stages that the last process found finished
     tasks: list[TaskReport] = Field(min_length=1)
     training_curve: list[CurvePoint] = []
     duals: Duals = Duals()
@@ -159,6 +160,12 @@ class Report(_Model):
         gain = self.estimated_gain()
         tables["estimated_gain"] = None if gain is None else [gain]
         return summarize([[t.behavior for t in self.tasks]], **tables)
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all stages; None where one is not known."""
+        known = [seconds for seconds in self.timings.values() if seconds is not None]
+        return sum(known) if len(known) == len(self.timings) > 0 else None
 
     def estimated_gain(self) -> list[float] | None:
         """Q of the adapted policy's actions minus Q of the logged ones, per task; None where there is no critic."""

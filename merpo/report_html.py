@@ -79,7 +79,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
 def _origin(report: Report) -> str:
     parts = [f"seed {report.seed}", f"{len(report.tasks)} unseen tasks"]
     parts += [f"merpo {report.versions['merpo']}"] if "merpo" in report.versions else []
-    parts += [f"{seconds(sum(report.timings.values()))} in all"] if report.timings else []
+    parts += [f"{seconds(report.seconds)} in all"] if report.seconds is not None else []
     parts += [report.created] if report.created else []
     return " · ".join(parts)
 
@@ -174,6 +174,14 @@ def figure(picture: Picture) -> str:
     )
 
 
+def _times(report: Report) -> list[tuple[str, str]]:
+    """Stages with their seconds; those that the last process found finished are marked."""
+    return [
+        (f"{name} (reused)" if name in report.reused else name, "not known" if taken is None else seconds(taken))
+        for name, taken in report.timings.items()
+    ]
+
+
 def _provenance(report: Report) -> str:
     """Collapsed: recipe, versions, time per stage, and the datasets with their hashes."""
     recipe = json.dumps(report.recipe, indent=2, ensure_ascii=False)
@@ -186,7 +194,7 @@ def _provenance(report: Report) -> str:
         ("Versions", table(("", "version"), sorted(report.versions.items())) if report.versions else ""),
         (
             "Time per stage",
-            table(("stage", "time"), [(k, seconds(v)) for k, v in report.timings.items()]) if report.timings else "",
+            table(("stage", "time"), _times(report)) if report.timings else "",
         ),
         (
             f"Datasets ({len(data)})",

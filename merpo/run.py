@@ -22,8 +22,9 @@ from merpo.recipe import Recipe
 from merpo.report import Report
 from merpo.run_folder import LOCK, RunFolder, run_folders
 from merpo.runner import Runner
+from merpo.stage_times import StageTimes
 from merpo.stop import check, graceful
-from merpo.stopwatch import Stopwatch, timed
+from merpo.stopwatch import Stopwatch
 
 __all__ = ["run_recipe"]
 
@@ -84,25 +85,28 @@ def _run_seed(
             profile.save_in(path / PROFILE)
         with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
             every, root = recipe.run.checkpoint_every, path / CHECKPOINTS
-            keeper = Keeper(root, folder.fingerprint, every, progress.note, metrics.sync)
+            times = StageTimes(folder, watch)
+            sync = _both(metrics.sync, times.write)
+            keeper = Keeper(root, folder.fingerprint, every, progress.note, sync)
             context = replace(
                 base,
                 seed=seed,
                 device=device,
                 log=_tee(progress.log, metrics.log),
-                stage=keeper.stages(timed(folder.stage, watch)),
-                resume=keeper.resume,
+                stage=keeper.stages(times.stage),
+                resume=times.resume(keeper.resume),
                 keep=keeper.keep,
                 on_step=_both(base.on_step, keeper.on_step),
                 workers=recipe.run.workers,
                 log_every=recipe.run.log_every,
             )
             with keeper.named():
-                runner = Runner(recipe, folder, context, (train, test), watch)
+                runner = Runner(recipe, folder, context, (train, test), times)
                 adapted, evaluations, estimates = runner.stages()
                 videos = runner.videos(adapted, progress.note)
+        times.write()  # with the time that saving the last artifact took
         with watch.stage("report"):
-            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, watch.read(), estimates, videos)
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos)
             write_report(report, path)
         keeper.finish()
     return report

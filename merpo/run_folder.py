@@ -18,11 +18,12 @@ from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
 from merpo.versions import versions
 
-__all__ = ["BEST", "LOCK", "META", "RunFolder", "mean_return", "run_folders"]
+__all__ = ["ADAPTED", "BEST", "LOCK", "META", "RunFolder", "mean_return", "run_folders"]
 
 MANIFEST = "manifest.json"
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
+ADAPTED = "adapted"  # the artifact of the unseen tasks' policies
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
@@ -101,7 +102,7 @@ class RunFolder:
 
         Empty groups (a method without a model) have no tensors; the header keeps their names.
         """
-        self._must_be_there()
+        self.must_be_there()
         on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
         header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header, **(more or {})}
         self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
@@ -111,6 +112,14 @@ class RunFolder:
         """Where a stage's artifact is."""
         return self.path / "artifacts" / f"{name}.safetensors"
 
+    def finished(self, name: str) -> bool:
+        """Whether the artifact is recorded and there."""
+        return name in self._manifest["artifacts"] and self.artifact(name).exists()
+
+    def lost(self, name: str) -> bool:
+        """Whether the artifact is recorded and was deleted."""
+        return name in self._manifest["artifacts"] and not self.artifact(name).exists()
+
     def read_curve(self) -> dict[str, Any]:
         """The evaluations during meta-training that this folder holds, by step."""
         path = self.path / "training_curve.json"
@@ -118,7 +127,7 @@ class RunFolder:
 
     def add_to_curve(self, step: int, point: Mapping[str, Any]) -> None:
         """Record one evaluation during meta-training."""
-        self._must_be_there()
+        self.must_be_there()
         atomic_write_json(self.path / "training_curve.json", {**self.read_curve(), str(step): dict(point)})
 
     def keep_best(self, step: int, score: float, meta: Mapping[str, Params]) -> None:
@@ -130,7 +139,7 @@ class RunFolder:
         if (score, -step) > max(others, default=(-math.inf, 0)):
             self.save(BEST, meta, {"step": str(step), "score": repr(score)})
 
-    def _must_be_there(self) -> None:
+    def must_be_there(self) -> None:
         """Refuse to write the rest of a run where its beginning has vanished, as with a disk that was taken off."""
         if not (self.path / MANIFEST).exists():
             raise ArtifactError(f"{self.path}: has vanished; bring it back, and the same command goes on")

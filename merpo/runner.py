@@ -15,11 +15,11 @@ from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
 from merpo.recipe import Recipe
-from merpo.run_folder import META, RunFolder, mean_return
+from merpo.run_folder import ADAPTED, META, RunFolder, mean_return
 from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
+from merpo.stage_times import StageTimes
 from merpo.stop import check
-from merpo.stopwatch import Stopwatch
 from merpo.types import Params
 from merpo.videos import Videos
 
@@ -32,9 +32,10 @@ class Runner:
     """Adapts to the unseen tasks and measures, at the end and during meta-training."""
 
     def __init__(
-        self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], watch: Stopwatch
+        self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], times: StageTimes
     ) -> None:
-        self.recipe, self.folder, self.base, self.watch = recipe, folder, context, watch
+        self.recipe, self.folder, self.base = recipe, folder, context
+        self.times, self.watch = times, times.watch
         self.train, self.test = data
         self.normalization = _normalization(recipe, *data, context)
         self.tasks = [data.task for data, _ in self.test]
@@ -46,6 +47,7 @@ class Runner:
         """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
         with self.watch.stage("fit"):
             meta = self.recipe.method.fit(self.stack(self.train), self.context())
+            self.times.write()
             # whole, whatever the method's stages: what `merpo adapt` begins with
             self.folder.save(META, with_normalization(meta, self.normalization))
         check()
@@ -53,7 +55,8 @@ class Runner:
             adapted = self.adapt(meta)
             header = {"tasks": _names(self.test)}
             groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, self.normalization)
-            self.folder.save("adapted", groups, header)
+            self.times.write()
+            self.folder.save(ADAPTED, groups, header)
         check()
         with self.watch.stage("evaluate"):
             evaluations = self.evaluate(adapted)

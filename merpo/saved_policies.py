@@ -19,7 +19,7 @@ from merpo.interfaces import Method
 from merpo.lazy import torch
 from merpo.normalization import NORMALIZATION, Normalization
 from merpo.recipe import Recipe, from_tables
-from merpo.run_folder import BEST, META
+from merpo.run_folder import ADAPTED, BEST, META
 from merpo.types import Params, Task
 
 __all__ = ["SavedPolicies", "TaskName", "read_policies", "task_header"]
@@ -89,7 +89,7 @@ def read_policies(path: Path) -> SavedPolicies:
     """
     if path.is_dir():
         run = open_run(path)
-        return _policies(run.artifact("adapted"), run.manifest["artifacts"]["adapted"])
+        return _policies(run.artifact(ADAPTED), run.manifest["artifacts"][ADAPTED])
     return _policies(path, None)
 
 

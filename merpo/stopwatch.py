@@ -5,14 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeAlias, final
+from typing import final
 
-if TYPE_CHECKING:
-    from merpo.types import Params
-
-__all__ = ["RunStage", "Stopwatch", "timed"]
-
-RunStage: TypeAlias = "Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]]"
+__all__ = ["Stopwatch"]
 
 
 @final
@@ -55,16 +50,3 @@ class Stopwatch:
         if self._open:
             self.seconds[self._open[-1]] = self.seconds.get(self._open[-1], 0.0) + now - self._since
         self._since = now
-
-
-def timed(run_stage: RunStage, watch: Stopwatch) -> RunStage:
-    """The same, and what a stage computes is timed under its name; what it loads is not."""
-
-    def run(name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
-        def measured() -> dict[str, Params]:
-            with watch.stage(name):
-                return compute()
-
-        return run_stage(name, measured)
-
-    return run

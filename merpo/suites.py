@@ -13,14 +13,15 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, computed
 from merpo.aggregates import Estimate, mean_difference, mean_score
 from merpo.arms import Arm, read_recipes
 from merpo.errors import ArtifactError, MerpoError
+from merpo.finished_run import read_manifest
 from merpo.report import Report
+from merpo.stage_times import training_seconds
 from merpo.statistics import Interval, paired_difference
 
 __all__ = ["Suites", "TaskRow", "merged", "read_suites", "suites_of"]
 
 Returns: TypeAlias = list[list[float]]  # [seed][task]
 COUNTS = ("iterations", "inner_steps", "steps", "adaptation_steps")  # knobs that count gradient steps, as multiplied
-BEFORE = ("data", "evaluate", "report", "unseen tasks")  # what a run's time is not: data, and measuring policies
 
 
 class _Model(BaseModel):
@@ -51,7 +52,7 @@ class Row(_Model):
     transitions: list[int]  # rows of each unseen task's data
     networks: dict[str, str]
     steps: dict[str, str]
-    seconds: list[float]  # of training and adaptation, per seed
+    seconds: list[float | None]  # of training and adaptation, per seed; None where a reused stage has no stored time
     versions: dict[str, str] = {}
     behavior: list[float]
     meta_policy: Returns | None = None
@@ -161,7 +162,7 @@ def _row(arm: Arm) -> Row:
         transitions=[dataset.transitions for dataset in unseen],
         networks=dict(_networks(method)),
         steps=dict(_steps(method)),
-        seconds=[round(sum(s for name, s in r.timings.items() if name not in BEFORE), 1) for r in arm.reports],
+        seconds=[_seconds(report, path) for report, path in zip(arm.reports, arm.paths, strict=True)],
         versions=first.versions,
         behavior=[task.behavior for task in first.tasks],
         meta_policy=None if first.returns("meta_policy") is None else [_returns(r, "meta_policy") for r in arm.reports],
@@ -178,6 +179,11 @@ def _returns(report: Report, policy: str) -> list[float]:
             "measured in environments"
         )
     return found
+
+
+def _seconds(report: Report, path: Path) -> float | None:
+    found = training_seconds(report.timings, read_manifest(path)["artifacts"])
+    return None if found is None else round(found, 1)
 
 
 def _on_the_way(reports: Sequence[Report]) -> dict[int, float]:

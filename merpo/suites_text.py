@@ -20,6 +20,10 @@ these tasks. Those of a few seeds are somewhat too narrow, and one seed has none
 anew, too. Returns are those of whole episodes, undiscounted; the behaviour policy's is the mean of the data's episodes.
 *Worse* counts pairs of seed and task in which the adapted policy earned less than that.
 """
+SIZES = """Sizes as the recipe states them; the time is the wall time of training and adaptation, a dash where a
+reused stage has no stored time:
+
+"""
 MANY = 12  # tasks; of more, no row each
 LONG = 40  # characters of a task's parameters
 DASH = "–"
@@ -103,7 +107,7 @@ def _against(row: Row, other: Row) -> str:
 
 def _sizes(rows: Sequence[Row]) -> str:
     sizes = ("training tasks", "rows per unseen task", "networks (layers × width)", "gradient steps", "time per seed")
-    return "Sizes as the recipe states them; the time is the wall time of training and adaptation:\n\n" + _table(
+    return SIZES + _table(
         ("recipe", "data", *sizes),
         [
             (
@@ -113,7 +117,7 @@ def _sizes(rows: Sequence[Row]) -> str:
                 _range(row.transitions),
                 _named(row.networks),
                 _named(row.steps),
-                seconds(sum(row.seconds) / len(row.seconds)),
+                _time(row.seconds),
             )
             for row in rows
         ],
@@ -132,6 +136,12 @@ def _estimate(value: Estimate | None) -> str:
 
 def _interval(value: Interval | None) -> str:
     return DASH if value is None else f"[{number(value.low)}, {number(value.high)}]"
+
+
+def _time(values: Sequence[float | None]) -> str:
+    """The mean over the seeds of which the time is known."""
+    known = [value for value in values if value is not None]
+    return seconds(sum(known) / len(known)) if known else DASH
 
 
 def _range(values: Sequence[int]) -> str:

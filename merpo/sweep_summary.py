@@ -128,7 +128,7 @@ def _job(outcome: Outcome, report: Report | None) -> JobRow:
     means, seconds = {}, outcome.seconds
     if report is not None:
         summary = report.summary
-        seconds = sum(report.timings.values()) if seconds is None else seconds
+        seconds = report.seconds if seconds is None else seconds
         found = {name: summary.of(name) for name in ("behavior", "meta_policy", "adapted", "oracle")}
         found["gap_closed"] = summary.gap_closed
         means = {name: value.mean for name, value in found.items() if value is not None}

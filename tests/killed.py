@@ -86,11 +86,11 @@ def results(folder: Path, run: str = "run") -> dict[str, Any]:
         name = str(path.relative_to(folder))
         if path.name == CURVE_PICTURE:
             continue
-        if path.is_dir() or path.suffix in {".png", ".html"} or path.name == "metrics.jsonl":
+        if path.is_dir() or path.suffix in {".png", ".html"} or path.name in {"metrics.jsonl", "timings.json"}:
             found[name] = None
         elif path.name == "report.json":
             report = json.loads(path.read_text("utf-8"))
-            found[name] = {key: value for key, value in report.items() if key not in {"created", "timings"}}
+            found[name] = {key: value for key, value in report.items() if key not in {"created", "timings", "reused"}}
         else:
             found[name] = path.read_bytes()
     rows = read_metrics(folder / run) if (folder / run).exists() else []

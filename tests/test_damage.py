@@ -19,7 +19,15 @@ RECIPE = tiny_recipe({"evaluate": {"during_training": 1, "snapshots": []}})
 FAST = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 LONG = settings(FAST, max_examples=300)
 WHERE = {
-    "run": ["manifest.json", "recipe.toml", "metrics.jsonl", "training_curve.json", "report.json", "artifacts/*"],
+    "run": [
+        "manifest.json",
+        "recipe.toml",
+        "metrics.jsonl",
+        "training_curve.json",
+        "timings.json",
+        "report.json",
+        "artifacts/*",
+    ],
     "data": ["*/*"],
 }
 

@@ -57,6 +57,7 @@ def findings(run: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((run / "report.json").read_text("utf-8"))
     assert found.pop("created")
     assert found.pop("timings")
+    found.pop("reused")
     return found
 
 
@@ -69,7 +70,7 @@ def test_what_a_run_leaves_behind(first: Path) -> None:
     names = {path.name for path in first.iterdir()}
     assert names == {
         "artifacts", "episodes.csv", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html",
-        "report.json", "training_curve.json",
+        "report.json", "timings.json", "training_curve.json",
     }  # fmt: skip
     assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "best-meta", "adapted"}
     assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
-from merpo.stopwatch import Stopwatch, timed
-from merpo.types import Params
+from merpo.stopwatch import Stopwatch
 
 
 def test_time_belongs_to_the_innermost_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,16 +27,3 @@ def test_time_belongs_to_the_innermost_stage(monkeypatch: pytest.MonkeyPatch) ->
     assert watch.read() == {"outer": 3.0, "inner": 4.0}
     assert changes == [None, "outer", "inner", "outer"]
     assert watch.current is None
-
-
-def test_only_what_is_computed_is_timed() -> None:
-    saved: dict[str, dict[str, Params]] = {"old": {"x": {}}}
-
-    def run_stage(name: str, compute: object) -> dict[str, Params]:
-        return saved[name] if name in saved else compute()  # type: ignore[operator, no-any-return]
-
-    watch = Stopwatch()
-    stage = timed(run_stage, watch)
-    assert stage("old", dict) == {"x": {}}
-    assert stage("new", lambda: {"y": {"w": torch.ones(1)}})["y"]["w"].item() == 1.0
-    assert set(watch.read()) == {"new"}

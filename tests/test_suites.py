@@ -85,6 +85,14 @@ def test_time_is_that_of_training(runs: Path) -> None:
     assert suites_of([runs / "timed"]).rows[0].seconds == [5.0]
 
 
+def test_the_mean_time_is_that_of_the_seeds_whose_time_is_known(runs: Path) -> None:
+    for seed, taken in enumerate((10.0, 20.0, None)):
+        run(runs, "timed", seed, 0.0, timings={"adapt": taken})
+    suites = suites_of([runs / "timed"])
+    assert suites.rows[0].seconds == [10.0, 20.0, None]
+    assert suites_page(suites).rstrip().endswith("| 15 s |")
+
+
 def test_differences_of_means_are_told_from_chance() -> None:
     random = np.random.default_rng(0)
     low = random.normal(0.0, 1.0, (4, 3))
