@@ -76,7 +76,8 @@ def evaluate(
     from rich.console import Console
 
     from merpo.files import atomic_write_text
-    from merpo.reevaluate import evaluate_saved, print_measured
+    from merpo.measured_text import print_measured
+    from merpo.reevaluate import evaluate_saved
 
     measured = evaluate_saved(run, episodes, stochastic, seed, device)
     if out is not None:

@@ -126,7 +126,7 @@ def print_summary(report: Report, console: Console) -> None:
     gap = [number(summary.gap_closed.mean)] if summary.gap_closed is not None else []
     table.add_row("mean", *means, *gap, style="bold")
     console.print(table)
-    if scores := scores_line(report):
+    if scores := scores_line(report.tasks):
         console.print(scores, markup=False, highlight=False)
     _print_ends(report, console)
     _print_verdict(summary, console)

@@ -1,4 +1,4 @@
-"""Policies beside those that a run adapted, as far as they were kept: the meta-policy, and who collected the data."""
+"""What a run's adapted policies can be held against, as far as it was kept: other policies, and reference scores."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from merpo.catalog import Entry, collections, entries
 from merpo.errors import DatasetError
 from merpo.finished_run import is_run, open_run
 from merpo.params import expand, stack
+from merpo.reference_scores import ReferenceScores, stored_reference
 from merpo.run_folder import META
 from merpo.saved_policies import SavedPolicies, TaskName
 from merpo.types import Params
 
-__all__ = ["behavior_policies", "meta_policy"]
+__all__ = ["behavior_policies", "meta_policy", "references"]
 
 META_POLICY = "meta_policy"  # a group of the meta-artifact
 PARTS = ("test ", "adapt ")  # of what a manifest's datasets are called, before their names
@@ -45,6 +46,14 @@ def behavior_policies(saved: SavedPolicies) -> Params | None:
     return stack(known) if alike and len(known) == len(found) else None
 
 
+def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
+    """What 0 and 100 are on each task; None where the store has not its data, or that has no reference scores."""
+    folder = _folder(saved)
+    digests = {} if folder is None else open_run(folder).manifest.get("datasets", {})
+    found = [_dataset(task, digests) for task in saved.tasks]
+    return [None if entry is None else stored_reference(entry.manifest().settings) for entry in found]
+
+
 def _folder(saved: SavedPolicies) -> Path | None:
     """The folder of the run that the policies came from."""
     path = saved.place.parent.parent
@@ -53,12 +62,15 @@ def _folder(saved: SavedPolicies) -> Path | None:
 
 def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
     """Who collected a task's data, if the store has the very dataset and one policy collected it."""
+    entry = _dataset(task, digests)
+    return None if entry is None else entry.policy()
+
+
+def _dataset(task: TaskName, digests: dict[str, str]) -> Entry | None:
+    """A task's data, if the store has the very dataset."""
     digest = next((digests[part + task.name] for part in PARTS if part + task.name in digests), None)
     named = [entry for collection in collections() for entry in entries(collection) if entry.name == task.name]
-    for entry in named:
-        if _is(entry, digest):
-            return entry.policy()
-    return None
+    return next((entry for entry in named if _is(entry, digest)), None)
 
 
 def _is(entry: Entry, digest: str | None) -> bool:

@@ -14,6 +14,7 @@ from merpo.aggregates import Estimate, mean_difference, mean_score
 from merpo.arms import Arm, read_recipes
 from merpo.errors import ArtifactError, MerpoError
 from merpo.finished_run import read_manifest
+from merpo.reference_scores import ReferenceScores
 from merpo.report import Report
 from merpo.stage_times import training_seconds
 from merpo.statistics import Interval, paired_difference
@@ -36,6 +37,7 @@ class TaskRow(_Model):
     behavior: float
     adapted: Estimate
     difference: Estimate  # adapted minus behaviour
+    normalized: Estimate | None = None  # score of the adapted policies; None without reference scores
 
 
 class Row(_Model):
@@ -54,6 +56,7 @@ class Row(_Model):
     steps: dict[str, str]
     seconds: list[float | None]  # of training and adaptation, per seed; None where a reused stage has no stored time
     versions: dict[str, str] = {}
+    references: list[ReferenceScores | None] = []  # what 0 and 100 are on each task, where its data says so
     behavior: list[float]
     meta_policy: Returns | None = None
     adapted: Returns
@@ -70,6 +73,14 @@ class Row(_Model):
     def mean_meta_policy(self) -> Estimate | None:
         """Mean return of the meta-policy as it is."""
         return None if self.meta_policy is None else mean_score(self.meta_policy)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_normalized(self) -> Estimate | None:
+        """Mean normalised score of the adapted policies; None unless every task has reference scores."""
+        columns = [self._scores(i) for i in range(len(self.tasks))]
+        known = [column for column in columns if column is not None]
+        return mean_score(list(zip(*known, strict=True))) if len(known) == len(columns) else None
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -96,11 +107,24 @@ class Row(_Model):
         differences = self._differences()
         for i, (index, params, behavior) in enumerate(zip(self.tasks, self.params, self.behavior, strict=True)):
             adapted, difference = (mean_score([[row[i]] for row in table]) for table in (self.adapted, differences))
-            yield TaskRow(index=index, params=params, behavior=behavior, adapted=adapted, difference=difference)
+            scores = self._scores(i)
+            yield TaskRow(
+                index=index,
+                params=params,
+                behavior=behavior,
+                adapted=adapted,
+                difference=difference,
+                normalized=None if scores is None else mean_score([[score] for score in scores]),
+            )
 
     def minus(self, other: Row) -> Estimate:
         """The difference of mean returns on the same tasks; the seeds of the two are drawn anew independently."""
         return mean_difference(self.adapted, other.adapted)
+
+    def _scores(self, i: int) -> list[float] | None:
+        """The normalised scores of the adapted policies on the i-th task, one per seed."""
+        reference = self.references[i] if self.references else None
+        return None if reference is None else [reference.normalized(row[i]) for row in self.adapted]
 
     def _differences(self) -> Returns:
         return [[a - b for a, b in zip(row, self.behavior, strict=True)] for row in self.adapted]
@@ -164,6 +188,7 @@ def _row(arm: Arm) -> Row:
         steps=dict(_steps(method)),
         seconds=[_seconds(report, path) for report, path in zip(arm.reports, arm.paths, strict=True)],
         versions=first.versions,
+        references=[task.reference for task in first.tasks],
         behavior=[task.behavior for task in first.tasks],
         meta_policy=None if first.returns("meta_policy") is None else [_returns(r, "meta_policy") for r in arm.reports],
         adapted=[_returns(report, "adapted") for report in arm.reports],

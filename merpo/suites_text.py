@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from merpo.aggregates import Estimate
+from merpo.report_scores import sources
 from merpo.report_text import number, seconds
 from merpo.statistics import Interval
 from merpo.suites import Row, Suites, TaskRow
@@ -27,6 +28,7 @@ reused stage has no stored time:
 MANY = 12  # tasks; of more, no row each
 LONG = 40  # characters of a task's parameters
 DASH = "–"
+NORMALIZED = "normalised score"
 
 
 def suites_page(suites: Suites) -> str:
@@ -42,8 +44,9 @@ def suites_page(suites: Suites) -> str:
 
 def _returns(rows: Sequence[Row]) -> str:
     returns = ("behaviour", "meta-policy", "adapted", "adapted − behaviour", "on new tasks", "worse")
-    return _table(
-        ("recipe", "seeds", "tasks", *returns),
+    scored = [row for row in rows if row.mean_normalized is not None]
+    found = _table(
+        ("recipe", "seeds", "tasks", *returns, *([NORMALIZED] if scored else [])),
         [
             (
                 row.name,
@@ -55,11 +58,20 @@ def _returns(rows: Sequence[Row]) -> str:
                 _estimate(row.difference),
                 _interval(row.difference_on_new_tasks),
                 f"{row.worse} of {len(row.seeds) * len(row.tasks)}",
+                *([_estimate(row.mean_normalized)] if scored else []),
             )
             for row in rows
         ],
         left=1,
     )
+    return found + _references(rows)
+
+
+def _references(rows: Sequence[Row]) -> str:
+    """What a normalised score is, and by whose numbers; nothing where no task has one."""
+    whose = _plain(sources([reference for row in rows for reference in row.references]))
+    score = "A normalised score is 100 (J − random)/(expert − random) of the adapted policies' returns J"
+    return f"\n{score}, by {whose}.\n" if whose else ""
 
 
 def _tasks(rows: Sequence[Row]) -> str:
@@ -67,11 +79,18 @@ def _tasks(rows: Sequence[Row]) -> str:
     some = [row for row in rows if 1 < len(row.tasks) <= MANY]
     if not some:
         return ""
-    head = ("recipe", "task", "behaviour", "adapted", "adapted − behaviour")
+    found = [(row.name, task) for row in some for task in row.task_rows()]
+    scored = any(task.normalized is not None for _, task in found)
+    head = ("recipe", "task", "behaviour", "adapted", "adapted − behaviour", *([NORMALIZED] if scored else []))
     cells = [
-        (row.name, _task(task), number(task.behavior), _estimate(task.adapted), _estimate(task.difference))
-        for row in some
-        for task in row.task_rows()
+        (
+            name,
+            _task(task),
+            number(task.behavior),
+            *(_estimate(value) for value in (task.adapted, task.difference)),
+            *([_estimate(task.normalized)] if scored else []),
+        )
+        for name, task in found
     ]
     return "Task by task:\n\n" + _table(head, cells, left=2)
 

@@ -90,13 +90,16 @@ def test_a_run_trains_and_is_measured_in_the_environment(body: str, normalized: 
     assert not task.trajectories, "two of many dims are no plane"
     (measured,) = evaluate_saved(out).tasks
     assert measured.mean == pytest.approx(task.adapted, abs=1e-4)
+    assert measured.reference == task.reference
+    assert measured.normalized["adapted"] == pytest.approx(task.normalized["adapted"], abs=1e-4)
     assert max(measured.lengths) <= 20
     policy = load_policy(out)
     assert policy.observation_dim == {"hopper": 11}.get(body, 17)
     write_locomotion(body, "expert", episodes=1, steps=40)
     name = f"minari:mujoco/{body}/expert-v0"
     adapt_new(out, [name], tmp_path / "new")
-    assert evaluate_saved(tmp_path / "new").tasks[0].name == "expert-v0"
+    (alone,) = evaluate_saved(tmp_path / "new").tasks
+    assert (alone.name, alone.reference) == ("expert-v0", task.reference), "from the store, as there is no report"
 
 
 def test_without_a_network_one_line_says_so(root: Path) -> None:

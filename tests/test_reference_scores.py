@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from merpo.catalog import Entry
 from merpo.comparison import compare_runs
 from merpo.comparison_files import write_comparison
 from merpo.errors import MerpoError
+from merpo.measured import Measured, MeasuredTask
+from merpo.measured_text import print_measured
 from merpo.minari_export import export_minari
 from merpo.minari_import import import_minari
 from merpo.reference_scores import ReferenceScores, minari_reference, stored_reference
@@ -28,6 +31,9 @@ from merpo.report import Report, load_report
 from merpo.report_html import write_report
 from merpo.report_scores import scores_line, scores_table
 from merpo.report_text import print_summary
+from merpo.statistics import bootstrap
+from merpo.suites import Suites, read_suites, suites_of
+from merpo.suites_text import suites_page
 
 PUBLISHED = {  # https://github.com/Farama-Foundation/D4RL, d4rl/infos.py
     "halfcheetah": (-280.178953, 12135.0), "hopper": (-20.272305, 3234.3), "walker2d": (1.629008, 4592.3),
@@ -117,16 +123,75 @@ def test_a_report_shows_them_where_they_are(tmp_path: Path) -> None:
 
 
 def test_tasks_without_are_left_out() -> None:
-    assert (scores_line(synthetic()), scores_table(synthetic())) == ("", "")
+    assert (scores_line(synthetic().tasks), scores_table(synthetic())) == ("", "")
     other = ReferenceScores(random=0.0, expert=1.0, source="<b>")
     some = with_references(synthetic(), HALF, other, None)
-    assert scores_line(some) == ""
+    assert scores_line(some.tasks) == ""
     assert scores_table(some).count("<tr>") == 3  # the head, and two tasks
     assert "&lt;b&gt;" in scores_table(some)
-    assert " by D4RL and <b>: " in scores_line(with_references(synthetic(), HALF, other))
+    assert " by D4RL and <b>: " in scores_line(with_references(synthetic(), HALF, other).tasks)
     first = synthetic().tasks[0]
     alone = first.model_copy(update={"adapted": None, "meta_policy": None, "reference": HALF})
     assert set(alone.normalized) == {"behavior"}
+
+
+def test_what_is_measured_anew_has_them() -> None:
+    found = [
+        MeasuredTask(name=f"task-{i}", index=i, returns=[-10.0 - i], lengths=[5], terminated=[False], reference=one)
+        for i, one in enumerate((HALF, HALF))
+    ]
+    assert found[0].normalized == {"adapted": 50.0}
+    assert json.loads(found[1].model_dump_json())["normalized"] == {"adapted": 45.0}
+
+    def printed(tasks: list[MeasuredTask]) -> str:
+        text, mean = io.StringIO(), bootstrap([task.mean for task in tasks])
+        measured = Measured(source="run", seed=0, episodes=1, stochastic=False, tasks=tasks, mean=mean)
+        print_measured(measured, Console(file=text, width=200))
+        return text.getvalue()
+
+    both = printed(found)
+    assert "| task   | return | normalised | length" in both
+    assert "| task-1 | -11.00 |      45.00 |" in both
+    assert "normalised scores, 0 random and 100 expert by D4RL: adapted 47.50" in both
+    one = printed([found[0], found[1].model_copy(update={"reference": None})])
+    assert "| task-1 | -11.00 |          - |" in one
+    assert "normalised scores" not in one
+    assert "normalised" not in printed([task.model_copy(update={"reference": None}) for task in found])
+
+
+def test_a_table_of_runs_has_them(tmp_path: Path) -> None:
+    other = ReferenceScores(random=-40.0, expert=60.0, source="metadata of x/y-v0")
+    report = synthetic()
+    bare = report.model_copy(update={"title": "bare", "recipe": {"a": 1}})
+    half = with_references(report, HALF, None).model_copy(update={"title": "half", "recipe": {"a": 2}})
+    seeds = [with_references(report, HALF, other).model_copy(update={"title": "all", "recipe": {}, "seed": i})
+             for i in range(2)]  # fmt: skip
+    for one in (bare, half, *seeds):
+        place(tmp_path / one.title / str(one.seed), one)
+    suites = suites_of([tmp_path])
+    rows = {row.name: row for row in suites.rows}
+    assert rows["bare"].mean_normalized is rows["half"].mean_normalized is None
+    scores = [task.normalized["adapted"] for task in seeds[0].tasks]
+    assert rows["all"].mean_normalized is not None
+    assert rows["all"].mean_normalized.value == pytest.approx(sum(scores) / len(scores))
+    assert rows["all"].mean_normalized.low is not None
+    found = [task.normalized.value if task.normalized else None for task in rows["all"].task_rows()]
+    assert found == pytest.approx(scores)
+    assert [task.normalized is None for task in rows["half"].task_rows()] == [False] + [True] * (len(scores) - 1)
+    page = suites_page(suites)
+    assert re.search(r"\| recipe \| seeds \|.* worse \| normalised score \|\n", page)
+    assert "\nA normalised score is 100 (J − random)/(expert − random)" in page
+    assert "returns J, by D4RL and metadata of x/y-v0.\n" in page
+    assert re.search(r"\| bare \| 1 \|.*\| – \|\n", page)
+    assert read_suites_text(suites, tmp_path) == page
+    alone = suites_page(suites_of([tmp_path / "bare"]))
+    assert "normalised" not in alone
+
+
+def read_suites_text(suites: Suites, folder: Path) -> str:
+    """The page of what was written to a file."""
+    (folder / "suites.json").write_text(suites.to_json(), "utf-8")
+    return suites_page(read_suites(folder / "suites.json"))
 
 
 def test_runs_are_compared_by_them(tmp_path: Path, merpo_cli: Callable[..., Answer]) -> None:
