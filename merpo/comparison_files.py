@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from merpo.files import atomic_write_bytes, atomic_write_text
 from merpo.report_html import figure
 from merpo.report_template import page, table
-from merpo.report_text import frame, number
+from merpo.report_text import number
+from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,7 +77,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         )
     for number_of, row in enumerate(rows, 1):
         shown.add_row(str(number_of), *(plain(row[i]) for i in kept))
-    console.print(shown)
+    print_table(shown, console)
     if comparison.pairs:
         columns = comparison.arms if len(comparison.arms) <= MATRIX else comparison.arms[:1]
         console.print("probability of improvement: is the row's arm better than the column's", highlight=False)
@@ -88,7 +89,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             if len(columns) > NARROW:
                 cells = [cell.partition(" ")[0] for cell in cells]
             matrix.add_row(str(number_of), *map(plain, cells))
-        console.print(matrix)
+        print_table(matrix, console)
     for note in comparison.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from merpo.lazy import torch
 from merpo.report_scores import scores_line
-from merpo.report_text import frame, number
+from merpo.report_text import number
+from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,7 +44,7 @@ def print_measured(measured: Measured, console: Console) -> None:
         cells = {name: number(value) for name, value in found.items()}
         cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}
         table.add_row(task.name, *(cells[name] for name in columns))
-    console.print(table)
+    print_table(table, console)
     text = f"mean return {number(measured.mean.mean)}"
     if len(measured.tasks) > 1:
         text += f", 95 % interval over tasks {number(measured.mean.low)} to {number(measured.mean.high)}"

@@ -115,7 +115,8 @@ def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) ->
     """The table of the tasks, and where their policies are."""
     from rich.table import Table
 
-    from merpo.report_text import frame, number
+    from merpo.report_text import number
+    from merpo.terminal_table import frame, print_table
 
     table = Table(title="Adapted from data alone", title_justify="left", box=frame(console))
     pairs = sorted({key.removesuffix("_before") for t in summary.tasks for key in t.scores if key.endswith("_before")})
@@ -129,7 +130,7 @@ def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) ->
         cells = [f"{a} to {b}" for a, b in zip(moved[::2], moved[1::2], strict=True)]
         cells += [number(task.last.get(key)) for key in last]
         table.add_row(task.name, number(task.behavior_return), *cells)
-    console.print(table)
+    print_table(table, console)
     for task in summary.tasks:
         if task.trained_on:
             console.print(f"{task.name}: the run was meta-trained on this very dataset", markup=False)

@@ -123,7 +123,8 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from merpo.report_text import frame, seconds
+    from merpo.report_text import seconds
+    from merpo.terminal_table import frame, print_table
 
     taken = profile.watch.read()
     whole = sum(taken.values())
@@ -135,5 +136,5 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
         most = [(kind, share) for kind, share in profile.shares(name).items() if share >= WORTH_SAYING][:SHOWN]
         text = ", ".join(f"{kind} {share:.0%}" for kind, share in most)
         table.add_row(escape(name), seconds(taken[name]), f"{taken[name] / whole:.0%}", text)
-    console.print(table)
+    print_table(table, console)
     console.print(f"traces: {folder} (for https://ui.perfetto.dev)", markup=False, highlight=False, soft_wrap=True)

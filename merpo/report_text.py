@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from merpo.episode_stats import means
 from merpo.errors import MerpoError
 from merpo.summary import POLICIES, Summary, summarize
+from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
-    from rich.box import Box
     from rich.console import Console
 
     from merpo.report import Report
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "combine",
-    "frame",
     "interval",
     "number",
     "print_combined",
@@ -125,7 +124,7 @@ def print_summary(report: Report, console: Console) -> None:
     means = [number(value.mean) if (value := summary.of(name)) else "-" for _, name in columns]
     gap = [number(summary.gap_closed.mean)] if summary.gap_closed is not None else []
     table.add_row("mean", *means, *gap, style="bold")
-    console.print(table)
+    print_table(table, console)
     if scores := scores_line(report.tasks):
         console.print(scores, markup=False, highlight=False)
     _print_ends(report, console)
@@ -155,7 +154,7 @@ def _print_estimates(report: Report, console: Console) -> None:
         table.add_row(str(task.index), *(number(values[i]) for values in columns.values()))
     table.add_section()
     table.add_row("mean", *(number(sum(values) / len(values)) for values in columns.values()), style="bold")
-    console.print(table)
+    print_table(table, console)
     _print_verdict(report.summary, console)
 
 
@@ -200,7 +199,7 @@ def print_combined(reports: Sequence[Report], console: Console) -> Summary:
     for label, value in summary_rows(summary):
         seeds = [number(rows[label].mean) if label in rows else "-" for rows in single]
         table.add_row(label, *seeds, number(value.mean), f"{number(value.low)} to {number(value.high)}")
-    console.print(table)
+    print_table(table, console)
     _print_verdict(summary, console)
     return summary
 
@@ -214,10 +213,3 @@ def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
-
-
-def frame(console: Console) -> Box:
-    """Lines on a terminal, plain columns in a file."""
-    from rich import box
-
-    return box.SIMPLE_HEAD if console.is_terminal else box.ASCII2

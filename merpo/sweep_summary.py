@@ -13,9 +13,10 @@ from pydantic import BaseModel, ConfigDict
 from merpo.files import atomic_write_text
 from merpo.finished_run import REPORT
 from merpo.report import Report, load_report
-from merpo.report_text import combine, frame, interval, number
+from merpo.report_text import combine, interval, number
 from merpo.summary import Summary
 from merpo.sweep import Outcome, Status
+from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +118,7 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         cells = ["-" if earned is None else interval(earned)]
         cells += [number(None if closed is None else closed.mean)] if gap else []
         table.add_row(escape(row.name), str(len(row.seeds)), *cells, str(row.failed or "-"))
-    console.print(table)
+    print_table(table, console)
     for job in summary.jobs:
         if job.status == "failed":
             text = f"failed: {job.variant} seed {job.seed}, exit code {job.exit_code}: {job.reason}; log: {job.log}"
