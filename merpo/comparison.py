@@ -180,7 +180,7 @@ def _thresholds(low: float, high: float) -> list[float]:
 
 def _notes(arms: Sequence[Arm]) -> list[str]:
     """What a reader must know before believing a difference."""
-    notes = []
+    notes = [f"{arm.label} is short for: {arm.whole}." for arm in arms if arm.whole]
     single = [arm.label for arm in arms if len(arm.seeds) == 1]
     if single:
         notes.append(f"One seed only, hence no interval: {', '.join(single)}.")

@@ -44,6 +44,7 @@ class Row(_Model):
     """One recipe: what was run, how large, how long, and what its policies earned. Returns are [seed][task]."""
 
     name: str
+    whole: str = ""  # what the name stands for, where it does not say all
     family: str
     quality: str
     data: str  # digest of the unseen tasks' data: rows with the same one can be compared
@@ -176,6 +177,7 @@ def _row(arm: Arm) -> Row:
     method = _table(first.recipe.get("method"))
     return Row(
         name=arm.label,
+        whole=arm.whole,
         family=str(_table(first.recipe.get("tasks")).get("component", "")),
         quality=", ".join(sorted({dataset.quality for dataset in unseen})),
         data=_same([_digest(report) for report in arm.reports], arm),

@@ -36,7 +36,7 @@ def suites_page(suites: Suites) -> str:
     parts = [HEAD]
     for family in dict.fromkeys(row.family for row in suites.rows):
         rows = [row for row in suites.rows if row.family == family]
-        parts += [f"## {_words(family)}\n", _returns(rows), _tasks(rows), _on_the_way(rows)]
+        parts += [f"## {_words(family)}\n", _returns(rows), _names(rows), _tasks(rows), _on_the_way(rows)]
         parts += [_pairs(group) for group in suites.comparable() if group[0].family == family]
         parts += [_sizes(rows)]
     return "\n".join(part for part in parts if part)
@@ -65,6 +65,12 @@ def _returns(rows: Sequence[Row]) -> str:
         left=1,
     )
     return found + _references(rows)
+
+
+def _names(rows: Sequence[Row]) -> str:
+    """What shortened names stand for."""
+    items = [f"- {_plain(row.name)}: {_plain(row.whole)}\n" for row in rows if row.whole]
+    return "Names that are short, and what for:\n\n" + "".join(items) if items else ""
 
 
 def _references(rows: Sequence[Row]) -> str:

@@ -90,13 +90,13 @@ def _collect(
     def ended(one: Ended) -> None:
         log, first = commands[one.which].log, groups[one.which][0]
         if one.exit_code == 0:
-            say(f"data of {first.variant}: collected in {one.seconds:.0f} s")
+            say(f"data of {first.label}: collected in {one.seconds:.0f} s")
             return
         reason = f"collecting its data failed: {last_line(log)}"
         failed.update(
             {job.folder: Outcome(job, "failed", one.exit_code, None, log, reason) for job in groups[one.which]}
         )
-        say(f"data of {first.variant}: failed with exit code {one.exit_code}: {last_line(log)} ({log})")
+        say(f"data of {first.label}: failed with exit code {one.exit_code}: {last_line(log)} ({log})")
 
     run_commands(commands, 1, environment, ended)
     return failed

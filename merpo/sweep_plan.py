@@ -10,13 +10,13 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from merpo.arms import SHARED
+from merpo.arm_labels import SHARED, numbered, shortened
 from merpo.errors import ArtifactError, RecipeError
 from merpo.finished_run import REPORT
 from merpo.recipe import Recipe, load_recipe, resolved
 from merpo.report import load_report
 
-__all__ = ["Job", "combinations", "is_finished", "plan", "split_values"]
+__all__ = ["Job", "combinations", "common", "is_finished", "plan", "split_values"]
 
 MOST_VARIANTS = 10_000
 _NAME = 80  # characters of a folder's name
@@ -31,6 +31,7 @@ class Job(NamedTuple):
     seed: int
     folder: Path
     recipe: Recipe  # with the overrides
+    label: str = "base"  # the variant's name among the others: the values in which they differ
 
     @property
     def log(self) -> Path:
@@ -38,7 +39,7 @@ class Job(NamedTuple):
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def __str__(self) -> str:
-        return f"{self.variant} seed {self.seed}"
+        return f"{self.label} seed {self.seed}"
 
 
 def plan(recipe: Path, overrides: Sequence[str], seeds: Sequence[int] | None, out: Path) -> list[Job]:
@@ -47,14 +48,15 @@ def plan(recipe: Path, overrides: Sequence[str], seeds: Sequence[int] | None, ou
     `seeds` None means the recipe's own. Raises `RecipeError` with the variant's name for one that is not valid.
     """
     jobs: list[Job] = []
-    for chosen in combinations(overrides):
+    variants = combinations(overrides)
+    for chosen, label in zip(variants, _labels(variants), strict=True):
         name = _folder_name(chosen)
         try:
             loaded = load_recipe(recipe, chosen)
         except RecipeError as error:
             raise RecipeError(f"{error} (in the variant {name})" if chosen else str(error)) from None
         own = [loaded.seed] if seeds is None else seeds
-        jobs += [Job(name, chosen, seed, out / name / f"seed-{seed}", loaded) for seed in own]
+        jobs += [Job(name, chosen, seed, out / name / f"seed-{seed}", loaded, label) for seed in own]
     return jobs
 
 
@@ -77,6 +79,21 @@ def combinations(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     if count > MOST_VARIANTS:
         raise RecipeError(f"--set: the values make {count} combinations, expected at most {MOST_VARIANTS}")
     return list(product(*choices))
+
+
+def common(variants: Sequence[Sequence[str]]) -> list[str]:
+    """The overrides that all of several variants share; their labels leave them out."""
+    first, *others = variants
+    return [text for text in first if all(text in other for other in others)] if others else []
+
+
+def _labels(variants: Sequence[Sequence[str]]) -> list[str]:
+    """Variants by the values in which they differ; one that is alone by its own, cut where they are long."""
+    shared, labels = common(variants), []
+    for chosen in variants:
+        pairs = [text.removeprefix("method.").partition("=") for text in chosen if text not in shared]
+        labels.append(", ".join(f"{key}={shortened(value)}" for key, _, value in pairs) or "base")
+    return numbered(labels) if len(labels) > 1 else [shortened(labels[0])]
 
 
 def split_values(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from merpo.report import Report, load_report
 from merpo.report_text import combine, interval, number
 from merpo.summary import Summary
 from merpo.sweep import Outcome, Status
+from merpo.sweep_plan import common
 from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class JobRow(_Model):
 class VariantRow(_Model):
     """One combination of values over its finished seeds."""
 
-    name: str
+    name: str  # of its folder
+    label: str = ""  # its name among the others
     overrides: list[str]
     seeds: list[int]  # that are finished
     failed: int
@@ -60,6 +62,7 @@ class SweepSummary(_Model):
     """`summary.json`."""
 
     recipe: str
+    common: list[str] = []  # overrides that all variants share
     variants: list[VariantRow]
     jobs: list[JobRow]
 
@@ -81,6 +84,7 @@ def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome]) -> SweepSummary:
         rows.append(
             VariantRow(
                 name=name,
+                label=group[0].job.label,
                 overrides=list(group[0].job.overrides),
                 seeds=[report.seed for report in found],
                 failed=sum(outcome.status == "failed" for outcome in group),
@@ -88,7 +92,7 @@ def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome]) -> SweepSummary:
             )
         )
     jobs = [_job(outcome, reports.get(outcome.job.folder)) for outcome in outcomes]
-    return SweepSummary(recipe=str(recipe), variants=rows, jobs=jobs)
+    return SweepSummary(recipe=str(recipe), common=common([row.overrides for row in rows]), variants=rows, jobs=jobs)
 
 
 def write_sweep(summary: SweepSummary, out: Path) -> None:
@@ -117,12 +121,22 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         earned = row.summary.adapted if row.summary is not None else None  # None on logs, too
         cells = ["-" if earned is None else interval(earned)]
         cells += [number(None if closed is None else closed.mean)] if gap else []
-        table.add_row(escape(row.name), str(len(row.seeds)), *cells, str(row.failed or "-"))
+        table.add_row(escape(row.label), str(len(row.seeds)), *cells, str(row.failed or "-"))
     print_table(table, console)
+    for text in _legend(summary):
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    labels = {row.name: row.label for row in summary.variants}
     for job in summary.jobs:
         if job.status == "failed":
-            text = f"failed: {job.variant} seed {job.seed}, exit code {job.exit_code}: {job.reason}; log: {job.log}"
+            who = f"{labels[job.variant]} seed {job.seed}"
+            text = f"failed: {who}, exit code {job.exit_code}: {job.reason}; log: {job.log}"
             console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _legend(summary: SweepSummary) -> list[str]:
+    """What the labels leave out: values that all variants share, and the rest of values that are long."""
+    lines = [f"in every variant: {', '.join(summary.common)}"] if summary.common else []
+    return lines + [f"{row.label}: {', '.join(row.overrides)}" for row in summary.variants if "…" in row.label]
 
 
 def _job(outcome: Outcome, report: Report | None) -> JobRow:

@@ -71,6 +71,56 @@ def test_fields_of_another_component_are_not_part_of_a_name(tmp_path: Path) -> N
     assert [a.label for a in read_arms([tmp_path])] == ["alpha.component=fixed", "alpha.component=adaptive"]
 
 
+def arm_of(folder: Path, **method: Any) -> None:
+    """A run whose recipe has these fields."""
+    place(folder / str(len(list(folder.glob("*")))), moved(0.1, 0, 0.0, recipe={"method": method}))
+
+
+def test_a_name_has_no_more_than_tells_arms_apart_and_the_rest_is_told(tmp_path: Path) -> None:
+    for i in range(3):
+        arm_of(tmp_path, alpha={"initial": i / 10}, critic={"width": 64 * (i > 1)}, rac={"batch_size": 2**i})
+    arms = read_arms([tmp_path])
+    assert [arm.label for arm in arms] == ["alpha.initial=0.0", "alpha.initial=0.1", "alpha.initial=0.2"]
+    assert arms[2].whole == "alpha.initial=0.2, critic.width=64, rac.batch_size=4"
+    assert (
+        "alpha.initial=0.2 is short for: alpha.initial=0.2, critic.width=64, rac.batch_size=4."
+        in compare_runs([tmp_path]).notes
+    )
+
+
+def test_what_the_method_has_other_comes_first(tmp_path: Path) -> None:
+    for i in range(2):
+        recipe = {"evaluate": {"episodes": i}, "method": {"rac": {"discount": i}}}
+        place(tmp_path / str(i), moved(0.1, 0, 0.0, recipe=recipe))
+    arms = read_arms([tmp_path])
+    assert [arm.label for arm in arms] == ["rac.discount=0", "rac.discount=1"]
+    assert arms[0].whole == "evaluate.episodes=0, rac.discount=0"
+
+
+def test_a_grid_needs_all_its_keys(tmp_path: Path) -> None:
+    for a in (1, 2):
+        for b in (1, 2):
+            arm_of(tmp_path, a=a, b=b)
+    arms = read_arms([tmp_path])
+    assert [arm.label for arm in arms] == ["a=1, b=1", "a=1, b=2", "a=2, b=1", "a=2, b=2"]
+    assert {arm.whole for arm in arms} == {""}
+
+
+def test_names_of_long_values_and_many_keys_stay_apart(tmp_path: Path) -> None:
+    for i in range(2):
+        arm_of(tmp_path / "long", path="x" * 60 + str(i))
+    first, second = read_arms([tmp_path / "long"])
+    assert first.label != second.label
+    assert len(first.label) < 60
+    assert second.whole == f"path={'x' * 60}1"
+    for i in range(32):
+        arm_of(tmp_path / "many", **{key: i >> at & 1 for at, key in enumerate("abcde")})
+    arms = read_arms([tmp_path / "many"])
+    assert len({arm.label for arm in arms}) == 32
+    assert max(len(arm.label) for arm in arms) < 40
+    assert arms[31].whole == "a=1, b=1, c=1, d=1, e=1"
+
+
 def test_the_numbers_of_a_comparison(study: Path) -> None:
     found = compare_runs([study])
     assert (found.score, found.tasks) == ("gap", [40, 41, 42, 43, 44, 45])

@@ -85,6 +85,19 @@ def test_time_is_that_of_training(runs: Path) -> None:
     assert suites_of([runs / "timed"]).rows[0].seconds == [5.0]
 
 
+def test_the_page_says_what_short_names_stand_for(runs: Path) -> None:
+    for i in range(2):
+        recipe = {"title": "one", "tasks": {"component": "point-robot-wind"}, "method": {**METHOD, "a": i, "b": -i}}
+        place(runs / "one" / str(i), moved(0.0, 0, 0.1 * i, "one", recipe=recipe))
+    suites = suites_of([runs])
+    assert [(row.name, row.whole) for row in suites.rows if row.whole] == [
+        ("one: a=0", "a=0, b=0"), ("one: a=1", "a=1, b=-1"),
+    ]  # fmt: skip
+    page = suites_page(suites)
+    assert "\n\nNames that are short, and what for:\n\n- one: a=0: a=0, b=0\n- one: a=1: a=1, b=-1\n\n" in page
+    assert "Names that are short" not in suites_page(suites_of([runs / "good"]))
+
+
 def test_the_mean_time_is_that_of_the_seeds_whose_time_is_known(runs: Path) -> None:
     for seed, taken in enumerate((10.0, 20.0, None)):
         run(runs, "timed", seed, 0.0, timings={"adapt": taken})

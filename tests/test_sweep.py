@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import signal
@@ -16,14 +17,16 @@ import pytest
 from command import Answer
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from tiny import write_tiny
 
 from merpo.errors import MerpoError, RecipeError
 from merpo.lock import folder_lock
 from merpo.processes import Command, Ended, run_commands
 from merpo.recipe import load_recipe
-from merpo.sweep import last_line, threads_each
-from merpo.sweep_plan import combinations, plan, split_values
+from merpo.sweep import Outcome, last_line, threads_each
+from merpo.sweep_plan import combinations, common, plan, split_values
+from merpo.sweep_summary import print_sweep, summarize_sweep
 
 Merpo = Callable[..., Answer]
 
@@ -78,6 +81,48 @@ def test_a_plan_names_each_variant_and_validates_all(tmp_path: Path) -> None:
     assert all("/" not in name and not name.startswith(".") for name in names)
     (long,) = plan(recipe, [f'title="{"x" * 190}"'], None, tmp_path)
     assert len(long.variant) <= 80
+
+
+def test_variants_are_called_by_what_differs(tmp_path: Path) -> None:
+    recipe = write_tiny(tmp_path / "tiny.toml")
+    fixed = ["method.rac.batch_size=16", "evaluate.episodes=3"]
+
+    def labels(*overrides: str) -> list[str]:
+        return [job.label for job in plan(recipe, [*fixed, *overrides], [7], tmp_path)]
+
+    assert labels("method.alpha.initial=0.1,0.4") == ["alpha.initial=0.1", "alpha.initial=0.4"]
+    assert labels("run.threads=1,2", "method.alpha.initial=0.1,0.4")[1:3] == [
+        "run.threads=1, alpha.initial=0.4", "run.threads=2, alpha.initial=0.1",
+    ]  # fmt: skip
+    long = labels(f'title="{"x" * 60}1","{"x" * 60}2"')
+    assert len(set(long)) == 2
+    assert all(len(label) < 60 for label in long)
+    (alone,) = labels()
+    assert alone == "rac.batch_size=16, evaluate.episodes=3"
+    (job,) = plan(recipe, fixed, [7], tmp_path)
+    assert str(job) == f"{alone} seed 7"
+    assert job.folder == tmp_path / "rac.batch_size=16,evaluate.episodes=3" / "seed-7"
+    (many,) = labels("run.threads=1")
+    assert len(many) == 40
+    assert common(combinations([*fixed, "a=1,2"])) == fixed
+    assert common(combinations(fixed)) == []
+    assert [job.label for job in plan(recipe, [], None, tmp_path)] == ["base"]
+
+
+def test_a_sweep_says_what_its_labels_leave_out(tmp_path: Path) -> None:
+    recipe = write_tiny(tmp_path / "tiny.toml")
+    title = "y" * 50
+    jobs = plan(recipe, ["evaluate.episodes=3", f'title="a","{title}"'], [7], tmp_path)
+    summary = summarize_sweep(recipe, [Outcome(job, "failed", 2, reason="a reason") for job in jobs])
+    assert [row.label for row in summary.variants] == ['title="a"', f'title="{"y" * 38}…']
+    text = io.StringIO()
+    print_sweep(summary, Console(file=text, width=200))
+    lines = text.getvalue().splitlines()
+    assert "in every variant: evaluate.episodes=3" in lines
+    assert f'title="{"y" * 38}…: evaluate.episodes=3, title="{title}"' in lines
+    assert any(line.startswith('failed: title="a" seed 7, exit code 2: a reason; log: ') for line in lines)
+    rows = [line for line in lines if line.startswith("| title")]
+    assert ["episodes" in row for row in rows] == [False, False]
 
 
 def python(code: str, log: Path) -> Command:
