@@ -15,7 +15,8 @@ from merpo.manifest import Manifest
 from merpo.metrics import Record, read_metrics
 from merpo.recipe import Recipe, resolved
 from merpo.reference_scores import stored_reference
-from merpo.report import CurvePoint, DatasetEntry, Duals, Estimates, ModelErrors, Report, TaskReport, bands, per_task
+from merpo.report import CurvePoint, DatasetEntry, Estimates, ModelErrors, Report, TaskReport
+from merpo.report_curves import Duals, bands, per_task
 from merpo.run_folder import RunFolder
 from merpo.stage_times import StageTimes
 from merpo.summary import POLICIES

@@ -27,7 +27,8 @@ def table(
     """Tabulate runs of any recipes: sizes, times, and returns with intervals; without runs, what the JSON holds."""
     from merpo.errors import MerpoError
     from merpo.files import atomic_write_text
-    from merpo.suites import Suites, merged, read_suites, suites_of
+    from merpo.suites import Suites, merged, read_suites
+    from merpo.suites_of_runs import suites_of
     from merpo.suites_text import suites_page
 
     if not runs and numbers is None:

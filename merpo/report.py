@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
 
@@ -14,33 +12,26 @@ from merpo.episode_stats import EpisodeStats
 from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
 from merpo.reference_scores import ReferenceScores
+from merpo.report_curves import Duals
 from merpo.statistics import gap_closed
 from merpo.summary import Summary, summarize
 from merpo.videos import Videos
 
 if TYPE_CHECKING:
-    import torch
-
-    from merpo.metrics import Record
+    pass
 
 __all__ = [
     "SCHEMA_VERSION",
-    "Band",
     "CurvePoint",
     "DatasetEntry",
-    "Duals",
     "Estimates",
     "ModelErrors",
-    "PerTask",
     "Report",
     "TaskReport",
-    "bands",
     "load_report",
-    "per_task",
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
-Numbers: TypeAlias = "list[float | None]"  # None: not finite
 
 
 class _Model(BaseModel):
@@ -97,29 +88,6 @@ class CurvePoint(_Model):
     step: int
     adapted: list[float] = []
     meta_policy: list[float] = []
-
-
-class Band(_Model):
-    """A quantity over meta-training: mean, least and greatest over tasks at each of `steps`."""
-
-    steps: list[int]
-    mean: Numbers
-    low: Numbers
-    high: Numbers
-
-
-class PerTask(_Model):
-    """A quantity over adaptation: `values[i][t]` after `steps[i]` steps on task t."""
-
-    steps: list[int]
-    values: list[Numbers]
-
-
-class Duals(_Model):
-    """α, λ, β and the Q-gap, under the names alpha, lambda, beta and q_gap."""
-
-    training: dict[str, Band] = {}
-    adaptation: dict[str, PerTask] = {}
 
 
 class ModelErrors(_Model):
@@ -194,40 +162,3 @@ def load_report(path: Path) -> Report:
         raise ArtifactError(
             f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
         ) from None
-
-
-def bands(
-    records: Iterable[Record], stage: str, names: Sequence[str] = ("alpha", "lambda", "beta", "q_gap")
-) -> dict[str, Band]:
-    """The bands of `names` that a stage logged, per task or as one number; `Duals.training` from `read_metrics`."""
-    rows = [(record.step, _renamed(record.metrics)) for record in records if record.stage == stage]
-    found: dict[str, Band] = {}
-    for name in names:
-        having = [(step, row) for step, row in rows if name in row or f"{name}/mean" in row]
-        if having:
-            mean, low, high = (
-                [row.get(f"{name}/{part}", row.get(name)) for _, row in having] for part in ("mean", "min", "max")
-            )
-            found[name] = Band(steps=[step for step, _ in having], mean=mean, low=low, high=high)
-    return found
-
-
-def per_task(curves: Mapping[str, torch.Tensor], most: int = 400) -> dict[str, PerTask]:
-    """Curves [step, task] for `Duals.adaptation`, thinned to at most `most` steps; others are left out."""
-    found: dict[str, PerTask] = {}
-    for name, curve in curves.items():
-        if curve.dim() == 2 and curve.shape[0] > 0:
-            steps = list(range(0, curve.shape[0], -(-curve.shape[0] // most)))
-            rows = curve[steps].double().tolist()
-            values = [[x if math.isfinite(x) else None for x in row] for row in rows]
-            found[_plain(name)] = PerTask(steps=[step + 1 for step in steps], values=values)
-    return found
-
-
-def _plain(name: str) -> str:
-    """`lambda_`, as Python must spell it, is `lambda` to readers."""
-    return name.replace("lambda_", "lambda")
-
-
-def _renamed(metrics: Mapping[str, float | None]) -> dict[str, float | None]:
-    return {_plain(name): value for name, value in metrics.items()}

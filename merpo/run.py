@@ -37,7 +37,8 @@ def run_recipe(
     """Run a recipe for each seed and print what came out; returns the folder. Several seeds get a folder each in it."""
     from rich.console import Console
 
-    from merpo.report_text import print_combined, print_summary
+    from merpo.report_seeds import print_combined
+    from merpo.report_text import print_summary
 
     base = out or _new_folder(recipe.title)
     where = chosen_device(device or recipe.run.device)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from merpo.aggregates import Estimate
+from merpo.markdown_table import markdown_table, plain
 from merpo.report_scores import sources
 from merpo.report_text import number, seconds
 from merpo.statistics import Interval
-from merpo.suites import Row, Suites, TaskRow
+from merpo.suite_row import Row, TaskRow
+from merpo.suites import Suites
 
 __all__ = ["suites_page"]
 
@@ -45,7 +47,7 @@ def suites_page(suites: Suites) -> str:
 def _returns(rows: Sequence[Row]) -> str:
     returns = ("behaviour", "meta-policy", "adapted", "adapted − behaviour", "on new tasks", "worse")
     scored = [row for row in rows if row.mean_normalized is not None]
-    found = _table(
+    found = markdown_table(
         ("recipe", "seeds", "tasks", *returns, *([NORMALIZED] if scored else [])),
         [
             (
@@ -69,13 +71,13 @@ def _returns(rows: Sequence[Row]) -> str:
 
 def _names(rows: Sequence[Row]) -> str:
     """What shortened names stand for."""
-    items = [f"- {_plain(row.name)}: {_plain(row.whole)}\n" for row in rows if row.whole]
+    items = [f"- {plain(row.name)}: {plain(row.whole)}\n" for row in rows if row.whole]
     return "Names that are short, and what for:\n\n" + "".join(items) if items else ""
 
 
 def _references(rows: Sequence[Row]) -> str:
     """What a normalised score is, and by whose numbers; nothing where no task has one."""
-    whose = _plain(sources([reference for row in rows for reference in row.references]))
+    whose = plain(sources([reference for row in rows for reference in row.references]))
     score = "A normalised score is 100 (J − random)/(expert − random) of the adapted policies' returns J"
     return f"\n{score}, by {whose}.\n" if whose else ""
 
@@ -98,7 +100,7 @@ def _tasks(rows: Sequence[Row]) -> str:
         )
         for name, task in found
     ]
-    return "Task by task:\n\n" + _table(head, cells, left=2)
+    return "Task by task:\n\n" + markdown_table(head, cells, left=2)
 
 
 def _on_the_way(rows: Sequence[Row]) -> str:
@@ -109,7 +111,7 @@ def _on_the_way(rows: Sequence[Row]) -> str:
     cells = [
         (row.name, ", ".join(f"{step:,}: {number(value)}" for step, value in row.on_the_way.items())) for row in some
     ]
-    return "After so many steps of adaptation:\n\n" + _table(("recipe", "steps: mean return"), cells, left=2)
+    return "After so many steps of adaptation:\n\n" + markdown_table(("recipe", "steps: mean return"), cells, left=2)
 
 
 def _pairs(group: Sequence[Row]) -> str:
@@ -120,7 +122,7 @@ def _pairs(group: Sequence[Row]) -> str:
         (f"{i}. {row.name}", *(_against(row, other) if j < i else "" for j, other in enumerate(group[:-1], 1)))
         for i, row in enumerate(group, 1)
     ]
-    return f"{legend}\n\n{_table(head, cells, left=1)}"
+    return f"{legend}\n\n{markdown_table(head, cells, left=1)}"
 
 
 def _against(row: Row, other: Row) -> str:
@@ -132,7 +134,7 @@ def _against(row: Row, other: Row) -> str:
 
 def _sizes(rows: Sequence[Row]) -> str:
     sizes = ("training tasks", "rows per unseen task", "networks (layers × width)", "gradient steps", "time per seed")
-    return SIZES + _table(
+    return SIZES + markdown_table(
         ("recipe", "data", *sizes),
         [
             (
@@ -186,19 +188,3 @@ def _task(task: TaskRow) -> str:
 
 def _words(family: str) -> str:
     return "-".join(word.capitalize() for word in family.split("-")) or "Runs"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
-    """Markdown with `left` columns of text and the rest of numbers."""
-    rule = ["---"] * left + ["---:"] * (len(head) - left)
-    return "".join(f"{line}\n" for line in _lines([head, rule, *rows]))
-
-
-def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in rows:
-        yield f"| {' | '.join(_plain(cell) for cell in row)} |"
-
-
-def _plain(cell: str) -> str:
-    """A cell whose text cannot end it, nor begin a tag."""
-    return cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -31,7 +31,7 @@ class Job(NamedTuple):
     seed: int
     folder: Path
     recipe: Recipe  # with the overrides
-    label: str = "base"  # the variant's name among the others: the values in which they differ
+    label: str  # the variant's name among the others: the values in which they differ
 
     @property
     def log(self) -> Path:

@@ -23,7 +23,8 @@ from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.import_logs import import_logs
 from merpo.recipe import Recipe, from_tables, resolved
 from merpo.report import Report, load_report
-from merpo.report_text import combine, verdict
+from merpo.report_seeds import combine
+from merpo.report_text import verdict
 from merpo.run import run_recipe
 from merpo.store import read_dataset
 from merpo.types import Spec
@@ -179,7 +180,7 @@ def test_a_sweep_on_logs(folder: Path) -> None:
     from merpo.sweep_plan import Job
     from merpo.sweep_summary import print_sweep, summarize_sweep
 
-    jobs = [Job("a", (), seed, folder / f"seed-{seed}", from_tables(logs_tables())) for seed in (0, 1)]
+    jobs = [Job("a", (), seed, folder / f"seed-{seed}", from_tables(logs_tables()), "a") for seed in (0, 1)]
     summary = summarize_sweep(Path("logs.toml"), [Outcome(job, "done") for job in jobs])
     text = io.StringIO()
     print_sweep(summary, Console(file=text, width=80))

@@ -32,7 +32,8 @@ from merpo.report_html import write_report
 from merpo.report_scores import scores_line, scores_table
 from merpo.report_text import print_summary
 from merpo.statistics import bootstrap
-from merpo.suites import Suites, read_suites, suites_of
+from merpo.suites import Suites, read_suites
+from merpo.suites_of_runs import suites_of
 from merpo.suites_text import suites_page
 
 PUBLISHED = {  # https://github.com/Farama-Foundation/D4RL, d4rl/infos.py

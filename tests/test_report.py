@@ -19,9 +19,11 @@ from rich.console import Console
 
 from merpo.errors import ArtifactError, MerpoError
 from merpo.metrics import Record
-from merpo.report import Report, bands, load_report, per_task
+from merpo.report import Report, load_report
+from merpo.report_curves import bands, per_task
 from merpo.report_html import build_report_html, pictures, write_report
-from merpo.report_text import combine, print_combined, print_summary, verdict
+from merpo.report_seeds import combine, print_combined
+from merpo.report_text import print_summary, verdict
 
 ALL_PICTURES = ["per_task_returns", "return_over_training", "adaptation_steps", "trajectories", "duals", "model_error"]
 HOSTILE = '<script>alert("x")</script> & [bold]'

@@ -23,7 +23,7 @@ from merpo.interfaces import Method
 from merpo.report import Report, load_report
 from merpo.run import run_recipe
 from merpo.stage_times import FILE, training_seconds
-from merpo.suites import suites_of
+from merpo.suites_of_runs import suites_of
 from merpo.types import Params
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]

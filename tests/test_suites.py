@@ -16,7 +16,8 @@ from test_compare import moved, place
 from merpo.aggregates import mean_difference, mean_score
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report import Report
-from merpo.suites import Suites, merged, read_suites, suites_of
+from merpo.suites import Suites, merged, read_suites
+from merpo.suites_of_runs import suites_of
 from merpo.suites_text import suites_page
 
 ROOT = Path(__file__).resolve().parent.parent
