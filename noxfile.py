@@ -17,6 +17,9 @@ CONSTRAINTS = ("-c", "constraints.txt")
 # Small networks: more threads only get in the way.
 ONE_THREAD = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 
+# A worker per core, up to four; the tests of a file stay together, as they share runs that are made once.
+WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
+
 PLUGIN_KINDS = ("alpha", "method", "regularizer", "tasks")  # those that `merpo new-plugin` has a template for
 
 
@@ -25,19 +28,23 @@ def install(session: nox.Session, *what: str) -> None:
     session.install(*CONSTRAINTS, *what)
 
 
+def install_uncompiled(session: nox.Session, *what: str) -> None:
+    """The same where little of it is imported: bytecode is written for that alone, not for all of PyTorch."""
+    session.install("--no-compile", *CONSTRAINTS, *what)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """The test suite, with branch coverage of at least 90 % where all of it runs; e.g. `nox -s tests -- -k critic`."""
     install(session, "-e", ".[test,tensorboard]")
-    chosen = session.posargs or ["--cov", "--cov-report=term", "--durations=10"]
+    chosen = session.posargs or [*WORKERS, "--cov", "--cov-report=term", "--durations=10"]
     session.run("pytest", *chosen, env=ONE_THREAD)
 
 
-@nox.session
+@nox.session(venv_backend="none")
 def slow(session: nox.Session) -> None:
-    """What the test suite leaves out because it takes a minute or more."""
-    install(session, "-e", ".[test,tensorboard]")
-    session.run("pytest", "-m", "slow", *session.posargs, env=ONE_THREAD)
+    """What the test suite leaves out because it takes a minute or more; carried out in the environment of `tests`."""
+    session.notify("tests", [*WORKERS, "-m", "slow", *session.posargs])
 
 
 @nox.session
@@ -50,7 +57,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Mypy, strict, on merpo/ and plugins/."""
-    install(session, "-e", ".[types]")
+    install_uncompiled(session, "-e", ".[types]")
     session.run("mypy", *session.posargs)
 
 
@@ -69,7 +76,7 @@ def _plugins_in(session: nox.Session, work: Path) -> None:
     _wheel(session, wheels, Path.cwd())
     names = ("merpo-example", *(f"merpo-fresh-{kind}" for kind in PLUGIN_KINDS))
     session.run("python", "-m", "pip", "uninstall", "-q", "-y", "merpo", *names)  # of an earlier call
-    install(session, *map(str, wheels.glob("merpo-*.whl")), "pytest", "mypy")
+    install_uncompiled(session, *map(str, wheels.glob("merpo-*.whl")), "pytest", "mypy")
     session.env.update({**ONE_THREAD, "MERPO_DATA": str(work / "data")})
     session.chdir(work)
     for kind in PLUGIN_KINDS:
@@ -102,7 +109,7 @@ def _wheel(session: nox.Session, into: Path, *projects: Path) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation as a site in site/; every warning, such as a link that leads nowhere, is an error."""
-    install(session, "-e", ".[docs]")
+    install_uncompiled(session, "-e", ".[docs]")
     session.env["NO_MKDOCS_2_WARNING"] = "1"  # the theme's note on its successor is no warning of ours
     session.run("mkdocs", *(session.posargs or ["build", "--strict"]))
 
