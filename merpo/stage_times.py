@@ -11,8 +11,10 @@ from pydantic import Field, TypeAdapter, ValidationError
 from merpo.context import Resume
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json
+from merpo.finished_run import REPORT
 from merpo.keeper import CHECKPOINTS
 from merpo.profile import OWN
+from merpo.report import load_report
 from merpo.run_folder import ADAPTED, BEST, META, RunFolder
 from merpo.stopwatch import Stopwatch
 from merpo.types import Params
@@ -33,7 +35,8 @@ class StageTimes:
     """The time of every stage is stored when the stage is saved, and with every checkpoint within it (`timings.json`).
 
     A stage that is loaded keeps the time that it took; one that goes on adds to it. What a kill took, the work after
-    the last checkpoint, is not counted. A folder of a merpo that did not store times leaves them unknown.
+    the last checkpoint, is not counted. Where a merpo that did not store times made the folder, they are those in its
+    report, and not known where that has none.
     """
 
     def __init__(self, folder: RunFolder, watch: Stopwatch) -> None:
@@ -41,7 +44,8 @@ class StageTimes:
         self.reused: list[str] = []  # the stages that this process loaded
         self.watch = watch
         self._folder = folder
-        self._before = _read(folder.path / FILE)
+        path = folder.path / FILE
+        self._before = _read(path) if path.exists() else _of_report(folder.path / REPORT)
         self._ended = {stage for stage, artifact in WHOLE.items() if folder.finished(artifact)} & self._before.keys()
         self._unknown: set[str] = set()
         self._unstarted = not (folder.path / CHECKPOINTS).exists()
@@ -109,12 +113,19 @@ def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[st
     return sum(known) if len(known) == len(found) > 0 else None
 
 
+def _of_report(path: Path) -> dict[str, float]:
+    """What a report says of training and adaptation; nothing where there is none that can be read."""
+    try:
+        found = load_report(path).timings
+    except ArtifactError:
+        return {}
+    return {name: taken for name, taken in found.items() if taken is not None and name not in ANEW}
+
+
 def _read(path: Path) -> dict[str, float]:
-    """What is stored; nothing where there is no such file."""
+    """What is stored."""
     try:
         return _SECONDS.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return {}
     except (OSError, ValidationError) as error:
         reason = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error.strerror
         raise ArtifactError(

@@ -131,14 +131,23 @@ def test_a_stage_whose_artifact_was_deleted_is_timed_anew(run: Path, merpo_cli: 
     assert times["behavior"] == 50.0
 
 
-def test_a_folder_without_stored_times_says_that_it_does_not_know(run: Path, merpo_cli: Merpo) -> None:
+def forget_stages(run: Path) -> None:
+    """What a merpo that did not store times left of a run whose stages it had reused."""
     (run / FILE).unlink()
-    assert table_seconds(run) != [None]  # the report is of the process that trained
+    old = json.loads((run / "report.json").read_text("utf-8"))
+    old["timings"] = {name: seconds for name, seconds in old["timings"].items() if name not in STAGES}
+    del old["reused"]
+    (run / "report.json").write_text(json.dumps(old), "utf-8")
+
+
+def test_a_folder_without_stored_times_says_that_it_does_not_know(run: Path, merpo_cli: Merpo) -> None:
+    forget_stages(run)
+    assert table_seconds(run) == [None]
     assert merpo_cli("run", "tiny.toml", "--out", str(run)).code == 0
     found = report(run)
     assert {name for name, seconds in found.timings.items() if seconds is None} == set(STAGES)
     assert found.seconds is None
-    assert set(stored(run)) == {"fit", "adapt"}
+    assert set(stored(run)) == {"fit", "adapt", "unseen tasks"}
     assert table_seconds(run) == [None]
     answer = merpo_cli("table", str(run))
     assert answer.out.rstrip().endswith("| – |")
@@ -147,12 +156,20 @@ def test_a_folder_without_stored_times_says_that_it_does_not_know(run: Path, mer
     assert table_seconds(run) == [None]  # nor does it the next time
 
 
-def test_a_report_of_before_in_which_stages_were_reused_has_no_time_of_training(run: Path) -> None:
-    old = json.loads((run / "report.json").read_text("utf-8"))
-    old["timings"] = {name: seconds for name, seconds in old["timings"].items() if name not in STAGES}
-    del old["reused"]
-    (run / "report.json").write_text(json.dumps(old), "utf-8")
-    assert table_seconds(run) == [None]
+@pytest.mark.parametrize("damaged", [False, True])
+def test_the_report_of_the_process_that_trained_has_the_times_where_they_were_not_stored(
+    run: Path, merpo_cli: Merpo, damaged: bool
+) -> None:
+    before = {name: seconds for name, seconds in report(run).timings.items() if name in stored(run)}
+    taken = table_seconds(run)
+    assert taken != [None]
+    (run / FILE).unlink()
+    if damaged:
+        (run / "report.json").write_text("{", "utf-8")
+    assert merpo_cli("run", "tiny.toml", "--out", str(run)).code == 0
+    assert table_seconds(run) == ([None] if damaged else taken)
+    if not damaged:
+        assert stored(run) == pytest.approx(before, abs=0.002)
 
 
 def test_the_rest_of_a_stage_that_began_without_a_stored_time_is_no_time(
@@ -227,6 +244,6 @@ def test_the_time_of_training_is_that_of_every_stage_that_trains() -> None:
 
 def test_an_unreadable_file_is_an_error_of_the_library(run: Path, merpo_cli: Merpo) -> None:
     (run / FILE).unlink()
-    (run / FILE).mkdir()
+    (run / FILE).mkdir()  # a folder is there, too
     with pytest.raises(ArtifactError, match=r"timings\.json: cannot be read"):
         run_recipe(tiny_recipe(EVALUATED), run, [0], None, True)
