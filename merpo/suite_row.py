@@ -83,6 +83,15 @@ class Row(_Model):
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
+    def difference_to_meta_policy(self) -> Estimate | None:
+        """Adapted minus the meta-policy as it is, seed by seed; None without a meta-policy."""
+        if self.meta_policy is None:
+            return None
+        pairs = zip(self.adapted, self.meta_policy, strict=True)
+        return mean_score([[a - b for a, b in zip(*rows, strict=True)] for rows in pairs])
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
     def difference_on_new_tasks(self) -> Interval | None:
         """The same with an interval that speaks about new tasks, too; None with a single task."""
         if len(self.tasks) == 1:

@@ -20,8 +20,9 @@ HEAD = """# Results
 Made by `merpo table` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
 intervals, stratified percentile bootstraps: seeds are drawn anew within each task, so they speak about new seeds on
 these tasks. Those of a few seeds are somewhat too narrow, and one seed has none. The column *on new tasks* draws tasks
-anew, too. Returns are those of whole episodes, undiscounted; the behaviour policy's is the mean of the data's episodes.
-*Worse* counts pairs of seed and task in which the adapted policy earned less than that.
+anew, too; differences to the meta-policy as it is are taken seed by seed. Returns are those of whole episodes,
+undiscounted; the behaviour policy's is the mean of the data's episodes. *Worse* counts pairs of seed and task in which
+the adapted policy earned less than that.
 """
 SIZES = """Sizes as the recipe states them; the time is the wall time of training and adaptation, a dash where a
 reused stage has no stored time:
@@ -45,7 +46,8 @@ def suites_page(suites: Suites) -> str:
 
 
 def _returns(rows: Sequence[Row]) -> str:
-    returns = ("behaviour", "meta-policy", "adapted", "adapted − behaviour", "on new tasks", "worse")
+    differences = ("adapted − behaviour", "on new tasks", "adapted − meta-policy", "worse")
+    returns = ("behaviour", "meta-policy", "adapted", *differences)
     scored = [row for row in rows if row.mean_normalized is not None]
     found = markdown_table(
         ("recipe", "seeds", "tasks", *returns, *([NORMALIZED] if scored else [])),
@@ -59,6 +61,7 @@ def _returns(rows: Sequence[Row]) -> str:
                 _estimate(row.mean_adapted),
                 _estimate(row.difference),
                 _interval(row.difference_on_new_tasks),
+                _estimate(row.difference_to_meta_policy),
                 f"{row.worse} of {len(row.seeds) * len(row.tasks)}",
                 *([_estimate(row.mean_normalized)] if scored else []),
             )

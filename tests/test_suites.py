@@ -70,6 +70,9 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     assert good.mean_adapted == mean_score(returns)  # type: ignore[arg-type]
     assert good.difference == mean_score(gains)
     assert good.worse == sum(gain < 0 for row in gains for gain in row)
+    over_meta = [[task.adapted - task.meta_policy for task in report.tasks] for report in reports]  # type: ignore[operator]
+    assert good.difference_to_meta_policy == mean_score(over_meta)
+    assert type(good).model_validate({**good.model_dump(), "meta_policy": None}).difference_to_meta_policy is None
     assert good.difference_on_new_tasks is not None
     assert good.difference.low is not None
     assert good.difference_on_new_tasks.low < good.difference.low  # tasks differ more than seeds
