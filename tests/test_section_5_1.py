@@ -28,15 +28,16 @@ def test_an_arm_reads_what_the_data_recipe_collects(name: str) -> None:
     data = load_recipe(RECIPES / "data.toml")
     collection = collection_folder(data).name
     tables = resolved(arm(name))
-    assert tables["data"]["test"] == [f"store:{collection}/task-000.medium"]
+    quality = "expert" if name.endswith("expert") else "medium"
+    assert tables["data"]["test"] == [f"store:{collection}/task-000.{quality}"]
     assert tables["tasks"] == resolved(data)["tasks"]
-    path = tables["method"]["meta_policy"]["path"]
-    assert path == (f"{collection}/task-000.expert" if name.endswith("good") else "")
+    given = {"rac_good": "expert", "combo_3_good": "expert", "rac_expert": "medium"}.get(name)
+    assert tables["method"]["meta_policy"]["path"] == (f"{collection}/task-000.{given}" if given else "")
     assert [task["direction"] for part in data.tasks.tasks(1, 1) for task in part] == [1, 1]
 
 
 def test_arms_differ_in_what_section_5_1_says() -> None:
-    assert ARMS == ["combo", "combo_3_good", "combo_3_poor", "rac_good", "rac_poor"]
+    assert ARMS == ["combo", "combo_3_good", "combo_3_poor", "combo_expert", "rac_expert", "rac_good", "rac_poor"]
     rac = method_of("rac_poor")
     for name, changes in {
         "combo_3_poor": {"alpha": {"component": "fixed", "initial": 0.0}},
@@ -48,6 +49,8 @@ def test_arms_differ_in_what_section_5_1_says() -> None:
             "meta_policy": {"source": "none", "path": ""},
             "rac": {**rac["rac"], "lambda_initial": 0.0},  # type: ignore[dict-item]
         },
+        "rac_expert": {"meta_policy": method_of("rac_expert")["meta_policy"]},
+        "combo_expert": method_of("combo"),
     }.items():  # fmt: skip
         assert method_of(name) == {**rac, **changes}, name
     assert rac["alpha"] == {"component": "fixed", "initial": 0.4}
