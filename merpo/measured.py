@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from merpo.reference_scores import ReferenceScores
+from merpo.reference_scores import ReferenceScores, normalized_scores
 from merpo.statistics import Interval
 
 __all__ = ["Measured", "MeasuredTask"]
@@ -35,10 +35,8 @@ class MeasuredTask(BaseModel):
     @property
     def normalized(self) -> dict[str, float]:
         """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
-        if self.reference is None:
-            return {}
         returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.mean}
-        return {name: self.reference.normalized(value) for name, value in returns.items() if value is not None}
+        return normalized_scores(self.reference, returns)
 
     @property
     def mean_length(self) -> float:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from merpo.types import Task
 
-__all__ = ["KEY", "ReferenceScores", "minari_reference", "stored_reference"]
+__all__ = ["KEY", "ReferenceScores", "minari_reference", "normalized_scores", "stored_reference"]
 
 KEY = "reference_scores"  # in the settings of a stored dataset
 
@@ -37,6 +37,13 @@ class ReferenceScores(BaseModel):
     def normalized(self, value: float) -> float:
         """100 (J − random) / (expert − random) of a return J."""
         return 100.0 * (value - self.random) / (self.expert - self.random)
+
+
+def normalized_scores(reference: ReferenceScores | None, returns: Mapping[str, float | None]) -> dict[str, float]:
+    """The normalised scores of the returns that are there; none without reference scores."""
+    if reference is None:
+        return {}
+    return {name: reference.normalized(value) for name, value in returns.items() if value is not None}
 
 
 def minari_reference(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, c
 from merpo.episode_stats import EpisodeStats
 from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
-from merpo.reference_scores import ReferenceScores
+from merpo.reference_scores import ReferenceScores, normalized_scores
 from merpo.report_curves import Duals
 from merpo.statistics import gap_closed
 from merpo.summary import Summary, summarize
@@ -76,10 +76,8 @@ class TaskReport(_Model):
     @property
     def normalized(self) -> dict[str, float]:
         """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
-        if self.reference is None:
-            return {}
         returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.adapted}
-        return {name: self.reference.normalized(value) for name, value in returns.items() if value is not None}
+        return normalized_scores(self.reference, returns)
 
 
 class CurvePoint(_Model):

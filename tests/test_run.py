@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 import torch
 from command import Answer
+from finished import interrupted_meta_policy
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
-from merpo import meta_policy, stop
+from merpo import stop
 from merpo.artifacts import load_artifact
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
@@ -262,16 +263,7 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
     first: Path, tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_tiny(Path("tiny.toml"), EVALUATED)
-    step, calls = meta_policy.meta_q_step_, []
-
-    def interrupt(*arguments: Any) -> None:
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        step(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(meta_policy, "meta_q_step_", interrupt)
+    with interrupted_meta_policy(monkeypatch) as patch:
         patch.setattr(Context, "due", lambda self, step, total: True)  # the half of a stage leaves its metrics
         answer = merpo_cli("run", "tiny.toml", "--out", "cut")
         assert answer.code not in (0, 2)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import torch
 from command import Answer
-from finished import finished_run
+from finished import finished_run, interrupted_meta_policy
 from tiny import tiny_recipe
 
-from merpo import meta_policy, report_html
+from merpo import report_html
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
 from merpo.errors import ArtifactError
@@ -94,18 +94,9 @@ def test_a_reused_stage_keeps_its_time(run: Path, merpo_cli: Merpo) -> None:
 def test_an_interrupted_stage_adds_up(
     first: Path, tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    step, calls = meta_policy.meta_q_step_, []
-
-    def interrupt(*arguments: Any) -> None:
-        calls.append(arguments)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        step(*arguments)
-
     cut = tmp_path / "cut"
     often = ("--set", "run.checkpoint_every=0")
-    with monkeypatch.context() as patch:
-        patch.setattr(meta_policy, "meta_q_step_", interrupt)
+    with interrupted_meta_policy(monkeypatch):
         assert merpo_cli("run", "tiny.toml", "--out", str(cut), *often).code not in (0, 2)
     assert set(stored(cut)) == {*STAGES[:4], "fit"}  # the meta-policy's first step was kept with a checkpoint
     set_times(cut, 50.0)
