@@ -198,6 +198,3 @@ def main() -> None:
         typer.echo(f"{error.filename or 'the disk'}: {error.strerror}", err=True)
         sys.exit(2)
 
-
-if __name__ == "__main__":
-    main()

@@ -120,7 +120,7 @@ def _run(recipe: Path, job: Job) -> Command:
 def _merpo(command: str, recipe: Path, job: Job) -> tuple[str, ...]:
     """`merpo` in this very Python, with the job's overrides."""
     overrides = [word for override in job.overrides for word in ("--set", override)]
-    return sys.executable, "-m", "merpo.cli", command, str(recipe), *overrides
+    return sys.executable, "-m", "merpo", command, str(recipe), *overrides
 
 
 def _outcome(job: Job, one: Ended) -> Outcome:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import types
 from collections.abc import Callable
@@ -42,6 +43,12 @@ def test_version_and_help(merpo_cli: Merpo) -> None:
     assert answer.code == 0
     for command in ("run", "collect", "check", "list-components", "show", "schema"):
         assert command in answer.out
+
+
+def test_the_package_runs_as_the_command() -> None:
+    command = [sys.executable, "-m", "merpo", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stdout) == (0, f"merpo {merpo.__version__}\n")
 
 
 def test_list_components_as_json(merpo_cli: Merpo, install: Callable[..., Path]) -> None:

@@ -16,9 +16,9 @@ from test_data import ensure, hashes
 from tiny import tiny_recipe
 
 from merpo import collect as collect_module
-from merpo import collect_plan, collect_train, keeper
+from merpo import collect_plan, collect_probe, collect_train, keeper
 from merpo import data as data_module
-from merpo.collect import train_behavior
+from merpo.collect import MEASURED_EPISODES, train_behavior
 from merpo.collect_plan import CollectPlan, bytes_text, check_space, plan_collection, plan_lines
 from merpo.collect_probe import Pace, estimate_seconds, measure_pace
 from merpo.collect_settings import CollectSettings
@@ -161,12 +161,29 @@ def test_the_probe_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert hashes(collection_folder(tiny_recipe())) == before
 
 
-def test_the_pace_is_measured() -> None:
+def test_the_pace_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that the work itself moves on: a second for every action, and seven for a gradient step."""
+    now = [0.0]
+    act, learn = collect_probe.act, collect_probe.rac_step
+
+    def slow_act(policy: Any, seen: Any, noise: Any) -> Any:
+        now[0] += seen[..., 0].numel()
+        return act(policy, seen, noise)
+
+    def slow_learn(*given: Any) -> Any:
+        now[0] += 7.0
+        return learn(*given)
+
+    monkeypatch.setattr(collect_probe, "act", slow_act)
+    monkeypatch.setattr(collect_probe, "rac_step", slow_learn)
+    monkeypatch.setattr(collect_probe, "SECONDS", 1e9)
     family = make("tasks", "point-robot-wind", horizon=5)
-    pace = measure_pace(family, critic(), family.tasks(2, 0)[0], CollectSettings(**SMALL), Context())
-    assert pace.steps == 50  # a hundredth of the steps
-    assert 0 < pace.environment < pace.measuring
-    assert pace.gradient > 0
+    tasks = family.tasks(2, 0)[0]
+    pace = measure_pace(family, critic(), tasks, CollectSettings(**SMALL), Context(), lambda: now[0])
+    assert pace == Pace(2.0, 7.0, 2.0 * MEASURED_EPISODES, steps=50)  # a hundredth of the steps
+    monkeypatch.setattr(collect_probe, "SECONDS", 20.5)
+    pace = measure_pace(family, critic(), tasks, CollectSettings(**SMALL), Context(), lambda: now[0])
+    assert pace == Pace(2.0, 7.0, 2.0 * MEASURED_EPISODES, steps=3)  # till 21 seconds are over
 
 
 def test_the_estimate_is_the_sum_of_its_parts() -> None:
