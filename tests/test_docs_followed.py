@@ -124,8 +124,8 @@ def prepare(page: str, reader: Reader, finished: Path) -> None:
     if page == "docs/single_task.md":
         (reader.clone / "recipes" / "single").mkdir()
         (reader.clone / "recipes" / "single" / "rac.toml").write_text(tomli_w.dumps(single()), "utf-8")
-        (reader.clone / "recipes" / "section_5_1").mkdir()
-        for i, name in enumerate(("data", "combo", "rac_good", "rac_poor")):
+        (reader.clone / "recipes" / "section_5_1" / "walker2d").mkdir(parents=True)
+        for i, name in enumerate(("data", "combo", "rac_good", "rac_poor", "walker2d/data", "walker2d/rac_poor")):
             other = {"method": {"model": {"steps": 3 + i}}}  # so that they are other arms
             text = tomli_w.dumps(merge(single(), other))
             (reader.clone / "recipes" / "section_5_1" / f"{name}.toml").write_text(text, "utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,48 +11,63 @@ from merpo.data import collection_folder
 from merpo.recipe import Recipe, load_recipe, resolved
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes" / "section_5_1"
-ARMS = sorted(path.stem for path in RECIPES.glob("*.toml") if path.stem != "data")
+COMPARED = ["combo", "combo_3_good", "combo_3_poor", "rac_good", "rac_poor"]  # on each body
+EXPERT = ["combo_expert", "rac_expert"]
+BODIES = {"": "half-cheetah-fwd-back", "walker2d/": "locomotion"}
+ARMS = [f"{body}{name}" for body in BODIES for name in COMPARED] + EXPERT
+GIVEN = {"rac_good": "expert", "combo_3_good": "expert", "rac_expert": "medium"}  # whose policy the meta-policy is
 
 
 def arm(name: str) -> Recipe:
     return load_recipe(RECIPES / f"{name}.toml")
 
 
-def method_of(name: str) -> dict[str, object]:
-    found: dict[str, object] = resolved(arm(name))["method"]
+def method_of(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = resolved(arm(name))["method"]
     return found
+
+
+def test_every_recipe_is_an_arm_or_data() -> None:
+    found = {path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.toml")}
+    assert found == {*ARMS, *(f"{body}data" for body in BODIES)}
 
 
 @pytest.mark.parametrize("name", ARMS)
 def test_an_arm_reads_what_the_data_recipe_collects(name: str) -> None:
     """The name of a collection follows from its settings, so one that changes is another name."""
-    data = load_recipe(RECIPES / "data.toml")
+    body, _, last = name.rpartition("/")
+    data = load_recipe(RECIPES / body / "data.toml")
     collection = collection_folder(data).name
     tables = resolved(arm(name))
-    quality = "expert" if name.endswith("expert") else "medium"
+    quality = "expert" if name in EXPERT else "medium"
     assert tables["data"]["test"] == [f"store:{collection}/task-000.{quality}"]
     assert tables["tasks"] == resolved(data)["tasks"]
-    given = {"rac_good": "expert", "combo_3_good": "expert", "rac_expert": "medium"}.get(name)
-    assert tables["method"]["meta_policy"]["path"] == (f"{collection}/task-000.{given}" if given else "")
-    assert [task["direction"] for part in data.tasks.tasks(1, 1) for task in part] == [1, 1]
+    path = f"{collection}/task-000.{GIVEN[last]}" if last in GIVEN else ""
+    assert tables["method"]["meta_policy"]["path"] == path
 
 
-def test_arms_differ_in_what_section_5_1_says() -> None:
-    assert ARMS == ["combo", "combo_3_good", "combo_3_poor", "combo_expert", "rac_expert", "rac_good", "rac_poor"]
-    rac = method_of("rac_poor")
-    for name, changes in {
-        "combo_3_poor": {"alpha": {"component": "fixed", "initial": 0.0}},
-        "rac_good": {"meta_policy": method_of("rac_good")["meta_policy"]},
-        "combo_3_good": {
-            "meta_policy": method_of("rac_good")["meta_policy"], "alpha": {"component": "fixed", "initial": 0.0}
-        },
-        "combo": {
-            "meta_policy": {"source": "none", "path": ""},
-            "rac": {**rac["rac"], "lambda_initial": 0.0},  # type: ignore[dict-item]
-        },
-        "rac_expert": {"meta_policy": method_of("rac_expert")["meta_policy"]},
-        "combo_expert": method_of("combo"),
-    }.items():  # fmt: skip
-        assert method_of(name) == {**rac, **changes}, name
+@pytest.mark.parametrize(("body", "family"), BODIES.items())
+def test_the_bodies_run_forward(body: str, family: str) -> None:
+    data = load_recipe(RECIPES / f"{body}data.toml")
+    assert data.tasks.name == family
+    assert [task.get("direction", 1) for part in data.tasks.tasks(1, 1) for task in part] == [1, 1]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_arms_differ_in_what_section_5_1_says(body: str) -> None:
+    rac, good = method_of(f"{body}rac_poor"), method_of(f"{body}rac_good")
+    eq_6 = {"alpha": {"component": "fixed", "initial": 0.0}}
     assert rac["alpha"] == {"component": "fixed", "initial": 0.4}
-    assert method_of("rac_good")["meta_policy"]["source"] == "checkpoint"  # type: ignore[index]
+    assert rac["meta_policy"]["source"] == "random"
+    assert good["meta_policy"]["source"] == "checkpoint"
+    assert good == {**rac, "meta_policy": good["meta_policy"]}
+    assert method_of(f"{body}combo_3_poor") == {**rac, **eq_6}
+    assert method_of(f"{body}combo_3_good") == {**good, **eq_6}
+    nothing = {"meta_policy": {"source": "none", "path": ""}, "rac": {**rac["rac"], "lambda_initial": 0.0}}
+    assert method_of(f"{body}combo") == {**rac, **nothing}
+
+
+def test_the_arms_on_expert_data_differ_in_the_data_and_the_meta_policy() -> None:
+    rac = method_of("rac_expert")
+    assert rac == {**method_of("rac_poor"), "meta_policy": rac["meta_policy"]}
+    assert method_of("combo_expert") == method_of("combo")
