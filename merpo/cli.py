@@ -197,4 +197,3 @@ def main() -> None:
         typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
         typer.echo(f"{error.filename or 'the disk'}: {error.strerror}", err=True)
         sys.exit(2)
-
