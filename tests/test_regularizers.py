@@ -110,6 +110,20 @@ def test_the_behaviour_divergence_is_a_divergence_on_the_behaviours_own_actions(
     assert float(-wide[1].log_prob(actions).mean()) < 0 < float(found)
 
 
+@settings(max_examples=25)
+@given(seed=SEEDS)
+def test_total_variation_of_the_same_policy_is_zero_and_flat_whatever_rounding_does(seed: int) -> None:
+    """Two processors that round otherwise would else get gradients of other signs at the first step."""
+    meta = policy(seed, 2, 3, 2)
+    rounded = [value + 1e-7 * normal(*value.shape, label=seed + i) for i, value in enumerate(meta)]
+    tv = make("regularizer", "tv", samples=8)
+    value, grads = gradient(
+        lambda p: tv.to_meta(TanhGaussian(**p), meta, streams(2)), TanhGaussian(*rounded)._asdict()
+    )
+    assert value.tolist() == [0.0, 0.0]
+    assert all(not grad.any() for grad in grads.values())
+
+
 @settings(max_examples=20)
 @given(seed=SEEDS)
 def test_total_variation_takes_the_worst_state(seed: int) -> None:
