@@ -36,8 +36,8 @@ class TotalVariation(PolicyRegularizer):
 def total_variation(p: TanhGaussian, q: TanhGaussian, noise: torch.Tensor) -> torch.Tensor:
     """D_TV(p‖q) = E_{a~p}[max(0, 1 − q(a)/p(a))] per state [T, B], from `noise` [T, K, B, A]; differentiable in both.
 
-    Like KL it does not change under tanh, so it is taken between the Gaussians. Where both densities are the same but for
-    rounding, as of a task's policy that starts from the meta-policy, there is nothing to pay and no gradient.
+    Like KL it does not change under tanh, so it is taken between the Gaussians. Where both densities are the same but
+    for rounding, as of a task's policy that starts from the meta-policy, there is nothing to pay and no gradient.
     """
     mean, log_std = p.mean[:, None], p.log_std[:, None]
     raw = mean + log_std.exp() * noise
