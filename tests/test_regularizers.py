@@ -117,9 +117,7 @@ def test_total_variation_of_the_same_policy_is_zero_and_flat_whatever_rounding_d
     meta = policy(seed, 2, 3, 2)
     rounded = [value + 1e-7 * normal(*value.shape, label=seed + i) for i, value in enumerate(meta)]
     tv = make("regularizer", "tv", samples=8)
-    value, grads = gradient(
-        lambda p: tv.to_meta(TanhGaussian(**p), meta, streams(2)), TanhGaussian(*rounded)._asdict()
-    )
+    value, grads = gradient(lambda p: tv.to_meta(TanhGaussian(**p), meta, streams(2)), TanhGaussian(*rounded)._asdict())
     assert value.tolist() == [0.0, 0.0]
     assert all(not grad.any() for grad in grads.values())
 
