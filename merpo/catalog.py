@@ -56,8 +56,9 @@ def entries(collection: str) -> list[Entry]:
     folder = collection_path(store_root(), collection)
     if not folder.is_dir():
         known = collections()
-        names = f"; collections: {', '.join(known[:10])}" if known else ""
-        raise DatasetError(f"{folder}: no such collection{nearest(collection, known)}{names}")
+        names = f"collections: {', '.join(known[:10])}" if known else "the store is empty"
+        made = "made by merpo collect RECIPE or merpo data import"
+        raise DatasetError(f"{folder}: no such collection{nearest(collection, known)}; {names}; {made}")
     return [Entry(collection, path.stem) for path in sorted(folder.glob("*.json")) if not path.name.startswith(".")]
 
 
