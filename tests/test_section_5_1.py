@@ -67,7 +67,8 @@ def test_arms_differ_in_what_section_5_1_says(body: str) -> None:
     assert method_of(f"{body}combo") == {**rac, **nothing}
 
 
-def test_the_arms_on_expert_data_differ_in_the_data_and_the_meta_policy() -> None:
-    rac = method_of("rac_expert")
-    assert rac == {**method_of("rac_poor"), "meta_policy": rac["meta_policy"]}
+def test_the_arms_on_expert_data_differ_in_the_data_the_meta_policy_and_lambda() -> None:
+    rac, poor = method_of("rac_expert"), method_of("rac_poor")
+    lower = {**poor["rac"], "lambda_initial": 0.5}
+    assert rac == {**poor, "meta_policy": rac["meta_policy"], "rac": lower}
     assert method_of("combo_expert") == method_of("combo")
