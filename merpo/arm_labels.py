@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,9 +24,12 @@ class ArmName(NamedTuple):
     whole: str = ""
 
 
-def arm_names(reports: Sequence[Report]) -> list[ArmName]:
-    """A name for each arm: its title where that tells, else what its recipe has other than its namesakes."""
-    alone = len({report.title for report in reports}) == 1
+def arm_names(reports: Sequence[Report], titled: bool = False) -> list[ArmName]:
+    """A name for each arm: its title where that tells, else what its recipe has other than its namesakes.
+
+    A title that all share is left out unless `titled`.
+    """
+    alone = not titled and len({report.title for report in reports}) == 1
     labels, wholes = [], []
     for report in reports:
         namesakes = [other for other in reports if other.title == report.title]
@@ -37,7 +41,13 @@ def arm_names(reports: Sequence[Report]) -> list[ArmName]:
 
 def numbered(labels: Sequence[str]) -> list[str]:
     """The same with a number behind those that are not the only one of their name."""
-    return [label if labels.count(label) == 1 else f"{label} #{i + 1}" for i, label in enumerate(labels)]
+    taken = {label for label in labels if labels.count(label) == 1}
+    found = []
+    for i, label in enumerate(labels):
+        tries = (f"{label} #{i + 1 + k * len(labels)}" for k in itertools.count())
+        found.append(label if label in taken else next(name for name in tries if name not in taken))
+        taken |= {found[-1]} if labels.count(label) > 1 else set()
+    return found
 
 
 def shortened(value: str) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from merpo.arm_labels import SHARED, arm_names
 from merpo.errors import MerpoError
@@ -40,8 +40,11 @@ def read_arms(paths: Sequence[Path]) -> list[Arm]:
     return arms
 
 
-def read_recipes(paths: Sequence[Path]) -> list[Arm]:
-    """The same of runs on whatever tasks; only the seeds of one recipe must have their unseen tasks in common."""
+def read_recipes(paths: Sequence[Path], titled: bool = False) -> list[Arm]:
+    """The same of runs on whatever tasks; only the seeds of one recipe must have their unseen tasks in common.
+
+    With `titled`, every name begins with the recipe's title, even where all have the same.
+    """
     found: dict[str, list[tuple[Path, Report]]] = {}
     for path in find_runs(paths):
         report = load_report(path / REPORT)
@@ -52,7 +55,7 @@ def read_recipes(paths: Sequence[Path]) -> list[Arm]:
         for (path, report), (other, following) in pairwise(runs):
             if report.seed == following.seed:
                 raise MerpoError(f"{other}: is of the same recipe and seed {report.seed} as {path}; give one of them")
-    names = arm_names([runs[0][1] for runs in groups])
+    names = arm_names([runs[0][1] for runs in groups], titled)
     return [
         Arm(name.label, tuple(report for _, report in runs), tuple(path for path, _ in runs), name.whole)
         for name, runs in zip(names, groups, strict=True)
@@ -66,9 +69,15 @@ def _identity(report: Report) -> str:
 
 
 def _check(runs: Sequence[tuple[Path, Report]]) -> None:
-    """All runs are on the same unseen tasks."""
+    """All runs are on the same unseen tasks, in the same environments."""
     first, expected = runs[0]
     for path, report in runs[1:]:
+        if (key := _other(_environments(report), _environments(expected))) is not None:
+            ours, theirs = (_environments(one).get(key, "not set") for one in (report, expected))
+            raise MerpoError(
+                f"{path}: tasks.{key} is {ours!r:.40}, that of {first} is {theirs!r:.40}; only runs on the same tasks "
+                "can be compared"
+            )
         ours, theirs = ([(t.index, t.params) for t in one.tasks] for one in (report, expected))
         if ours != theirs:
             numbers = [[index for index, _ in tasks] for tasks in (ours, theirs)]
@@ -76,3 +85,13 @@ def _check(runs: Sequence[tuple[Path, Report]]) -> None:
             raise MerpoError(
                 f"{path}: has {what}, {first} has {numbers[1]}; only runs on the same tasks can be compared"
             )
+
+
+def _environments(report: Report) -> dict[str, Any]:
+    """What the environments are beside their tasks' parameters; the seed of the draw is told by these."""
+    return {key: value for key, value in report.section("tasks").items() if key != "seed"}
+
+
+def _other(ours: dict[str, Any], theirs: dict[str, Any]) -> str | None:
+    """The first key in which two tables differ."""
+    return next((key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)), None)

@@ -173,6 +173,10 @@ def _labels(episodes: Any, rows: int, name: str) -> np.ndarray:
         raise DatasetError(f"{name}: episodes is no array ({error!s:.120})") from None
     if labels.shape != (rows,):
         raise DatasetError(f"{name}: episodes has shape {labels.shape}, expected ({rows},), a label per row")
+    empty = "" if labels.dtype.kind == "U" else None
+    missing = np.isnan(labels) if labels.dtype.kind == "f" else labels == empty
+    if missing.any():
+        raise DatasetError(f"{name}: episodes has no label in row {int(missing.argmax())}, expected one per row")
     return labels
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from merpo.data_sources import minari_place
 from merpo.errors import DatasetError, nearest
 from merpo.manifest import Manifest, read_manifest
-from merpo.places import SHARED, collection_path, data_path, manifest_path, policy_path, store_root
+from merpo.places import FILE_NAME, SHARED, collection_path, data_path, manifest_path, policy_path, store_root
 from merpo.store import read_dataset, read_policy
 from merpo.types import Params
 
-__all__ = ["Entry", "collections", "delete", "entries", "find", "verify"]
+__all__ = ["Entry", "collections", "delete", "entries", "find", "has_minari", "verify"]
 
 
 class Entry(NamedTuple):
@@ -41,10 +43,10 @@ class Entry(NamedTuple):
 
 
 def collections() -> list[str]:
-    """The names of the store's collections, sorted."""
+    """The names of the store's collections, sorted; a folder of another kind of name is none of the store's."""
     root = store_root()
     try:
-        return sorted(folder.name for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
+        return sorted(path.name for path in root.iterdir() if path.is_dir() and re.fullmatch(FILE_NAME, path.name))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -72,6 +74,20 @@ def find(name: str) -> list[Entry]:
         hint = nearest(pattern, names) or (f"; there: {', '.join(names[:5])}" if names else "; it is empty")
         raise DatasetError(f"{name[:200]}: no such dataset in {collection}{hint}")
     return found
+
+
+def has_minari(dataset_id: str) -> bool:
+    """Whether the store has a dataset of Minari's; `DatasetError` where one of another id is in its place."""
+    entry = Entry(*minari_place(dataset_id))
+    if not manifest_path(entry.folder, entry.name).exists():
+        return False
+    found = entry.manifest().settings.get("dataset_id")
+    if found != dataset_id:
+        raise DatasetError(
+            f"{entry}: holds {found or 'data of another source'}, expected minari:{dataset_id}, which would have the "
+            f"same place; import that one under another name: merpo data import {dataset_id} --name NAME"
+        )
+    return True
 
 
 def verify(entry: Entry) -> Manifest:

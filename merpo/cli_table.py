@@ -36,7 +36,8 @@ def table(
     old = read_suites(numbers) if numbers is not None and (numbers.exists() or not runs) else Suites(rows=[])
     new = suites_of(runs) if runs else Suites(rows=[])
     found = merged(old, new)
-    replaced = [row.name for row in new.rows if row.name in {row.name for row in old.rows}]
+    there = {(row.family, row.name) for row in old.rows}
+    replaced = [row.name for row in new.rows if (row.family, row.name) in there]
     if replaced:
         print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
     if numbers is not None and runs:

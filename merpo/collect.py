@@ -160,15 +160,15 @@ def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
         if quality not in QUALITIES:
             known = ", ".join(QUALITIES)
             raise RecipeError(f"--quality: got {quality!r:.80}, expected {known}{nearest(quality, QUALITIES)}")
-    if qualities and recipe.data.train is not None:
-        raise RecipeError("--quality: the recipe takes its data by name (data.train), so that none is collected")
+    if qualities and recipe.data.named:
+        raise RecipeError("--quality: the recipe takes its data by name (data.train, data.test): none is collected")
     with graceful(), machine(recipe.run.threads), Progress() as progress:
         context = Context(seed=recipe.collect.seed, log=progress.log)
         try:
             ensure_data(recipe, context, progress.note, repair=True, qualities=qualities)
         except StoppedError as stopped:
             raise StoppedError(f"{stopped}; the same command goes on") from None
-        if recipe.data.train is None:
+        if not recipe.data.named:
             try:
                 progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")
             except ArtifactError as error:  # the datasets are there all the same

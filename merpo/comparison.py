@@ -188,6 +188,9 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
         notes.append("The arms were run with different seeds.")
     if len({_data(arm.reports[0]) for arm in arms}) > 1:
         notes.append("The arms were trained on different data.")
+    for key, what in (("episodes", "numbers of episodes"), ("policy", "kinds of actions (drawn, or the mean)")):
+        if len({report.section("evaluate").get(key) for arm in arms for report in arm.reports}) > 1:
+            notes.append(f"The arms were measured with different {what}.")
     return notes
 
 

@@ -19,7 +19,7 @@ from merpo.learning_curve import write_curve
 from merpo.lock import folder_lock
 from merpo.manifest import Manifest, fingerprint, plain
 from merpo.named_data import ensure_named, load_named
-from merpo.places import collection_dir, manifest_path, store_root
+from merpo.places import LOCK, collection_dir, manifest_path, store_root
 from merpo.quality_table import quality_lines
 from merpo.recipe import Recipe
 from merpo.stop import check
@@ -29,7 +29,6 @@ from merpo.validate import check_datasets
 
 __all__ = ["TaskSource", "behavior_policy", "collection_folder", "ensure_data", "load_data", "needed"]
 
-LOCK = "collect.lock"
 LINES = 16  # of the table of what was collected; the rest is in `merpo data show`
 
 
@@ -93,12 +92,11 @@ def ensure_data(
             f"{folder}: {len(lacking)} of {len(train) + len(unseen)} datasets are missing, the first is "
             f"{lacking[0].name}; leave out --no-collect, or run: merpo collect RECIPE"
         )
-    with folder_lock(folder / LOCK, note) as waited:
-        if waited:  # whoever wrote here may have collected them
-            lacking = _lacking(folder, every, recipe, note, repair)
-            if not lacking:
-                note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
-                return []
+    with folder_lock(folder / LOCK, note):
+        lacking = _lacking(folder, every, recipe, lambda _: None, repair)  # another may have collected them by now
+        if not lacking:
+            note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
+            return []
         note(f"data: collecting {len(lacking)} datasets into {folder}")
         tasks = list({source.index: source.task for source in every}.values())
         say_what_it_takes(recipe, folder, tasks, [source.quality for source in lacking], context, note)

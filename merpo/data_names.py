@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from merpo.catalog import Entry, find
+from merpo.catalog import Entry, find, has_minari
 from merpo.data_sources import minari_place, parse_source
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError
 from merpo.manifest import Manifest
-from merpo.places import manifest_path
 from merpo.store import read_dataset
 
 __all__ = ["find_datasets", "read_named"]
@@ -48,12 +47,11 @@ def _entries(text: str) -> list[Entry]:
         raise DatasetError(str(error)) from None
     if source.door == "store":
         return find(source.name)
-    entry = Entry(*minari_place(source.name))
-    if not manifest_path(entry.folder, entry.name).exists():
+    if not has_minari(source.name):
         from merpo.minari_import import import_minari
 
         import_minari([source.name])
-    return [entry]
+    return [Entry(*minari_place(source.name))]
 
 
 def _all(folder: Path) -> list[tuple[Path, str]]:

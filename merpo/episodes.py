@@ -46,13 +46,14 @@ def collect_quality(
     parts: list[list[TaskDataset]] = [[] for _ in tasks]
     rounds = len(picks[0])
     for k in range(rounds):
-        share = episodes * (k + 1) // rounds - episodes * k // rounds  # equal, what is left over spread evenly
+        before = episodes * k // rounds
+        share = episodes * (k + 1) // rounds - before  # equal, what is left over spread evenly
         if share == 0:
             continue
         chosen = [picks[i][k] for i in index]
         policies = tree_map(lambda leaf: leaf[chosen, list(index)], checkpoints.policies)  # noqa: B023
         labelled = replace(context, labels=tuple(f"{quality}-{k}-{i}" for i in index))
-        for part, data in zip(parts, roll_out_policies(family, tasks, policies, share, labelled), strict=True):
+        for part, data in zip(parts, roll_out_policies(family, tasks, policies, share, labelled, before), strict=True):
             part.append(data)
     single = rounds == 1
     return [
@@ -66,13 +67,16 @@ def collect_quality(
 
 
 def roll_out_policies(
-    family: TaskFamily, tasks: Sequence[Task], policies: Params, episodes: int, context: Context
+    family: TaskFamily, tasks: Sequence[Task], policies: Params, episodes: int, context: Context, before: int = 0
 ) -> list[TaskDataset]:
-    """`episodes` stochastic episodes of each task's policy [T, ...] as one dataset per task."""
+    """`episodes` stochastic episodes of each task's policy [T, ...] as one dataset per task.
+
+    They begin in other states than the `before` episodes that were made before them.
+    """
     spec = family.spec()
     noise = context.streams("collect-episodes", len(tasks))
     steps: list[tuple[Batch, torch.Tensor, torch.Tensor]] = []
-    with closing(family.grid(tasks, episodes, context.seed, restart=False)) as grid:
+    with closing(family.grid(tasks, episodes, context.seed + before, restart=False)) as grid:
         while grid.running.any() and len(steps) < family.horizon:
             seen = grid.observations()
             with torch.no_grad():

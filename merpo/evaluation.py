@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from merpo.interfaces import TaskFamily
 from merpo.lazy import np, torch
+from merpo.noise import derive_seed
 from merpo.types import Task
 
-__all__ = ["Evaluation", "evaluate", "oracle_evaluation"]
+__all__ = ["Evaluation", "evaluate", "oracle_evaluation", "starts"]
 
 
 class Evaluation(NamedTuple):
@@ -34,7 +35,7 @@ def evaluate(
     returns, lengths, terminations = (torch.zeros(len(tasks), episodes) for _ in range(3))
     with closing(family.grid(tasks, episodes, seed, restart=False)) as grid:
         first = [grid.observations()[:, 0]]  # of every task's first episode, step by step
-        while grid.running.any():
+        while grid.running.any() and len(first) <= family.horizon:
             lengths += torch.as_tensor(grid.running)
             seen = grid.observations()
             with torch.no_grad():
@@ -45,6 +46,11 @@ def evaluate(
             first.append(batch.next_observations[:, 0])
     paths = [path[: int(n) + 1].tolist() for path, n in zip(torch.stack(first, 1), lengths[:, 0], strict=True)]
     return Evaluation(returns, lengths, terminations, paths)
+
+
+def starts(seed: int) -> int:
+    """The seed of a run's episodes; other runs' episodes, and those in the data, begin in other states."""
+    return derive_seed(seed, "evaluate") % 2**31  # environments may take no more than 32 bits
 
 
 def oracle_evaluation(family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int) -> Evaluation | None:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from merpo.catalog import entries
 from merpo.columns import Columns
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, RecipeError, nearest
 from merpo.files import sha256_file
+from merpo.lock import folder_lock
 from merpo.manifest import plain
-from merpo.places import collection_path, manifest_path, store_root
+from merpo.places import LOCK, collection_path, manifest_path, store_root
 from merpo.recipe_text import read
 from merpo.store import read_dataset, write_dataset
 from merpo.table_files import FORMATS, read_table
@@ -74,11 +76,19 @@ def store_imported(collection: str, made: Sequence[Imported], family: str, note:
     if twice is not None:
         raise DatasetError(f"{collection}: two datasets would be called {twice!r} in it; import them apart")
     folder = collection_path(store_root(), collection)
+    with folder_lock(folder / LOCK, note):
+        already = _store(folder, collection, made, family)
+    told = f", {already} were there already" if already else ""
+    note(f"{collection}: {len(made) - already} datasets stored in {folder}{told}")
+
+
+def _store(folder: Path, collection: str, made: Sequence[Imported], family: str) -> int:
+    """Write what the collection lacks; how many of the datasets were there."""
     there = {one.data.name for one in made if manifest_path(folder, one.data.name).exists()}
     for one in made:
         if one.data.name in there:
             _require_same(folder, collection, one.data, family)
-    first = sum(1 for _ in folder.glob("*.json")) if folder.is_dir() else 0
+    first = 1 + max((entry.manifest().task_index for entry in entries(collection)), default=-1)
     fresh = [one for one in made if one.data.name not in there]
     for index, (data, settings) in enumerate(fresh, first):
         returns = data.episode_returns()
@@ -96,8 +106,7 @@ def store_imported(collection: str, made: Sequence[Imported], family: str, note:
             seed=0,
             settings=settings,
         )
-    already = f", {len(there)} were there already" if there else ""
-    note(f"{collection}: {len(fresh)} datasets stored in {folder}{already}")
+    return len(there)
 
 
 def read_task_params(path: Path | None) -> dict[str, Task]:

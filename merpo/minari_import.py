@@ -45,7 +45,8 @@ def import_minari(
         carried = dataset.metadata.get(TASK_KEY)
         carried = carried if isinstance(carried, dict) else {}
         task = next((p for p in ((params or {}).get(text), (params or {}).get(name)) if p is not None), None)
-        task = _carried_task(carried) or {"minari": text, **_environment(dataset)} if task is None else task
+        task = _carried_task(carried) if task is None else task  # {} is a task, of a family that has a single one
+        task = {"minari": text, **_environment(dataset)} if task is None else task
         its_family = family or _family(carried)
         one = read_minari(dataset, task, name)
         reference = minari_reference(dataset.metadata, task, text, note)

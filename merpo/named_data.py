@@ -5,34 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from merpo.catalog import Entry, find
+from merpo.catalog import Entry, find, has_minari
 from merpo.data_sources import Source, minari_place, parse_source
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, MerpoError
 from merpo.import_logs import LOGS
 from merpo.interfaces import TaskFamily
 from merpo.manifest import Manifest
-from merpo.places import manifest_path
 from merpo.recipe import Recipe
 from merpo.store import read_dataset
+from merpo.types import Task
 from merpo.validate import check_datasets
 
-__all__ = ["ensure_named", "load_named", "plays"]
+__all__ = ["check_environment", "ensure_named", "load_named", "missing_minari", "plays"]
 
 Loaded = list[tuple[TaskDataset, Manifest]]
 
 
 def ensure_named(recipe: Recipe, note: Callable[[str], None], fetch: bool = True) -> None:
     """Import what is named of Minari and not in the store yet; raises `DatasetError` for what cannot be found."""
-    for source in _sources(recipe.data.train) + _sources(recipe.data.test):
-        if source.door == "minari" and not manifest_path(_entry(source).folder, _entry(source).name).exists():
-            if not fetch:
-                raise DatasetError(f"minari:{source.name} is not in the store; run: merpo data import {source.name}")
-            from merpo.minari_import import import_minari
+    for source in missing_minari(recipe):
+        if not fetch:
+            raise DatasetError(f"minari:{source.name} is not in the store; run: merpo data import {source.name}")
+        from merpo.minari_import import import_minari
 
-            import_minari([source.name], note=note)
+        import_minari([source.name], note=note)
     train, test = _entries(recipe)
     note(f"data: {len(train)} + {len(test)} datasets found by name")
+
+
+def missing_minari(recipe: Recipe) -> list[Source]:
+    """What a recipe names of Minari and the store lacks; `DatasetError` where another dataset is in its place."""
+    sources = [source for source in _sources(recipe.data.train) + _sources(recipe.data.test) if source.door == "minari"]
+    return [source for source in sources if not has_minari(source.name)]
 
 
 def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
@@ -44,7 +49,7 @@ def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
     if recipe.tasks.has_environment:
         for i, (data, manifest) in enumerate(every):
             if i >= len(train) or manifest.family != recipe.tasks.name:
-                _check_environment(recipe.tasks, data)
+                check_environment(recipe.tasks, data.name, data.task)
     return every[: len(train)], every[len(train) :]
 
 
@@ -104,14 +109,14 @@ def _check_dims(family: TaskFamily, every: Loaded) -> None:
             )
 
 
-def _check_environment(family: TaskFamily, data: TaskDataset) -> None:
-    """Refuse a task whose parameters make no environment, before anything is trained."""
+def check_environment(family: TaskFamily, name: str, task: Task) -> None:
+    """Refuse a task of the dataset `name` whose parameters make no environment, before anything is trained on it."""
     try:
-        family.make(data.task).close()
+        family.make(task).close()
     except MerpoError:
         raise
     except Exception as error:  # whatever a family's environment raises for parameters that it does not know
         raise DatasetError(
-            f"{data.name}: {family.name} makes no environment of the parameters {data.task!r:.120} "
+            f"{name}: {family.name} makes no environment of the parameters {task!r:.120} "
             f"({type(error).__name__}: {error!s:.120}); import it with --task-params FILE"
         ) from error

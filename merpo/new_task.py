@@ -180,7 +180,7 @@ def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:
 def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> AdaptationSummary:
     datasets = run.manifest.get("datasets", {}).items()
     trained, test = ({digest for name, digest in datasets if name.startswith(f"{s} ")} for s in ("train", "test"))
-    unseen = [] if run.recipe.data.train is not None else [plain(source.task) for source in needed(run.recipe)[1]]
+    unseen = [] if run.recipe.data.named else [plain(source.task) for source in needed(run.recipe)[1]]
     rows = []
     for t, (data, manifest) in enumerate(loaded):
         rows.append(

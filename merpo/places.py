@@ -12,6 +12,7 @@ __all__ = [
     "CURVE",
     "CURVE_PICTURE",
     "FILE_NAME",
+    "LOCK",
     "POLICIES",
     "POLICIES_RECORD",
     "SHARED",
@@ -29,6 +30,7 @@ FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,150}$"  # a name, never a path: no s
 POLICIES = "checkpoints.safetensors"  # SAC's
 POLICIES_RECORD = "checkpoints.toml"  # written after them, and vouches for them
 CURVE, CURVE_PICTURE = "learning_curve.csv", "learning_curve.png"
+LOCK = "collect.lock"  # of a collection while one writes into it
 SHARED = (POLICIES, POLICIES_RECORD, CURVE, CURVE_PICTURE)
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from merpo.actors import Actor, PolicyKind, actor
 from merpo.errors import MerpoError
-from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
+from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
 from merpo.finished_run import REPORT
 from merpo.interfaces import TaskFamily
 from merpo.machine import chosen_device, machine
 from merpo.measured import Measured, MeasuredTask
+from merpo.named_data import check_environment
 from merpo.noise import Streams, derive_seed
 from merpo.params import to_device
 from merpo.policy import act
@@ -40,9 +41,10 @@ def evaluate_saved(
     saved = read_policies(path)
     if saved.recipe is None:
         raise MerpoError(f"{path}: an exported policy knows no environment; give the run it came from")
-    unknown = [task.name for task in saved.tasks if not task.params]
-    if unknown:
-        raise MerpoError(f"{path}: the tasks {', '.join(unknown[:5])} have no parameters, so there is no environment")
+    if not saved.recipe.tasks.has_environment:
+        raise MerpoError(f"{path}: tasks of the family {saved.recipe.tasks.name} have no environment")
+    for task in saved.tasks:
+        check_environment(saved.recipe.tasks, task.name, task.params)
     count, first = episodes or saved.recipe.evaluate.episodes, saved.seed if seed is None else seed
     drawn = saved.recipe.evaluate.policy == "stochastic" if stochastic is None else stochastic
     where = chosen_device(device or saved.recipe.run.device)
@@ -73,7 +75,7 @@ def _measure(
     tasks = [task.params for task in saved.tasks]
 
     def play(act: Actor) -> Evaluation:
-        return evaluate(family, tasks, act, episodes, seed, device)
+        return evaluate(family, tasks, act, episodes, starts(seed), device)
 
     def policies(given: SavedPolicies) -> Evaluation:
         there = given._replace(
@@ -87,7 +89,7 @@ def _measure(
         others["behavior"] = play(_collecting(to_device(behavior, device), noise, episodes, saved.action_dim))
     if (meta := meta_policy(saved)) is not None:
         others["meta_policy"] = policies(meta)
-    if (oracle := oracle_evaluation(family, tasks, episodes, seed)) is not None:
+    if (oracle := oracle_evaluation(family, tasks, episodes, starts(seed))) is not None:
         others["oracle"] = oracle
     return found, others
 
@@ -106,6 +108,6 @@ def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int
 
 def _reported(path: Path) -> dict[int, TaskReport]:
     """What the run's report says, by task; nothing where there is no report beside the policies."""
-    folder = path if path.is_dir() else path.parent.parent
+    folder = path if path.is_dir() else path.resolve().parent.parent
     report = folder / REPORT
     return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Self
@@ -14,6 +13,8 @@ from merpo.types import Task
 __all__ = ["KEY", "ReferenceScores", "minari_reference", "normalized_scores", "stored_reference"]
 
 KEY = "reference_scores"  # in the settings of a stored dataset
+
+MOST = 1e300  # of a reference score; an integer of JSON may be too large for a float
 
 # D4RL's published reference scores, which all its versions share, by Gymnasium's name of the environment.
 D4RL = {"HalfCheetah": (-280.178953, 12135.0), "Hopper": (-20.272305, 3234.3), "Walker2d": (1.629008, 4592.3)}
@@ -56,7 +57,7 @@ def minari_reference(
     found = [metadata.get(key) for key in ("ref_min_score", "ref_max_score")]
     if found == [None, None]:
         return _of_d4rl(str(task.get("environment", "")))
-    if all(isinstance(x, int | float) and not isinstance(x, bool) and math.isfinite(x) for x in found):
+    if all(isinstance(x, int | float) and not isinstance(x, bool) and abs(x) <= MOST for x in found):
         try:
             return ReferenceScores(random=found[0], expert=found[1], source=f"metadata of {dataset_id}")  # type: ignore[arg-type]
         except ValidationError:

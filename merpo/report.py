@@ -143,6 +143,11 @@ class Report(_Model):
         values = [getattr(task, policy) for task in self.tasks]
         return None if any(value is None for value in values) else values
 
+    def section(self, name: str) -> dict[str, JsonValue]:
+        """A table of the recipe, such as `tasks`; empty where it is not known."""
+        found = self.recipe.get(name)
+        return found if isinstance(found, dict) else {}
+
     def to_json(self) -> str:
         """The text of `report.json`."""
         return self.model_dump_json(indent=1) + "\n"

@@ -41,14 +41,17 @@ def pictures(report: Report) -> list[Picture]:
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write `report.json`, `episodes.csv`, `report.html` and `pictures/*.png` beside it; gives the page's path."""
+    """Write `episodes.csv`, `pictures/*.png` and `report.html`, then `report.json`; gives the page's path.
+
+    The last one is what makes a run a finished one: where a process is killed before, the same run goes on.
+    """
     drawn = pictures(report)
-    atomic_write_text(folder / "report.json", report.to_json())
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:
         atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
     path = folder / "report.html"
     atomic_write_text(path, build_report_html(report, drawn, folder))
+    atomic_write_text(folder / "report.json", report.to_json())
     return path
 
 
@@ -114,7 +117,8 @@ def _cards(report: Report) -> str:
 def _summary_table(report: Report) -> str:
     head = ("", "mean", "95 % interval")
     rows = [
-        (label, number(i.mean), f"{number(i.low)} to {number(i.high)}") for label, i in summary_rows(report.summary)
+        (label, number(i.mean), "–" if i.low == i.high else f"{number(i.low)} to {number(i.high)}")
+        for label, i in summary_rows(report.summary)
     ]
     return table(head, rows) + (
         '<p class="muted">Intervals are bootstraps over the unseen tasks; differences are paired by task. '

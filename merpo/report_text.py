@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merpo.episode_stats import means
+from merpo.statistics import Interval
 from merpo.summary import POLICIES, Summary
 from merpo.terminal_table import frame, print_table
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from merpo.report import Report
-    from merpo.statistics import Interval
 
 __all__ = [
     "interval",
@@ -33,8 +33,9 @@ def number(value: float | None) -> str:
 
 
 def interval(value: Interval) -> str:
-    """`-5.30 [-6.10, -4.60]`."""
-    return f"{number(value.mean)} [{number(value.low)}, {number(value.high)}]"
+    """`-5.30 [-6.10, -4.60]`; the mean alone where it is of a single value, or of equal ones."""
+    mean, low, high = (number(x) for x in (value.mean, value.low, value.high))
+    return mean if value.low == value.high else f"{mean} [{low}, {high}]"
 
 
 def seconds(value: float) -> str:
@@ -75,7 +76,20 @@ def verdict(summary: Summary) -> str:
     text += f". It is worse than {worse} of {of}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
-    return text
+    return text + _few(summary)
+
+
+def _few(summary: Summary) -> str:
+    """What to think of an interval of one or two values."""
+    if summary.tasks * summary.seeds == 1:
+        return " One task and one seed: whether that is chance cannot be told."
+    if max(summary.tasks, summary.seeds) == 2:
+        return f" With {_counted(summary.tasks, 'task')} and {_counted(summary.seeds, 'seed')} intervals say little."
+    return ""
+
+
+def _counted(n: int, what: str) -> str:
+    return f"one {what}" if n == 1 else f"two {what}s"
 
 
 def _unmeasured(summary: Summary) -> str:
@@ -90,12 +104,11 @@ def _unmeasured(summary: Summary) -> str:
 
 
 def _against(difference: Interval) -> str:
-    mean, low, high = (number(value) for value in (difference.mean, difference.low, difference.high))
     if difference.low > 0:
-        return f"gains {mean} [{low}, {high}] over"
+        return f"gains {interval(difference)} over"
     if difference.high < 0:
-        return f"loses {number(-difference.mean)} [{number(-difference.high)}, {number(-difference.low)}] against"
-    return f"cannot be told apart ({mean} [{low}, {high}]) from"
+        return f"loses {interval(Interval(-difference.mean, -difference.high, -difference.low))} against"
+    return f"cannot be told apart ({interval(difference)}) from"
 
 
 def print_summary(report: Report, console: Console) -> None:

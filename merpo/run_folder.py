@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -195,7 +196,7 @@ def _names(path: Path) -> list[str]:
     """What lies in a folder that need not exist, but for what a run that was killed at its start may leave."""
     try:
         names = sorted(p.name for p in path.iterdir())
-        return [name for name in names if not name.startswith(f".{MANIFEST}.") and not is_lock(name)]
+        return [name for name in names if not re.fullmatch(r"\..+\.tmp-.*", name) and not is_lock(name)]
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -56,7 +56,7 @@ def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
 
 def _folder(saved: SavedPolicies) -> Path | None:
     """The folder of the run that the policies came from."""
-    path = saved.place.parent.parent
+    path = saved.place.resolve().parent.parent
     return path if is_run(path) else None
 
 
@@ -69,7 +69,8 @@ def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
 def _dataset(task: TaskName, digests: dict[str, str]) -> Entry | None:
     """A task's data, if the store has the very dataset."""
     digest = next((digests[part + task.name] for part in PARTS if part + task.name in digests), None)
-    named = [entry for collection in collections() for entry in entries(collection) if entry.name == task.name]
+    every = (entry for collection in collections() for entry in entries(collection))
+    named = [entry for entry in every if task.name in (entry.name, str(entry))]  # a recipe's own data, or named
     return next((entry for entry in named if _is(entry, digest)), None)
 
 

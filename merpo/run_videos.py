@@ -11,6 +11,7 @@ from merpo.context import Context
 from merpo.data import behavior_policy
 from merpo.dataset import TaskDataset
 from merpo.errors import MerpoError
+from merpo.evaluation import starts
 from merpo.manifest import Manifest
 from merpo.noise import Streams, derive_seed
 from merpo.policy import act
@@ -47,7 +48,7 @@ def make_videos(
             else:
                 shots.append(_of_behavior(behavior, data, manifest, context.seed))
         shots += _of_policies(t, data, manifest, policies, on_device, recipe.evaluate.policy)
-    videos = film_shots(folder, recipe.tasks, shots, context.seed, context.log)
+    videos = film_shots(folder, recipe.tasks, shots, starts(context.seed), context.log)
     return videos.model_copy(update={"note": videos.note or " ".join(notes)})
 
 

@@ -10,7 +10,7 @@ from merpo.actors import Actor, actor
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
 from merpo.estimates import Estimates, estimate
-from merpo.evaluation import Evaluation, evaluate, oracle_evaluation
+from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
@@ -87,7 +87,7 @@ class Runner:
     def play(self, policy: Params) -> Evaluation:
         """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
         act = self.actor(policy, [manifest.task_index for _, manifest in self.test])
-        episodes, seed, device = self.recipe.evaluate.episodes, self.base.seed, self.base.device
+        episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
         return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
 
     def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
@@ -116,7 +116,7 @@ class Runner:
         found = {"adapted": self.play(adapted.policy)}
         found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
-        oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, self.base.seed)
+        oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, starts(self.base.seed))
         found |= {} if oracle is None else {"oracle": oracle}
         self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
         return found

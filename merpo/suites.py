@@ -33,8 +33,8 @@ class Suites(BaseModel):
 
 
 def merged(old: Suites, new: Suites) -> Suites:
-    """The old rows with those of the same name replaced, then the rest of the new ones."""
-    replaced = {row.name: row for row in (*old.rows, *new.rows)}
+    """The old rows with those of the same family and name replaced, then the rest of the new ones."""
+    replaced = {(row.family, row.name): row for row in (*old.rows, *new.rows)}
     return Suites(rows=list(replaced.values()))
 
 

@@ -20,7 +20,7 @@ __all__ = ["suites_of"]
 
 def suites_of(paths: Sequence[Path]) -> Suites:
     """The rows of all finished runs that `paths` are or hold. Raises `MerpoError` for runs that measured nothing."""
-    return Suites(rows=[_row(arm) for arm in read_recipes(paths)])
+    return Suites(rows=[_row(arm) for arm in read_recipes(paths, titled=True)])
 
 
 def _row(arm: Arm) -> Row:

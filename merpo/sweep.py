@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from merpo.data import collection_folder, needed
+from merpo.named_data import missing_minari
 from merpo.places import manifest_path
 from merpo.processes import Command, Ended, run_commands
 from merpo.recipe import Recipe
@@ -59,7 +60,7 @@ def run_sweep(recipe: Path, jobs: Sequence[Job], parallel: int, say: Callable[[s
 def threads_each(parallel: int) -> int:
     """PyTorch's threads per run: what the user set, else an equal share of the machine's cores."""
     chosen = os.environ.get("OMP_NUM_THREADS", "")
-    return int(chosen) if chosen.isdigit() and int(chosen) else max(1, (os.cpu_count() or 1) // parallel)
+    return int(chosen) if chosen.isdecimal() and int(chosen) else max(1, (os.cpu_count() or 1) // parallel)
 
 
 def last_line(log: Path) -> str:
@@ -103,12 +104,17 @@ def _collect(
 
 
 def _lacks_data(recipe: Recipe) -> bool:
+    """Whether something must be collected, or imported of Minari; what the store lacks by name, a run itself tells."""
+    if recipe.data.named:
+        return bool(missing_minari(recipe))
     folder = collection_folder(recipe)
     return any(not manifest_path(folder, source.name).exists() for part in needed(recipe) for source in part)
 
 
 def _data_key(recipe: Recipe) -> tuple[str, ...]:
     """Recipes with the same key need the same datasets."""
+    if recipe.data.named:
+        return tuple(sorted(source.name for source in missing_minari(recipe)))
     return str(collection_folder(recipe)), *(source.name for part in needed(recipe) for source in part)
 
 

@@ -173,7 +173,7 @@ def _read_parquet(path: Path) -> Table:
             flat = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) or _odd(pa, f.type))]
             table = file.read(columns=flat, use_threads=False)
             table.validate(full=True)
-            return {name: _parquet_column(table.column(name)) for name in flat}
+            return {name: _parquet_column(pa, table.column(name)) for name in flat}
     except (pa.ArrowException, ValueError, TypeError, KeyError, NotImplementedError, OverflowError) as error:
         raise DatasetError(f"{path}: cannot be read as Parquet ({error!s:.160})") from None
 
@@ -185,10 +185,10 @@ def _odd(pa: Any, kind: Any) -> bool:
     return not any(is_kind(kind) for is_kind in plain)
 
 
-def _parquet_column(column: Any) -> Any:
-    """Numbers, or texts. Missing ones are NaN, which is refused by its row where the column is used."""
-    found = column.to_numpy()
-    return [str(value) for value in found] if found.dtype == object else found
+def _parquet_column(pa: Any, column: Any) -> Any:
+    """Numbers, or texts. Missing ones are NaN or empty, which is refused by its row where the column is used."""
+    found = (column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column).to_numpy()
+    return ["" if value is None else str(value) for value in found] if found.dtype == object else found
 
 
 def _pyarrow_parquet() -> Any:

@@ -106,6 +106,15 @@ def test_episodes_are_whole_and_in_order(quality: str, episodes: int) -> None:
         assert (one.policy is None) == (quality == "mixed")
 
 
+def test_no_two_episodes_of_mixed_data_begin_in_the_same_state() -> None:
+    half_cheetah = make("tasks", "half-cheetah-fwd-back", horizon=HORIZON)
+    tasks = half_cheetah.tasks(1, 0)[0]
+    found = train_behavior(half_cheetah, critic(), tasks, SETTINGS, Context(seed=2))
+    (made,) = collect_quality(half_cheetah, tasks, [0], found, "mixed", 9, SETTINGS, Context(seed=4))
+    first = made.data.observations[made.data.episode_offsets[:-1]]
+    assert len(first.unique(dim=0)) == 9
+
+
 def test_the_stored_policy_is_the_one_that_was_picked() -> None:
     found, tasks = trained(), family().tasks(3, 0)[0]
     picks = pick_checkpoints(found, "expert", 0.5)

@@ -14,6 +14,7 @@ import pytest
 from command import Answer
 from test_report import Page, bare, synthetic
 
+from merpo.arm_labels import numbered
 from merpo.arms import read_arms
 from merpo.comparison import Comparison, compare_runs
 from merpo.comparison_files import _better, write_comparison
@@ -158,6 +159,13 @@ def test_what_cannot_be_compared_is_refused_by_name(study: Path, tmp_path: Path)
     tasks = [task.model_copy(update={"params": {"wind": [0.0, 0.0]}}) for task in other.tasks]
     with pytest.raises(MerpoError, match="other parameters of its tasks"):
         read_arms([study / "alpha-0.1", place(tmp_path / "wind", other.model_copy(update={"tasks": tasks}))])
+    bodies = []
+    for seed, body in enumerate(("hopper", "walker2d")):
+        report = moved(0.1, seed, 0.0)
+        tables = {**report.recipe, "tasks": {"component": "locomotion", "seed": seed, "body": body}}
+        bodies.append(place(tmp_path / body, report.model_copy(update={"recipe": tables})))
+    with pytest.raises(MerpoError, match=r"tasks\.body is 'walker2d', that of .*hopper is 'hopper'"):
+        read_arms(bodies)
     (study / "alpha-0.1" / "seed-0" / "report.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"seed-0/report\.json"):
         read_arms([study / "alpha-0.1"])
@@ -173,6 +181,20 @@ def test_a_reader_is_told_of_single_seeds_and_other_data(tmp_path: Path) -> None
         "One seed only, hence no interval: alpha.initial=0.1, alpha.initial=0.2.",
         "The arms were trained on different data.",
     ]
+
+
+def test_a_reader_is_told_of_other_ways_of_measuring(tmp_path: Path) -> None:
+    for name, alpha, episodes in (("a", 0.1, 1), ("b", 0.2, 50)):
+        report = moved(alpha, 0, 0.0)
+        recipe = {**report.recipe, "evaluate": {"episodes": episodes, "policy": "deterministic"}}
+        place(tmp_path / name, report.model_copy(update={"recipe": recipe}))
+    assert "The arms were measured with different numbers of episodes." in compare_runs([tmp_path]).notes
+    assert not any("kinds of actions" in note for note in compare_runs([tmp_path]).notes)
+
+
+def test_a_number_makes_no_name_that_is_there() -> None:
+    assert numbered(["a", "b", "a"]) == ["a #1", "b", "a #3"]
+    assert len(set(numbered(["a", "a", "a #1"]))) == 3
 
 
 def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:

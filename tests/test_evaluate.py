@@ -10,7 +10,7 @@ import torch
 from broken import SMALL, delegate
 from small import make
 
-from merpo.evaluation import evaluate, oracle_evaluation
+from merpo.evaluation import evaluate, oracle_evaluation, starts
 
 
 def family(**fields: Any) -> Any:
@@ -21,6 +21,12 @@ def steer(observations: torch.Tensor) -> torch.Tensor:
     """A policy that depends on the observation and, by the position in the batch, on the task."""
     tasks = torch.arange(observations.shape[0]).view(-1, 1, 1)
     return (0.3 * (tasks + 1) - observations).tanh()
+
+
+def test_episodes_of_other_runs_and_of_the_data_begin_elsewhere() -> None:
+    begun = {seed: {starts(seed) + e for e in range(1000)} for seed in range(20)}
+    assert len(set().union(*begun.values(), range(1000))) == 21 * 1000
+    assert all(0 <= starts(seed) < 2**31 for seed in begun)
 
 
 def test_returns_are_those_of_one_environment_at_a_time() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import re
+import time
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from merpo.catalog import collections, delete, entries, find
 from merpo.columns import Columns, read_columns
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.import_logs import import_logs, slug
+from merpo.lock import folder_lock
+from merpo.places import LOCK, collection_path, store_root
 from merpo.store import read_dataset
 from merpo.table_files import read_table
 
@@ -128,6 +132,37 @@ def test_importing_again_changes_nothing_and_other_data_is_refused(pumps: Path, 
         import_logs([pumps], None, mapping, {}, note=said.append)
 
 
+def test_the_next_number_is_no_other_tasks(pumps: Path, tmp_path: Path) -> None:
+    mapping = columns(tmp_path / "c.toml")
+    import_logs([pumps], None, mapping, {}, note=lambda _: None)
+    delete(find("pumps/pump-0"))
+    write_csv(pumps / "pump-2.csv", machine(0.3))
+    import_logs([pumps / "pump-2.csv"], "pumps", mapping, {}, note=lambda _: None)
+    assert [entry.manifest().task_index for entry in entries("pumps")] == [1, 2]
+
+
+def test_two_imports_at_once_do_not_replace_each_others_data(pumps: Path, tmp_path: Path) -> None:
+    """One waits while the other writes, and then finds other data of that name."""
+    mapping, said = columns(tmp_path / "c.toml"), []
+    folder = collection_path(store_root(), "pumps")
+    with ThreadPoolExecutor(1) as pool, folder_lock(folder / LOCK):
+        second = pool.submit(import_logs, [pumps], None, mapping, {}, note=said.append)
+        while not said:
+            time.sleep(0.01)
+        assert "is writing here; waiting for it" in said[0]
+        assert not second.done()
+        assert not list(folder.glob("*.json"))
+    assert second.result() == "pumps"
+    assert len(entries("pumps")) == 2
+
+
+def test_a_folder_of_no_collections_name_is_none(pumps: Path, tmp_path: Path) -> None:
+    import_logs([pumps], None, columns(tmp_path / "c.toml"), {}, note=lambda _: None)
+    for name in ("my backup", "@eaDir", "__MACOSX"):
+        (store_root() / name).mkdir()
+    assert collections() == ["pumps"]
+
+
 @pytest.mark.parametrize("kind", ["npz", "parquet"])
 def test_every_format_gives_the_same_data(kind: str, tmp_path: Path) -> None:
     log, mapping = machine(0.1), columns(tmp_path / "c.toml")
@@ -150,6 +185,18 @@ def test_missing_values_matter_only_where_they_are_used(tmp_path: Path) -> None:
     assert len(mapping.dataset(read_table(path), "a", {}, "a")) == 40
     profit = pa.array([None, *log["profit"][1:]])
     pyarrow.parquet.write_table(pa.table({**log, "profit": profit}), path)
+    with pytest.raises(DatasetError, match="rewards is nan at row 0"):
+        mapping.dataset(read_table(path), "a", {}, "a")
+
+
+def test_a_row_without_a_label_belongs_to_no_episode(tmp_path: Path) -> None:
+    log, mapping, path = machine(0.1), columns(tmp_path / "c.toml"), tmp_path / "a.parquet"
+    for missing in ([None, *log["day"][1:]], [None, *[0] * 10, *[1] * 33]):
+        pyarrow.parquet.write_table(pa.table({**log, "day": pa.array(missing)}), path)
+        with pytest.raises(DatasetError, match="episodes has no label in row 0"):
+            mapping.dataset(read_table(path), "a", {}, "a")
+    stopped = pa.array([None, *[False] * 43])
+    pyarrow.parquet.write_table(pa.table({**log, "profit": stopped}), path)
     with pytest.raises(DatasetError, match="rewards is nan at row 0"):
         mapping.dataset(read_table(path), "a", {}, "a")
 

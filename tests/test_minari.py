@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import sys
@@ -22,9 +23,10 @@ from test_import_logs import mutated
 from test_logs_run import logs_tables
 
 from merpo import minari_import
-from merpo.catalog import Entry, collections, find
+from merpo.catalog import Entry, collections, find, has_minari
 from merpo.context import Context
 from merpo.data import ensure_data, load_data
+from merpo.data_names import find_datasets
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, MerpoError
 from merpo.import_logs import Imported, store_imported
@@ -216,6 +218,23 @@ def test_a_recipe_may_name_minaris_datasets() -> None:
     assert [data.name for data, _ in train + test] == [f"minari-test/foreign{i}-v0" for i in range(3)]
     shutil.rmtree(Path(minari.storage.get_dataset_path("test")))
     ensure_data(recipe, Context(), said.append, collect=False)  # the store has them now
+
+
+def test_a_task_without_parameters_comes_back_as_one() -> None:
+    entry = keep(dataclasses.replace(chained([3], [True]), task={}), family="locomotion")
+    export_minari([entry], "back", note=silent)
+    import_minari(["back/task-0-v0"], note=silent)
+    (again,) = find("minari-back")
+    assert (again.manifest().task, again.manifest().family) == ({}, "locomotion")
+
+
+def test_another_dataset_in_the_place_of_an_id_is_not_taken_for_it() -> None:
+    create("out-side/x-v0")
+    import_minari(["out-side/x-v0"], note=silent)
+    assert has_minari("out-side/x-v0")
+    assert not has_minari("out-side/y-v0")
+    with pytest.raises(DatasetError, match="holds out-side/x-v0, expected minari:out/side/x-v0"):
+        find_datasets("minari:out/side/x-v0")
 
 
 def test_without_network_one_line_says_so(monkeypatch: pytest.MonkeyPatch, merpo_cli: Cli) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from merpo.catalog import Entry
 from merpo.context import Context
 from merpo.data import ensure_data, load_data
 from merpo.errors import DatasetError, MerpoError, RecipeError
+from merpo.import_logs import Imported, store_imported
 from merpo.new_task import adapt_new
 from merpo.recipe import Recipe, from_tables
 from merpo.recipe_extends import merge, read_tables
@@ -102,6 +104,17 @@ def test_a_run_trains_and_is_measured_in_the_environment(body: str, normalized: 
     assert (alone.name, alone.reference) == ("expert-v0", task.reference), "from the store, as there is no report"
 
 
+def test_a_run_on_a_body_whose_task_has_no_parameters_is_measured_again(tmp_path: Path) -> None:
+    """As on data that merpo collected itself: a body has one task, {}."""
+    write_locomotion("hopper", episodes=2, steps=25)
+    _, ((data, _),) = load_data(ready("hopper"), 1)
+    store_imported("mine", [Imported(replace(data, name="task-000", task={}), {})], "locomotion", lambda text: None)
+    out = run_recipe(recipe("hopper", {"data": {"test": ["store:mine/task-000"]}}), tmp_path / "run", [0], None, True)
+    (measured,), (task,) = evaluate_saved(out).tasks, load_report(out / "report.json").tasks
+    assert task.adapted is not None
+    assert measured.mean == pytest.approx(task.adapted, abs=1e-4)
+
+
 def test_without_a_network_one_line_says_so(root: Path) -> None:
     with pytest.raises(DatasetError) as told:
         ready("hopper")
@@ -129,13 +142,13 @@ def test_a_family_that_does_not_know_the_environment_refuses_it() -> None:
     ensure_data(made, Context(), lambda text: None)
     with pytest.raises(DatasetError, match="dims are"):
         load_data(made, 1)
-    from merpo.named_data import _check_environment
+    from merpo.named_data import check_environment
 
     (entry,) = [Entry("minari-mujoco-halfcheetah", "medium-v0")]
     data = load_data(ready("halfcheetah"), 1)[1][0][0]
     assert data.name == str(entry)
     with pytest.raises(DatasetError, match="ant-fwd-back makes no environment of the parameters"):
-        _check_environment(made.tasks, data)
+        check_environment(made.tasks, data.name, data.task)
 
 
 def test_a_method_that_learns_from_training_tasks_needs_some() -> None:

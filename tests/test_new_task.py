@@ -150,6 +150,20 @@ def test_a_deterministic_evaluation_repeats_the_report(run: Path, artifact: str)
         assert (task.reported, task.lengths) == (told.adapted, [10])
 
 
+def test_data_by_name_has_the_same_behaviour_policy(
+    run: Path, collection: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = {"train": ["task-000", "task-001"], "test": ["task-002", "task-003"]}
+    data = {part: [f"store:{collection.name}/{name}.medium" for name in found] for part, found in names.items()}
+    named = finished_run(store, tmp_path / "named", {"data": data})
+    expected = [task.behavior for task in evaluate_saved(run).tasks]
+    assert None not in expected
+    assert [task.behavior for task in evaluate_saved(named).tasks] == pytest.approx(expected)
+    monkeypatch.chdir(run / "artifacts")
+    assert [task.behavior for task in evaluate_saved(Path("adapted.safetensors")).tasks] == pytest.approx(expected)
+    assert None not in [task.reported for task in evaluate_saved(Path("adapted.safetensors")).tasks]
+
+
 def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
     run: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Merpo
 ) -> None:

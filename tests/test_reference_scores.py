@@ -85,7 +85,9 @@ def test_the_datasets_own_come_first_and_go_back_to_minari() -> None:
     assert again == expected.model_copy(update={"source": f"metadata of {name}"})
 
 
-@pytest.mark.parametrize("pair", [(1.0, None), (None, 1.0), (2.0, 2.0), (3.0, 2.0), ("0", "1"), (True, 5), (0, 1e999)])
+@pytest.mark.parametrize(
+    "pair", [(1.0, None), (None, 1.0), (2.0, 2.0), (3.0, 2.0), ("0", "1"), (True, 5), (0, 1e999), (0, 10**400)]
+)
 def test_numbers_that_make_no_sense_are_told_and_none_take_their_place(pair: tuple[Any, Any]) -> None:
     said: list[str] = []
     metadata = dict(zip(("ref_min_score", "ref_max_score"), pair, strict=True))

@@ -17,6 +17,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from merpo import report_html
 from merpo.errors import ArtifactError, MerpoError
 from merpo.metrics import Record
 from merpo.report import Report, load_report
@@ -258,6 +259,29 @@ def test_the_verdict_says_when_adaptation_hurts_or_cannot_be_told_apart() -> Non
     assert "worse than the behaviour policy on 4, and than the meta-policy on 1, of 4 unseen tasks" in text
     noise = [{"index": i, "behavior": 0.0, "adapted": (-1.0) ** i} for i in range(6)]
     assert "cannot be told apart" in verdict(bare(tasks=noise).summary)
+
+
+def test_one_or_two_values_make_no_interval_to_believe() -> None:
+    def told(*pairs: tuple[float, float]) -> str:
+        return verdict(
+            bare(tasks=[{"index": i, "behavior": b, "adapted": a} for i, (b, a) in enumerate(pairs)]).summary
+        )
+
+    one = told((5.0, 100.0))
+    assert "gains 95.00 over the behaviour policies" in one
+    assert "One task and one seed: whether that is chance cannot be told." in one
+    assert "With two tasks and one seed intervals say little." in told((0.0, 1.0), (0.0, 3.0))
+    assert "say little" not in told((0.0, 1.0), (0.0, 3.0), (0.0, 2.0))
+
+
+def test_a_report_is_finished_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(report_html, "build_report_html", fail)
+    with pytest.raises(KeyboardInterrupt):
+        write_report(synthetic(2), tmp_path)
+    assert not (tmp_path / "report.json").exists(), "the same run goes on and writes the page"
 
 
 def test_seeds_are_combined_over_tasks_and_seeds() -> None:

@@ -149,6 +149,18 @@ def test_rows_of_the_same_name_are_replaced(runs: Path) -> None:
     assert {row.name: row.seeds for row in both.rows} == {"good": [0], "bad": [0, 1, 2]}
 
 
+def test_rows_of_another_family_or_title_are_kept(runs: Path, tmp_path: Path) -> None:
+    good = suites_of([runs / "good"])
+    (row,) = good.rows
+    other = Suites(rows=[row.model_copy(update={"family": "sparse-point-robot"})])
+    assert [one.family for one in merged(good, other).rows] == ["point-robot-wind", "sparse-point-robot"]
+    for title in ("one", "two"):
+        for alpha in (0.1, 0.4):
+            place(tmp_path / title / str(alpha), moved(alpha, 0, 0.0, title))
+    names = [row.name for title in ("one", "two") for row in suites_of([tmp_path / title]).rows]
+    assert names == [f"{title}: alpha.initial={alpha}" for title in ("one", "two") for alpha in (0.1, 0.4)]
+
+
 def test_the_json_is_whole_and_nothing_else_is_taken_for_it(runs: Path, tmp_path: Path) -> None:
     suites, path = suites_of([runs]), tmp_path / "suites.json"
     path.write_text(suites.to_json(), "utf-8")

@@ -18,13 +18,14 @@ from command import Answer
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
+from test_logs_run import logs_tables
 from tiny import write_tiny
 
 from merpo.errors import MerpoError, RecipeError
 from merpo.lock import folder_lock
 from merpo.processes import Command, Ended, run_commands
-from merpo.recipe import load_recipe
-from merpo.sweep import Outcome, last_line, threads_each
+from merpo.recipe import from_tables, load_recipe
+from merpo.sweep import Outcome, _data_key, _lacks_data, last_line, threads_each
 from merpo.sweep_plan import combinations, common, plan, split_values
 from merpo.sweep_summary import print_sweep, summarize_sweep
 
@@ -81,6 +82,18 @@ def test_a_plan_names_each_variant_and_validates_all(tmp_path: Path) -> None:
     assert all("/" not in name and not name.startswith(".") for name in names)
     (long,) = plan(recipe, [f'title="{"x" * 190}"'], None, tmp_path)
     assert len(long.variant) <= 80
+
+
+def test_only_minaris_data_is_fetched_before_runs_that_name_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the store lacks by name fails in the run that names it, and in no other."""
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path))
+    tables = logs_tables({"data": {"train": ["store:a"], "test": ["store:b"]}})
+    assert not _lacks_data(from_tables(tables))
+    tables["data"]["test"] = ["minari:D4RL/x-v0"]
+    assert _lacks_data(from_tables(tables))
+    assert _data_key(from_tables(tables)) == ("D4RL/x-v0",)
 
 
 def test_variants_are_called_by_what_differs(tmp_path: Path) -> None:
