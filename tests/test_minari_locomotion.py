@@ -21,7 +21,7 @@ from merpo.data import ensure_data, load_data
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.import_logs import Imported, store_imported
 from merpo.new_task import adapt_new
-from merpo.recipe import Recipe, from_tables
+from merpo.recipe import Recipe, from_tables, load_recipe, resolved
 from merpo.recipe_extends import merge, read_tables
 from merpo.reevaluate import evaluate_saved
 from merpo.report import load_report
@@ -42,7 +42,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "minari"
 
 
-def recipe(body: str, changes: dict[str, Any] | None = None) -> Recipe:
+def recipe(body: str, changes: dict[str, Any] | None = None, kind: str = "") -> Recipe:
     """The recipe that ships with merpo, with networks of eight units, a few steps and short episodes."""
     small = {
         "tasks": {"horizon": 20},
@@ -50,7 +50,7 @@ def recipe(body: str, changes: dict[str, Any] | None = None) -> Recipe:
         "evaluate": {"episodes": 2, "snapshots": [0, 3]},
         "run": tables()["run"],
     }
-    path = ROOT / "recipes" / "single" / "d4rl" / f"{body}.toml"
+    path = ROOT / "recipes" / "single" / "d4rl" / f"{kind}{body}.toml"
     return from_tables(merge(merge(read_tables(path), small), changes or {}), str(path))
 
 
@@ -102,6 +102,54 @@ def test_a_run_trains_and_is_measured_in_the_environment(body: str, normalized: 
     adapt_new(out, [name], tmp_path / "new")
     (alone,) = evaluate_saved(tmp_path / "new").tasks
     assert (alone.name, alone.reference) == ("expert-v0", task.reference), "from the store, as there is no report"
+
+
+@EACH
+def test_combo_of_public_settings_runs_too(body: str, tmp_path: Path) -> None:
+    write_locomotion(body, episodes=2, steps=25)
+    made = recipe(body, kind="combo_")
+    assert made.method.model_dump()["critic"]["penalty"] == "logsumexp"
+    (task,) = load_report(run_recipe(made, tmp_path / "run", [0], None, True) / "report.json").tasks
+    assert task.adapted is not None
+    assert task.meta_policy is None
+
+
+def numbers(name: str) -> dict[str, Any]:
+    """The settings of a recipe as it ships."""
+    found: dict[str, Any] = resolved(load_recipe(ROOT / "recipes" / "single" / f"{name}.toml"))["method"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "length", "critic_lr", "actor_lr", "beta"),
+    [("halfcheetah", 5, 3e-4, 1e-4, 1.0), ("hopper", 5, 3e-4, 1e-4, 1.0), ("walker2d", 1, 1e-4, 1e-5, 10.0)],
+)
+def test_the_columns_of_table_1(body: str, length: int, critic_lr: float, actor_lr: float, beta: float) -> None:
+    method = numbers(f"d4rl/{body}")
+    rac = method["rac"]
+    assert (rac["discount"], rac["batch_size"], rac["real_ratio"]) == (0.99, 256, 0.5)
+    assert (rac["rollout_length"], rac["critic_lr"], rac["actor_lr"]) == (length, critic_lr, actor_lr)
+    assert (rac["beta_initial"], rac["lambda_initial"], rac["max_entropy"]) == (beta, 1.0, True)
+    assert (rac["beta_tune"], rac["lambda_tune"]) == (False, False)
+    assert method["model"]["learning_rate"] == 1e-3
+    assert (method["dynamics"]["members"], method["dynamics"]["elites"]) == (7, 5)
+    assert {*method["dynamics"]["hidden"], *method["critic"]["hidden"], *rac["policy_hidden"]} == {256}
+    assert rac["model_buffer"] == 5 * 1000 * rac["rollout_batch"] * length, "five rollouts, each of 1000 steps' worth"
+
+
+@pytest.mark.parametrize(
+    ("body", "weight", "length"), [("halfcheetah", 0.5, 5), ("hopper", 5.0, 5), ("walker2d", 5.0, 1)]
+)
+def test_the_public_settings_of_combo(body: str, weight: float, length: int) -> None:
+    """OfflineRL-Kit's for medium data; that its weight is our β, tests of the critic show."""
+    method = numbers(f"d4rl/combo_{body}")
+    rac, critic = method["rac"], method["critic"]
+    assert (rac["beta_initial"], rac["beta_tune"], rac["lambda_initial"]) == (weight, False, 0.0)
+    assert (rac["critic_lr"], rac["actor_lr"], rac["temperature_lr"]) == (3e-4, 1e-4, 1e-4)
+    assert (critic["penalty"], critic["proposals"], critic["hidden"]) == ("logsumexp", 10, [256, 256, 256])
+    assert (rac["policy_hidden"], method["dynamics"]["hidden"]) == ([256, 256, 256], [200, 200, 200, 200])
+    assert (rac["rollout_length"], rac["model_buffer"]) == (length, 250_000 * length)
+    assert numbers("combo_logsumexp")["rac"]["beta_initial"] == 0.5
 
 
 def test_a_run_on_a_body_whose_task_has_no_parameters_is_measured_again(tmp_path: Path) -> None:

@@ -72,14 +72,35 @@ def test_the_laws_of_families(name: str, fields: dict[str, Any], id_: str) -> No
 @EACH
 def test_gymnasium_makes_and_checks_the_registered_environment(name: str, fields: dict[str, Any], id_: str) -> None:
     family = make("tasks", name, **fields)
-    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0")
+    arguments = {key: value for key, value in bare(name, fields)._arguments.items() if key != "render_mode"}
+    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", **arguments)
     assert env.spec is not None
+    assert env.observation_space.shape == (family.spec().observation_dim,)
     assert env.spec.max_episode_steps == make("tasks", name).horizon == 200
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", message=".*(infinity|precision lowered|render).*")
         check_env(env.unwrapped)
-        check_env(gymnasium.make(env.spec.id, **family.tasks(2, 0)[0][1]).unwrapped)
+        check_env(gymnasium.make(env.spec.id, **{**arguments, **family.tasks(2, 0)[0][1]}).unwrapped)
+
+
+@pytest.mark.parametrize(
+    ("id_", "arguments", "message"),
+    [
+        (
+            "Walker2DParams",
+            {"variant": "coro"},
+            r"variant: got 'coro' \(did you mean 'corro'\?\), expected one of: focal",
+        ),
+        ("AntFwdBack", {"variant": "nope"}, "variant: got 'nope', expected one of: focal, corro"),
+        ("HalfCheetahFwdBack", {"direction": 3.7}, "direction: got 3.7, expected one of: -1.0, 1.0"),
+        ("Locomotion", {"body": "ant"}, "body: got 'ant', expected one of: halfcheetah, hopper, walker2d"),
+        ("SparsePointRobot", {"reward": "x"}, "reward: got 'x', expected one of: dense, sparse"),
+    ],
+)
+def test_an_unknown_argument_is_no_other_benchmark(id_: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(MerpoError, match=message):
+        gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", **arguments)
 
 
 @EACH
@@ -99,8 +120,9 @@ def test_tasks_are_arguments_so_that_copies_and_vectors_keep_them(name: str, fie
 
 @EACH
 def test_other_seeds_and_other_tasks_are_other_episodes(name: str, fields: dict[str, Any], id_: str) -> None:
-    family = make("tasks", name)
-    one, other = (family.make(task) for task in family.tasks(2, 0)[0])
+    family = make("tasks", name, **fields)
+    first, *rest = family.tasks(9, 0)[0]
+    one, other = family.make(first), family.make(next(task for task in rest if task != first))
     assert play(one, seed=1) != play(one, seed=2)
     assert play(one) != play(other)
 
@@ -124,7 +146,8 @@ def test_the_grid_gives_the_returns_of_the_environments(name: str, fields: dict[
 
 @EACH
 def test_a_picture_shows_the_body_move(name: str, fields: dict[str, Any], id_: str) -> None:
-    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", render_mode="rgb_array")
+    arguments = {**bare(name, fields)._arguments, "render_mode": "rgb_array"}
+    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", **arguments)
     env.reset(seed=0)
     one = np.asarray(env.render())
     assert (one.shape, one.dtype) == ((240, 320, 3), np.uint8)

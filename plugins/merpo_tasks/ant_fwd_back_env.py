@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, final
+from typing import Literal, final, get_args
 
 import gymnasium
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from merpo_tasks.choices import require_choice
 from merpo_tasks.mujoco_bodies import never
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Array, Simulation, State
@@ -88,6 +89,7 @@ class AntFwdBackEnv(MujocoEnv):
     def __init__(
         self, angle: float = 0.0, variant: Variant = "focal", contact: bool = True, render_mode: str | None = None
     ) -> None:
+        require_choice("variant", variant, get_args(Variant))
         self.angle, self.variant, self.contact = angle, variant, contact
         super().__init__(render_mode, angle=angle, variant=variant, contact=contact)
 

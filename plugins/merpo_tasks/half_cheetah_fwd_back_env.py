@@ -8,6 +8,7 @@ from typing import final
 import mujoco
 import numpy as np
 
+from merpo_tasks.choices import require_choice
 from merpo_tasks.mujoco_bodies import CHEETAH_FRAMES, asset, never, speed
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Array, Simulation, State
@@ -45,6 +46,7 @@ class HalfCheetahFwdBackEnv(MujocoEnv):
     """r = direction · dx/dt − 0.05 ‖a‖²; never terminates. It sees [20] positions without x, velocities, the torso."""
 
     def __init__(self, direction: float = 1.0, render_mode: str | None = None) -> None:
+        require_choice("direction", direction, (-1.0, 1.0))
         self.direction = direction
         super().__init__(render_mode, direction=direction)
 

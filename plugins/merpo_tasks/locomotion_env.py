@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, final
+from typing import Literal, final, get_args
 
+from merpo_tasks.choices import require_choice
 from merpo_tasks.mujoco_bodies import asset, half_cheetah, hopper, walker2d
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Simulation
@@ -29,6 +30,7 @@ class LocomotionEnv(MujocoEnv):
     """Paid for moving forward, and for standing where that can end; the numbers are Gymnasium's."""
 
     def __init__(self, body: Body = "halfcheetah", render_mode: str | None = None) -> None:
+        require_choice("body", body, get_args(Body))
         self.body: Body = body
         super().__init__(render_mode, body=body)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from merpo_tasks.choices import require_choice
 from merpo_tasks.plane import STEP, Array, PlaneEnv
 from merpo_tasks.plane_picture import plane_picture
 
 __all__ = ["SparsePointRobotEnv"]
+
+Reward = Literal["dense", "sparse"]
 
 RADIUS = 0.2  # of the goal: within it the sparse reward is not zero
 
@@ -29,10 +32,11 @@ class SparsePointRobotEnv(PlaneEnv):
     def __init__(
         self,
         goal: Sequence[float] = (1.0, 0.0),
-        reward: Literal["dense", "sparse"] = "dense",
+        reward: Reward = "dense",
         render_mode: str | None = None,
     ) -> None:
         super().__init__()
+        require_choice("reward", reward, get_args(Reward))
         self._arguments = {"goal": goal, "reward": reward, "render_mode": render_mode}
         self.goal = np.asarray(goal, dtype=np.float64)
         self.reward, self.render_mode = reward, render_mode

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, final, get_args
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from merpo import MerpoError
+from merpo_tasks.choices import require_choice
 from merpo_tasks.mujoco_bodies import WALKER_FRAMES, asset, speed
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Array, Simulation, State
@@ -95,6 +96,7 @@ class Walker2DParamsEnv(MujocoEnv):
         recompute: bool = True,
         render_mode: str | None = None,
     ) -> None:
+        require_choice("variant", variant, get_args(Variant))
         given = dict(zip(MULTIPLIED, (body_mass, body_inertia, dof_damping, geom_friction), strict=True))
         self.multipliers = {name: values for name, values in given.items() if values is not None}
         self.variant, self.recompute = variant, recompute
