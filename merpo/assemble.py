@@ -25,6 +25,8 @@ from merpo.videos import Videos
 
 __all__ = ["assemble"]
 
+DRAWN = ("meta_policy", "adapted", "oracle")  # beside an episode of the data
+
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
 
@@ -101,12 +103,13 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
     """One unseen task. The behaviour policy's return is that of its data."""
     returns = {name: float(e.returns[t].double().mean()) for name, e in evaluations.items()}
     first = data.observations[: int(data.episode_offsets[1])].tolist()
-    paths = {"behavior": first, **{name: e.trajectories[t] for name, e in evaluations.items() if "step-" not in name}}
+    paths = {"behavior": first, **{name: e.trajectories[t] for name, e in evaluations.items() if name in DRAWN}}
     plane = data.observations.shape[1] == 2 and "adapted" in returns
     return TaskReport(
         index=manifest.task_index,
         params=manifest.task,
         behavior=manifest.behavior.return_mean,
+        behavior_mode=returns.get("behavior_mode"),
         adapted=returns.get("adapted"),
         meta_policy=returns.get("meta_policy"),
         oracle=returns.get("oracle"),

@@ -28,8 +28,14 @@ __all__ = [
 ]
 
 # Okabe and Ito's palette; shape and line style say the same as the colour.
-COLOR = {"behavior": "#8a8a8a", "meta_policy": "#e69f00", "adapted": "#0072b2", "oracle": "#009e73"}
-MARKER = {"behavior": "s", "meta_policy": "^", "adapted": "o", "oracle": "*"}
+COLOR = {
+    "behavior": "#8a8a8a",
+    "behavior_mode": "#555555",
+    "meta_policy": "#e69f00",
+    "adapted": "#0072b2",
+    "oracle": "#009e73",
+}
+MARKER = {"behavior": "s", "behavior_mode": "D", "meta_policy": "^", "adapted": "o", "oracle": "*"}
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8a8a", "#000000")
 SERIES_MARKERS = "o^sDvP*X"
 INK, MUTED, LINE = "#222222", "#5f6368", "#d9dce1"

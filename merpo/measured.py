@@ -21,6 +21,7 @@ class MeasuredTask(BaseModel):
     lengths: list[int]
     terminated: list[bool]  # whether an episode truly ended, or time cut it
     behavior: float | None = None  # of the policy that collected the task's data, drawn as it was then
+    behavior_mode: float | None = None  # the same policy by its mode, where the others act so
     meta_policy: float | None = None
     oracle: float | None = None
     reported: float | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from merpo.lazy import torch
 from merpo.report_scores import scores_line
 from merpo.report_text import number
+from merpo.summary import POLICIES
 from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["print_measured"]
 
-OTHERS = {"behavior": "behaviour", "meta_policy": "meta-policy", "oracle": "oracle", "reported": "reported"}
+OTHERS = {**{name: label for name, label in POLICIES.items() if name != "adapted"}, "reported": "reported"}
 
 
 def print_measured(measured: Measured, console: Console) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "scatter_",
     "squared_distance",
     "stack",
+    "stack_alike",
     "take",
     "to_device",
     "tree_map",
@@ -92,6 +93,13 @@ def stack(trees: Iterable[Tree]) -> Tree:
     """Equally built trees as one, with a new leading dim."""
     first, *rest = trees
     return tree_map(lambda *leaves: torch.stack(leaves), first, *rest)
+
+
+def stack_alike(policies: Sequence[Params | None]) -> Params | None:
+    """The same of what may be missing or of other sizes: None unless all are there and alike."""
+    known = [policy for policy in policies if policy is not None]
+    kinds = {str({key: value.shape for key, value in policy.items()}) for policy in known}
+    return stack(known) if len(known) == len(policies) and len(kinds) == 1 else None
 
 
 def concatenate(trees: Sequence[Tree]) -> Tree:

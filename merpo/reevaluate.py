@@ -86,7 +86,10 @@ def _measure(
     found, others = policies(saved), {}
     if (behavior := behavior_policies(saved)) is not None:
         noise = Streams.seeded((derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks), device)
-        others["behavior"] = play(_collecting(to_device(behavior, device), noise, episodes, saved.action_dim))
+        behavior = to_device(behavior, device)
+        others["behavior"] = play(_collecting(behavior, noise, episodes, saved.action_dim))
+        if not stochastic:
+            others["behavior_mode"] = play(lambda observations: act(behavior, observations))
     if (meta := meta_policy(saved)) is not None:
         others["meta_policy"] = policies(meta)
     if (oracle := oracle_evaluation(family, tasks, episodes, starts(seed))) is not None:

@@ -55,13 +55,14 @@ class TaskReport(_Model):
 
     index: int
     params: dict[str, JsonValue] = {}
-    behavior: float
+    behavior: float  # mean of the data's episodes
+    behavior_mode: float | None = None  # the policy that collected them by its mode, where the adapted one acts so, too
     adapted: float | None = None  # None where there is no environment to measure it in
     meta_policy: float | None = None
     oracle: float | None = None
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
     reference: ReferenceScores | None = None  # where the data comes with such
-    episodes: dict[str, EpisodeStats] = {}  # behavior, meta_policy, adapted, oracle -> its episodes
+    episodes: dict[str, EpisodeStats] = {}  # policy -> its episodes
     trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
 
     @computed_field  # type: ignore[prop-decorator]
@@ -121,7 +122,7 @@ class Report(_Model):
     @cached_property
     def summary(self) -> Summary:
         """Means, intervals and counts over the unseen tasks."""
-        rows = {name: self.returns(name) for name in ("adapted", "meta_policy", "oracle")}
+        rows = {name: self.returns(name) for name in ("adapted", "meta_policy", "oracle", "behavior_mode")}
         tables = {name: None if row is None else [row] for name, row in rows.items()}
         gain = self.estimated_gain()
         tables["estimated_gain"] = None if gain is None else [gain]
@@ -139,7 +140,7 @@ class Report(_Model):
         return [new - old for new, old in pairs] if len(pairs) == len(self.tasks) else None
 
     def returns(self, policy: str) -> list[float] | None:
-        """The return of `policy` (behavior, meta_policy, adapted, oracle) per task; None if a task has none."""
+        """The return of `policy`, a key of `merpo.summary.POLICIES`, per task; None if a task has none."""
         values = [getattr(task, policy) for task in self.tasks]
         return None if any(value is None for value in values) else values
 

@@ -16,6 +16,7 @@ from merpo.report_scores import scores_table
 from merpo.report_template import page, table
 from merpo.report_text import interval, number, seconds, summary_rows, verdict
 from merpo.report_videos import videos_section
+from merpo.summary import POLICIES
 
 if TYPE_CHECKING:
     from merpo.figures import Picture
@@ -122,21 +123,23 @@ def _summary_table(report: Report) -> str:
     ]
     return table(head, rows) + (
         '<p class="muted">Intervals are bootstraps over the unseen tasks; differences are paired by task. '
-        "Gap closed is (J − B)/(O − B) of the mean returns J, B of the behaviour policies and O of the oracle.</p>"
+        "Gap closed is (J − B)/(O − B) of the mean returns J, B of the behaviour policies and O of the oracle. B is of "
+        "the data, in which actions were drawn; a behaviour policy's mode is its most likely actions, by which the "
+        "adapted policies are measured, too.</p>"
     )
 
 
 def _task_table(report: Report) -> str:
-    head = ("task", "behaviour", "meta-policy", "adapted", "oracle", "gap closed", "parameters")
+    head = ("task", *POLICIES.values(), "gap closed", "parameters")
     rows = [
         (
             str(t.index),
-            *(number(x) for x in (t.behavior, t.meta_policy, t.adapted, t.oracle, t.gap_closed)),
+            *(number(getattr(t, name)) for name in (*POLICIES, "gap_closed")),
             _params(t.params),
         )
         for t in report.tasks
     ]
-    return table(head, rows, text=(6,))
+    return table(head, rows, text=(len(head) - 1,))
 
 
 def _estimates_table(report: Report) -> str:

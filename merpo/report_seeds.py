@@ -34,6 +34,7 @@ def combine(reports: Sequence[Report]) -> Summary:
         _rows(reports, "meta_policy"),
         _rows(reports, "oracle"),
         _all([report.estimated_gain() for report in reports]),
+        _rows(reports, "behavior_mode"),
     )
 
 

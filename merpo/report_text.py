@@ -50,10 +50,12 @@ def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
     """The rows of every summary table: what is there of returns, differences and gaps closed."""
     rows = (
         ("behaviour policies", summary.behavior),
+        ("behaviour policies by their modes", summary.behavior_mode),
         ("meta-policy as it is", summary.meta_policy),
         ("adapted policies", summary.adapted),
         ("oracle", summary.oracle),
         ("adapted minus behaviour", summary.adapted_minus_behavior),
+        ("adapted minus behaviour's mode", summary.adapted_minus_behavior_mode),
         ("adapted minus meta-policy", summary.adapted_minus_meta_policy),
         ("gap closed by the meta-policy", summary.gap_closed_by_meta_policy),
         ("gap closed by the adapted policies", summary.gap_closed),
@@ -67,6 +69,8 @@ def verdict(summary: Summary) -> str:
     if summary.adapted_minus_behavior is None:
         return _unmeasured(summary)
     text = f"Adaptation {_against(summary.adapted_minus_behavior)} the behaviour policies"
+    if summary.adapted_minus_behavior_mode is not None:
+        text += f" as they acted, {_against(summary.adapted_minus_behavior_mode)} their modes"
     if summary.adapted_minus_meta_policy is not None:
         text += f", and {_against(summary.adapted_minus_meta_policy)} the meta-policy"
     of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
@@ -121,8 +125,7 @@ def print_summary(report: Report, console: Console) -> None:
     if summary.adapted is None:
         _print_estimates(report, console)
         return
-    columns = [("behaviour", "behavior"), ("meta-policy", "meta_policy"), ("adapted", "adapted"), ("oracle", "oracle")]
-    columns = [(label, name) for label, name in columns if summary.of(name) is not None]
+    columns = [(label, name) for name, label in POLICIES.items() if summary.of(name) is not None]
     has_gap = summary.gap_closed is not None
     table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
     for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):

@@ -7,7 +7,7 @@ from pathlib import Path
 from merpo.catalog import Entry, collections, entries
 from merpo.errors import DatasetError
 from merpo.finished_run import is_run, open_run
-from merpo.params import expand, stack
+from merpo.params import expand, stack_alike
 from merpo.reference_scores import ReferenceScores, stored_reference
 from merpo.run_folder import META
 from merpo.saved_policies import SavedPolicies, TaskName
@@ -41,9 +41,7 @@ def behavior_policies(saved: SavedPolicies) -> Params | None:
         return None
     digests = open_run(folder).manifest.get("datasets", {})
     found = [_behavior(task, digests) for task in saved.tasks]
-    known = [policy for policy in found if policy is not None]
-    alike = len({str({key: value.shape for key, value in policy.items()}) for policy in known}) == 1
-    return stack(known) if alike and len(known) == len(found) else None
+    return stack_alike(found)
 
 
 def references(saved: SavedPolicies) -> list[ReferenceScores | None]:

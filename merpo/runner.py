@@ -8,12 +8,16 @@ from typing import TypeAlias
 
 from merpo.actors import Actor, actor
 from merpo.context import Adapted, Context
+from merpo.data import behavior_policy
 from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
+from merpo.errors import MerpoError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
+from merpo.params import stack_alike, to_device
+from merpo.policy import act
 from merpo.recipe import Recipe
 from merpo.run_folder import ADAPTED, META, RunFolder, mean_return
 from merpo.run_videos import make_videos
@@ -115,11 +119,30 @@ class Runner:
             return {}
         found = {"adapted": self.play(adapted.policy)}
         found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
+        found |= self._behavior_modes()
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
         oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, starts(self.base.seed))
         found |= {} if oracle is None else {"oracle": oracle}
         self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
         return found
+
+    def _behavior_modes(self) -> dict[str, Evaluation]:
+        """The policies that collected the data, acting by their modes as the adapted ones do; none if not all are kept.
+
+        Without, a policy that merely leaves out the noise of the data would seem an improvement.
+        """
+        if self.recipe.evaluate.policy != "deterministic":
+            return {}  # the data's own mean is of drawn actions, too
+        try:
+            kept = [behavior_policy(self.recipe, data) for data, _ in self.test]
+        except MerpoError:  # lost or damaged since; the videos say so
+            return {}
+        if (together := stack_alike(kept)) is None:
+            return {}
+        policies = to_device(together, self.base.device)
+        episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
+        played = evaluate(self.recipe.tasks, self.tasks, lambda seen: act(policies, seen), episodes, seed, device)
+        return {"behavior_mode": played}
 
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
         """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""

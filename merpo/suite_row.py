@@ -51,6 +51,7 @@ class Row(_Model):
     versions: dict[str, str] = {}
     references: list[ReferenceScores | None] = []  # what 0 and 100 are on each task, where its data says so
     behavior: list[float]
+    behavior_mode: Returns | None = None  # the behaviour policies by their modes, on the same episodes as the adapted
     meta_policy: Returns | None = None
     adapted: Returns
     on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after so many
@@ -85,10 +86,13 @@ class Row(_Model):
     @cached_property
     def difference_to_meta_policy(self) -> Estimate | None:
         """Adapted minus the meta-policy as it is, seed by seed; None without a meta-policy."""
-        if self.meta_policy is None:
-            return None
-        pairs = zip(self.adapted, self.meta_policy, strict=True)
-        return mean_score([[a - b for a, b in zip(*rows, strict=True)] for rows in pairs])
+        return self._minus(self.meta_policy)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def difference_to_behavior_mode(self) -> Estimate | None:
+        """Adapted minus the behaviour policies by their modes, seed by seed; None where these were not measured."""
+        return self._minus(self.behavior_mode)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -122,6 +126,12 @@ class Row(_Model):
     def minus(self, other: Row) -> Estimate:
         """The difference of mean returns on the same tasks; the seeds of the two are drawn anew independently."""
         return mean_difference(self.adapted, other.adapted)
+
+    def _minus(self, others: Returns | None) -> Estimate | None:
+        if others is None:
+            return None
+        pairs = zip(self.adapted, others, strict=True)
+        return mean_score([[a - b for a, b in zip(*rows, strict=True)] for rows in pairs])
 
     def _scores(self, i: int) -> list[float] | None:
         """The normalised scores of the adapted policies on the i-th task, one per seed."""

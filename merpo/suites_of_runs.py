@@ -44,10 +44,18 @@ def _row(arm: Arm) -> Row:
         versions=first.versions,
         references=[task.reference for task in first.tasks],
         behavior=[task.behavior for task in first.tasks],
-        meta_policy=None if first.returns("meta_policy") is None else [_returns(r, "meta_policy") for r in arm.reports],
+        behavior_mode=_if_measured(arm.reports, "behavior_mode"),
+        meta_policy=_if_measured(arm.reports, "meta_policy"),
         adapted=[_returns(report, "adapted") for report in arm.reports],
         on_the_way=_on_the_way(arm.reports),
     )
+
+
+def _if_measured(reports: Sequence[Report], policy: str) -> list[list[float]] | None:
+    """Returns of a policy that not all runs need have."""
+    rows = [report.returns(policy) for report in reports]
+    found = [row for row in rows if row is not None]
+    return found if len(found) == len(rows) else None
 
 
 def _returns(report: Report, policy: str) -> list[float]:

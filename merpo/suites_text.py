@@ -21,8 +21,10 @@ Made by `merpo table` from the folders of finished runs; no number on this page 
 intervals, stratified percentile bootstraps: seeds are drawn anew within each task, so they speak about new seeds on
 these tasks. Those of a few seeds are somewhat too narrow, and one seed has none. The column *on new tasks* draws tasks
 anew, too; differences to the meta-policy as it is are taken seed by seed. Returns are those of whole episodes,
-undiscounted; the behaviour policy's is the mean of the data's episodes. *Worse* counts pairs of seed and task in which
-the adapted policy earned less than that.
+undiscounted; the behaviour policy's is the mean of the data's episodes, in which actions were drawn. Adapted policies
+act by their modes, and so does *behaviour's mode*, the policy that collected the data, on the same episodes, seed by
+seed; a dash stands where it was not measured. *Worse* counts pairs of seed and task in which the adapted policy earned
+less than the data.
 """
 SIZES = """Sizes as the recipe states them; the time is the wall time of training and adaptation, a dash where a
 reused stage has no stored time:
@@ -31,6 +33,7 @@ reused stage has no stored time:
 MANY = 12  # tasks; of more, no row each
 LONG = 40  # characters of a task's parameters
 DASH = "–"
+MINUS = "adapted − behaviour"
 NORMALIZED = "normalised score"
 
 
@@ -46,7 +49,7 @@ def suites_page(suites: Suites) -> str:
 
 
 def _returns(rows: Sequence[Row]) -> str:
-    differences = ("adapted − behaviour", "on new tasks", "adapted − meta-policy", "worse")
+    differences = (MINUS, "on new tasks", f"{MINUS}'s mode", "adapted − meta-policy", "worse")
     returns = ("behaviour", "meta-policy", "adapted", *differences)
     scored = [row for row in rows if row.mean_normalized is not None]
     found = markdown_table(
@@ -61,6 +64,7 @@ def _returns(rows: Sequence[Row]) -> str:
                 _estimate(row.mean_adapted),
                 _estimate(row.difference),
                 _interval(row.difference_on_new_tasks),
+                _estimate(row.difference_to_behavior_mode),
                 _estimate(row.difference_to_meta_policy),
                 f"{row.worse} of {len(row.seeds) * len(row.tasks)}",
                 *([_estimate(row.mean_normalized)] if scored else []),
@@ -92,7 +96,7 @@ def _tasks(rows: Sequence[Row]) -> str:
         return ""
     found = [(row.name, task) for row in some for task in row.task_rows()]
     scored = any(task.normalized is not None for _, task in found)
-    head = ("recipe", "task", "behaviour", "adapted", "adapted − behaviour", *([NORMALIZED] if scored else []))
+    head = ("recipe", "task", "behaviour", "adapted", MINUS, *([NORMALIZED] if scored else []))
     cells = [
         (
             name,

@@ -14,7 +14,13 @@ __all__ = ["POLICIES", "Summary", "summarize"]
 Returns: TypeAlias = "Sequence[Sequence[float]]"  # [seed][task]
 
 # Key in a report -> what readers are shown, in the order of every table and legend.
-POLICIES = {"behavior": "behaviour", "meta_policy": "meta-policy", "adapted": "adapted", "oracle": "oracle"}
+POLICIES = {
+    "behavior": "behaviour",
+    "behavior_mode": "behaviour's mode",
+    "meta_policy": "meta-policy",
+    "adapted": "adapted",
+    "oracle": "oracle",
+}
 
 
 class Summary(BaseModel):
@@ -24,13 +30,15 @@ class Summary(BaseModel):
 
     tasks: int
     seeds: int
-    behavior: Interval
+    behavior: Interval  # of the data, in which actions were drawn
+    behavior_mode: Interval | None = None  # the same policies by their modes, as the adapted ones are measured
     adapted: Interval | None = None
     meta_policy: Interval | None = None
     oracle: Interval | None = None
     gap_closed: Interval | None = None  # (mean J − mean B)/(mean O − mean B)
     gap_closed_by_meta_policy: Interval | None = None
     adapted_minus_behavior: Interval | None = None
+    adapted_minus_behavior_mode: Interval | None = None
     adapted_minus_meta_policy: Interval | None = None
     worse_than_behavior: int | None = None  # (task, seed) pairs on which the adapted policy's return is lower
     worse_than_meta_policy: int | None = None
@@ -48,6 +56,7 @@ def summarize(
     meta_policy: Returns | None = None,
     oracle: Returns | None = None,
     estimated_gain: Returns | None = None,
+    behavior_mode: Returns | None = None,
 ) -> Summary:
     """The summary of returns [seed][task]; raises `MerpoError` where they are not finite or of unequal shapes."""
     base = Summary(
@@ -63,6 +72,7 @@ def summarize(
         seeds=base.seeds,
         behavior=base.behavior,
         estimated_gain=base.estimated_gain,
+        behavior_mode=bootstrap(behavior_mode) if behavior_mode is not None else None,
         adapted=bootstrap(adapted),
         meta_policy=bootstrap(meta_policy) if meta_policy is not None else None,
         oracle=bootstrap(oracle) if oracle is not None else None,
@@ -71,6 +81,7 @@ def summarize(
             gap_interval(meta_policy, behavior, oracle) if meta_policy is not None and oracle is not None else None
         ),
         adapted_minus_behavior=paired_difference(adapted, behavior),
+        adapted_minus_behavior_mode=paired_difference(adapted, behavior_mode) if behavior_mode is not None else None,
         adapted_minus_meta_policy=paired_difference(adapted, meta_policy) if meta_policy is not None else None,
         worse_than_behavior=_worse(adapted, behavior),
         worse_than_meta_policy=_worse(adapted, meta_policy) if meta_policy is not None else None,

@@ -23,8 +23,11 @@ from merpo.files import sha256_file
 from merpo.interfaces import Method
 from merpo.manifest import read_manifest, write_manifest
 from merpo.new_task import adapt_new
+from merpo.policy import act
 from merpo.reevaluate import evaluate_saved
 from merpo.report import load_report
+from merpo.report_text import verdict
+from merpo.store import read_policy
 
 Merpo = Callable[..., Answer]
 
@@ -35,8 +38,8 @@ def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def collection(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the tiny recipe's data."""
+def collection(run: Path, store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the tiny recipe's data, which the run has made."""
     monkeypatch.setenv("MERPO_DATA", str(store))
     return collection_folder(tiny_recipe())
 
@@ -189,6 +192,20 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
     manifest_path = tmp_path / "other" / collection.name / "task-003.medium.json"
     write_manifest(manifest_path, {**read_manifest(manifest_path).model_dump(), "sha256": "0" * 64})
     assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None], "other data of that name"
+
+
+def test_the_behaviour_policys_mode_is_measured_as_the_adapted_policies_are(run: Path, collection: Path) -> None:
+    """Else leaving out the noise of the data would seem an improvement."""
+    report, recipe = load_report(run / "report.json"), tiny_recipe()
+    measured = evaluate_saved(run)
+    for task, told in zip(measured.tasks, report.tasks, strict=True):
+        policy = {key: value[None] for key, value in read_policy(collection, task.name).items()}
+        expected = evaluation.evaluate(recipe.tasks, [told.params], lambda s, p=policy: act(p, s), 1, 0).returns[0, 0]  # type: ignore[misc]
+        assert told.behavior_mode == pytest.approx(float(expected), abs=1e-5)
+        assert task.behavior_mode == pytest.approx(float(expected), abs=1e-5)
+    assert report.summary.adapted_minus_behavior_mode is not None
+    assert " their modes" in verdict(report.summary)
+    assert [task.behavior_mode for task in evaluate_saved(run, stochastic=True).tasks] == [None, None]
 
 
 def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:

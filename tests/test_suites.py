@@ -16,6 +16,7 @@ from test_compare import moved, place
 from merpo.aggregates import mean_difference, mean_score
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report import Report
+from merpo.suite_row import Row
 from merpo.suites import Suites, merged, read_suites
 from merpo.suites_of_runs import suites_of
 from merpo.suites_text import suites_page
@@ -147,6 +148,17 @@ def test_rows_of_the_same_name_are_replaced(runs: Path) -> None:
     both = merged(old, new)
     assert [row.name for row in both.rows] == [row.name for row in old.rows]
     assert {row.name: row.seeds for row in both.rows} == {"good": [0], "bad": [0, 1, 2]}
+
+
+def test_the_difference_to_the_behaviours_mode_is_there_where_every_seed_measured_it(runs: Path) -> None:
+    (row,) = suites_of([runs / "good"]).rows
+    assert row.difference_to_behavior_mode is None
+    lower = [[value - 2.0 for value in seed] for seed in row.adapted]
+    shifted = Row.model_validate({**row.model_dump(), "behavior_mode": lower})
+    found = shifted.difference_to_behavior_mode
+    assert found is not None
+    assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    assert "| 2.00 [2.00, 2.00] |" in suites_page(Suites(rows=[shifted]))
 
 
 def test_rows_of_another_family_or_title_are_kept(runs: Path, tmp_path: Path) -> None:
