@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import torch
 
 from merpo.machine import machine
+from merpo.versions import processor
 
 __all__ = [
     "Summary",
@@ -182,7 +183,7 @@ def write(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
 def _machine() -> dict[str, Any]:
     """Where and when; the load says whether other processes took part of the machine."""
     return {
-        "cpu": _cpu(),
+        "cpu": processor(),
         "cores": os.cpu_count(),
         "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
         "torch": torch.__version__,
@@ -190,10 +191,3 @@ def _machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
-
-
-def _cpu() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text("utf-8").splitlines() if path.exists() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()

@@ -26,8 +26,9 @@ act by their modes, and so does *behaviour's mode*, the policy that collected th
 seed; a dash stands where it was not measured. *Worse* counts pairs of seed and task in which the adapted policy earned
 less than the data.
 """
-SIZES = """Sizes as the recipe states them; the time is the wall time of training and adaptation, a dash where a
-reused stage has no stored time:
+SIZES = """Sizes as the recipe states them; the time is the wall time of training and adaptation, beside whatever else
+the machine did, from the quickest seed to the slowest; a dash where a reused stage has no stored time, or the processor
+was not kept:
 
 """
 MANY = 12  # tasks; of more, no row each
@@ -140,7 +141,14 @@ def _against(row: Row, other: Row) -> str:
 
 
 def _sizes(rows: Sequence[Row]) -> str:
-    sizes = ("training tasks", "rows per unseen task", "networks (layers × width)", "gradient steps", "time per seed")
+    sizes = (
+        "training tasks",
+        "rows per unseen task",
+        "networks (layers × width)",
+        "gradient steps",
+        "time per seed",
+        "processor",
+    )
     return SIZES + markdown_table(
         ("recipe", "data", *sizes),
         [
@@ -152,6 +160,7 @@ def _sizes(rows: Sequence[Row]) -> str:
                 _named(row.networks),
                 _named(row.steps),
                 _time(row.seconds),
+                row.versions.get("processor") or DASH,
             )
             for row in rows
         ],
@@ -173,9 +182,10 @@ def _interval(value: Interval | None) -> str:
 
 
 def _time(values: Sequence[float | None]) -> str:
-    """The mean over the seeds of which the time is known."""
+    """The least and the most over the seeds of which the time is known."""
     known = [value for value in values if value is not None]
-    return seconds(sum(known) / len(known)) if known else DASH
+    ends = dict.fromkeys((seconds(min(known)), seconds(max(known)))) if known else {}
+    return " to ".join(ends) or DASH
 
 
 def _range(values: Sequence[int]) -> str:

@@ -1,26 +1,38 @@
-"""What numbers depend on, for every manifest: Python, merpo, the libraries beneath it, and the plugins that loaded."""
+"""What numbers depend on, for every manifest: Python, merpo, libraries, plugins that loaded, and the processor."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
 from contextlib import suppress
+from pathlib import Path
 
 import merpo
 from merpo.lazy import torch
 
-__all__ = ["plugin_versions", "versions"]
+__all__ = ["plugin_versions", "processor", "versions"]
 
 LIBRARIES = ("gymnasium", "numpy", "pydantic", "safetensors", "torch")
 
 
 def versions() -> dict[str, str]:
-    """Name -> version, and the number of threads; libraries that are not installed are left out."""
+    """Name -> version, the number of threads, and the processor; libraries that are not installed are left out."""
     found = {"python": platform.python_version(), "merpo": merpo.__version__, "threads": str(torch.get_num_threads())}
+    found["processor"] = processor()
     for name in LIBRARIES:
         with suppress(importlib.metadata.PackageNotFoundError):
             found[name] = importlib.metadata.version(name)
     return found | plugin_versions()
+
+
+def processor() -> str:
+    """The processor's name; another one rounds otherwise, and takes another time."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        lines = []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
 
 
 def plugin_versions() -> dict[str, str]:

@@ -103,12 +103,13 @@ def test_the_page_says_what_short_names_stand_for(runs: Path) -> None:
     assert "Names that are short" not in suites_page(suites_of([runs / "good"]))
 
 
-def test_the_mean_time_is_that_of_the_seeds_whose_time_is_known(runs: Path) -> None:
+def test_time_is_told_from_the_quickest_seed_to_the_slowest_with_the_processor(runs: Path) -> None:
     for seed, taken in enumerate((10.0, 20.0, None)):
-        run(runs, "timed", seed, 0.0, timings={"adapt": taken})
+        versions = {"processor": "A fast one"} if seed == 0 else {}
+        run(runs, "timed", seed, 0.0, timings={"adapt": taken}, versions=versions)
     suites = suites_of([runs / "timed"])
     assert suites.rows[0].seconds == [10.0, 20.0, None]
-    assert suites_page(suites).rstrip().endswith("| 15 s |")
+    assert suites_page(suites).rstrip().endswith("| 10 s to 20 s | A fast one |")
 
 
 def test_differences_of_means_are_told_from_chance() -> None:
