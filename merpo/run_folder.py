@@ -21,7 +21,7 @@ from merpo.versions import versions
 
 __all__ = ["ADAPTED", "BEST", "LOCK", "META", "RunFolder", "mean_return", "run_folders"]
 
-MANIFEST = "manifest.json"
+MANIFEST, REPORT = "manifest.json", "report.json"
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
 ADAPTED = "adapted"  # the artifact of the unseen tasks' policies
@@ -152,13 +152,18 @@ class RunFolder:
         if not manifest.exists():
             return {}
         found = _read_json(manifest)
-        if found.get("fingerprint") != self.fingerprint:
+        if found.get("fingerprint") != self.fingerprint and self._begun(found):
             raise ArtifactError(
                 f"{self.path}: holds a run of another recipe, seed or data ({str(found.get('fingerprint'))[:12]}, "
                 f"expected {self.fingerprint[:12]}); give another --out"
             )
         artifacts = found.get("artifacts", {})
         return dict(artifacts) if isinstance(artifacts, dict) else {}
+
+    def _begun(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether there is more than a start that was refused, by a setting that has been corrected since."""
+        written = (self.path / name for name in ("metrics.jsonl", "training_curve.json", "checkpoints", REPORT))
+        return bool(manifest.get("artifacts")) or any(path.exists() and path.stat().st_size for path in written)
 
 
 def mean_return(point: Mapping[str, Any]) -> float:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from command import Answer
 from finished import interrupted_meta_policy
+from test_single import TINY_SINGLE
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
@@ -23,7 +24,7 @@ from merpo import stop
 from merpo.artifacts import load_artifact
 from merpo.context import Adapted, Context
 from merpo.dataset import TaskData
-from merpo.errors import ArtifactError, TrainingError
+from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.files import sha256_file
 from merpo.interfaces import Method
 from merpo.metrics import METRICS_FILE, read_metrics
@@ -65,6 +66,36 @@ def findings(run: Path) -> dict[str, Any]:
 def wait_free(run: Path) -> list[tuple[Any, ...]]:
     """The metrics of a run without the time of day."""
     return [(record.stage, record.step, record.metrics) for record in read_metrics(run)]
+
+
+def test_an_environment_that_cannot_be_made_is_told_before_anything_is_trained(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    recipe = tiny_recipe()
+    run_recipe(recipe, tmp_path / "a", [0], None, True)
+
+    def lacking(self: object, task: object) -> None:
+        raise MerpoError("tasks/point-robot-wind needs a simulator")
+
+    monkeypatch.setattr(type(recipe.tasks), "make", lacking)
+    with pytest.raises(MerpoError, match="needs a simulator"):
+        run_recipe(recipe, tmp_path / "b", [0], None, True)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_start_that_was_refused_does_not_hold_its_folder(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    meta = {"source": "run", "path": str(tmp_path / "nowhere")}
+    with pytest.raises(MerpoError, match="nowhere"):
+        run_recipe(tiny_recipe({"method": {**TINY_SINGLE, "meta_policy": meta}}), tmp_path / "a", [0], None, True)
+    assert (tmp_path / "a" / "manifest.json").exists()
+    corrected = tiny_recipe({"method": {**TINY_SINGLE, "meta_policy": {"source": "random"}}})
+    run_recipe(corrected, tmp_path / "a", [0], None, True)
+    with pytest.raises(MerpoError, match="holds a run of another recipe"):
+        run_recipe(tiny_recipe(), tmp_path / "a", [0], None, True)
 
 
 def test_what_a_run_leaves_behind(first: Path) -> None:
