@@ -242,9 +242,9 @@ def test_mixed_data_takes_equal_episodes_of_all_checkpoints(
     taken: list[tuple[Params, int]] = []
     roll_out = episodes_module.roll_out_policies
 
-    def listen(family: Any, tasks: Any, policies: Params, count: int, context: Context) -> Any:
+    def listen(family: Any, tasks: Any, policies: Params, count: int, context: Context, before: int) -> Any:
         taken.append((policies, count))
-        return roll_out(family, tasks, policies, count, context)
+        return roll_out(family, tasks, policies, count, context, before)
 
     monkeypatch.setattr(episodes_module, "roll_out_policies", listen)
     recipe = tiny_recipe({"data": {"quality": "mixed", "episodes": episodes}})

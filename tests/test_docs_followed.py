@@ -26,6 +26,7 @@ from merpo.testing_runner import MerpoRunner
 TINY = {"evaluate": {"snapshots": [], "videos": 0}}
 COLLECTION = collection_folder(tiny_recipe(TINY)).name
 MINE = collection_folder(load_recipe(ROOT / "recipes" / "merpo_adp.toml")).name
+GIVEN = ("good", "poor", "expert")
 FOLLOWED = sorted({block.page for block in BLOCKS})
 
 # What stands on a page for something of the reader's, or takes long, and what this reader has instead.
@@ -45,7 +46,7 @@ STAND_INS = {
     "docs/recipes.md": {"0:4": "0:2"},
     "docs/single_task.md": {
         **{f"merpo sweep recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0,0.4,0.7,1.0":
-           f"merpo run recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0" for one in ("good", "poor")},
+           f"merpo run recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0" for one in GIVEN},
         "0.0,0.4,0.7,1.0": "0.0,1.0", "0:4": "0:1",
     },
 }  # fmt: skip
@@ -125,7 +126,17 @@ def prepare(page: str, reader: Reader, finished: Path) -> None:
         (reader.clone / "recipes" / "single").mkdir()
         (reader.clone / "recipes" / "single" / "rac.toml").write_text(tomli_w.dumps(single()), "utf-8")
         (reader.clone / "recipes" / "section_5_1" / "walker2d").mkdir(parents=True)
-        for i, name in enumerate(("data", "combo", "rac_good", "rac_poor", "walker2d/data", "walker2d/rac_poor")):
+        arms = (
+            "data",
+            "combo",
+            "rac_good",
+            "rac_poor",
+            "rac_expert",
+            "combo_expert",
+            "walker2d/data",
+            "walker2d/rac_poor",
+        )
+        for i, name in enumerate(arms):
             other = {"method": {"model": {"steps": 3 + i}}}  # so that they are other arms
             text = tomli_w.dumps(merge(single(), other))
             (reader.clone / "recipes" / "section_5_1" / f"{name}.toml").write_text(text, "utf-8")

@@ -179,9 +179,10 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
         spread = 5 * manifest.behavior.return_std / manifest.episodes**0.5
         assert task.behavior == pytest.approx(told.behavior, abs=spread + 1e-3), "the data is of this very policy"
     answer = merpo_cli("evaluate", str(run))
-    assert re.search(r"return \| length \| terminated \| behaviour \| meta-policy \| oracle \| reported", answer.out), (
-        answer.out
-    )
+    assert re.search(
+        r"return \| length \| terminated \| behaviour \| behaviour's mode \| meta-policy \| oracle \| reported",
+        answer.out,
+    ), answer.out
     adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
     (alone,) = evaluate_saved(tmp_path / "new").tasks
     assert (alone.meta_policy, alone.behavior) == (None, pytest.approx(measured.tasks[1].behavior))
@@ -253,7 +254,7 @@ def test_a_device_is_chosen_as_for_a_run(
     seen: list[str] = []
     monkeypatch.setattr(reevaluate, "evaluate", lambda *given: seen.append(given[-1]) or evaluation.evaluate(*given))
     evaluate_saved(run, device="auto")
-    assert seen == ["cpu"] * 3
+    assert seen == ["cpu"] * 4
 
 
 def test_a_method_without_stochastic_policies_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

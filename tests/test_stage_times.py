@@ -25,6 +25,7 @@ from merpo.run import run_recipe
 from merpo.stage_times import FILE, training_seconds
 from merpo.suites_of_runs import suites_of
 from merpo.types import Params
+from merpo.versions import processor
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
 EVALUATED = {"evaluate": {"during_training": 1}}
@@ -141,7 +142,7 @@ def test_a_folder_without_stored_times_says_that_it_does_not_know(run: Path, mer
     assert set(stored(run)) == {"fit", "adapt", "unseen tasks"}
     assert table_seconds(run) == [None]
     answer = merpo_cli("table", str(run))
-    assert answer.out.rstrip().endswith("| – |")
+    assert answer.out.rstrip().endswith(f"| – | {processor()} |")
     assert "<td>meta-policy (reused)</td><td>not known</td>" in (run / "report.html").read_text("utf-8")
     assert merpo_cli("run", "tiny.toml", "--out", str(run)).code == 0
     assert table_seconds(run) == [None]  # nor does it the next time
