@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -41,12 +40,12 @@ def arm_names(reports: Sequence[Report], titled: bool = False) -> list[ArmName]:
 
 def numbered(labels: Sequence[str]) -> list[str]:
     """The same with a number behind those that are not the only one of their name."""
-    taken = {label for label in labels if labels.count(label) == 1}
-    found = []
-    for i, label in enumerate(labels):
-        tries = (f"{label} #{i + 1 + k * len(labels)}" for k in itertools.count())
-        found.append(label if label in taken else next(name for name in tries if name not in taken))
-        taken |= {found[-1]} if labels.count(label) > 1 else set()
+    found: list[str] = []
+    for i, label in enumerate(labels, 1):
+        name = label if labels.count(label) == 1 else f"{label} #{i}"
+        while name != label and name in (*labels, *found):
+            name += "'"
+        found.append(name)
     return found
 
 

@@ -18,7 +18,7 @@ from merpo.errors import DatasetError
 from merpo.learning_curve import write_curve
 from merpo.lock import folder_lock
 from merpo.manifest import Manifest, fingerprint, plain
-from merpo.named_data import ensure_named, load_named
+from merpo.named_data import check_environment, ensure_named, load_named
 from merpo.places import LOCK, collection_dir, manifest_path, store_root
 from merpo.quality_table import quality_lines
 from merpo.recipe import Recipe
@@ -118,6 +118,8 @@ def load_data(
     folder = collection_folder(recipe)
     loaded = [[_read(folder, source, recipe) for source in sources] for sources in needed(recipe)]
     check_datasets([data for part in loaded for data, _ in part], batch_size)
+    for data, _ in loaded[1][:1]:  # what cannot be measured is told before anything is trained
+        check_environment(recipe.tasks, data.name, data.task)
     return loaded[0], loaded[1]
 
 

@@ -68,11 +68,12 @@ def verdict(summary: Summary) -> str:
     """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
     if summary.adapted_minus_behavior is None:
         return _unmeasured(summary)
-    text = f"Adaptation {_against(summary.adapted_minus_behavior)} the behaviour policies"
-    if summary.adapted_minus_behavior_mode is not None:
-        text += f" as they acted, {_against(summary.adapted_minus_behavior_mode)} their modes"
-    if summary.adapted_minus_meta_policy is not None:
-        text += f", and {_against(summary.adapted_minus_meta_policy)} the meta-policy"
+    mode, meta = summary.adapted_minus_behavior_mode, summary.adapted_minus_meta_policy
+    found = [f"{_against(summary.adapted_minus_behavior)} the behaviour policies{' as they acted' if mode else ''}"]
+    found += [f"{_against(mode)} their modes"] if mode else []
+    found += [f"{_against(meta)} the meta-policy"] if meta else []
+    *before, last = found
+    text = f"Adaptation {', '.join(before)}, and {last}" if before else f"Adaptation {last}"
     of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
     worse = f"the behaviour policy on {summary.worse_than_behavior or 'none'}"
     if summary.worse_than_meta_policy is not None:

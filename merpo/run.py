@@ -16,7 +16,6 @@ from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lock import folder_lock
 from merpo.machine import chosen_device, machine
 from merpo.metrics import MetricsWriter
-from merpo.named_data import check_environment
 from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
@@ -80,8 +79,6 @@ def _run_seed(
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
-    if recipe.tasks.has_environment:  # what cannot be measured is told before anything is trained
-        check_environment(recipe.tasks, test[0][0].name, test[0][0].task)
     check()
     with folder_lock(path / LOCK):
         folder = RunFolder(path, recipe, seed, digests, progress.note, device)

@@ -40,8 +40,7 @@ def behavior_policies(saved: SavedPolicies) -> Params | None:
     if folder is None:
         return None
     digests = open_run(folder).manifest.get("datasets", {})
-    found = [_behavior(task, digests) for task in saved.tasks]
-    return stack_alike(found)
+    return stack_alike([_behavior(task, digests) for task in saved.tasks])
 
 
 def references(saved: SavedPolicies) -> list[ReferenceScores | None]:

@@ -90,7 +90,10 @@ class Runner:
 
     def play(self, policy: Params) -> Evaluation:
         """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
-        act = self.actor(policy, [manifest.task_index for _, manifest in self.test])
+        return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test]))
+
+    def measure(self, act: Actor) -> Evaluation:
+        """The episodes on which everything is measured."""
         episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
         return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
 
@@ -140,9 +143,7 @@ class Runner:
         if (together := stack_alike(kept)) is None:
             return {}
         policies = to_device(together, self.base.device)
-        episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
-        played = evaluate(self.recipe.tasks, self.tasks, lambda seen: act(policies, seen), episodes, seed, device)
-        return {"behavior_mode": played}
+        return {"behavior_mode": self.measure(lambda observations: act(policies, observations))}
 
     def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
         """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""

@@ -23,7 +23,7 @@ from logs import COLUMNS, machine, write_csv, write_machines
 from merpo.catalog import collections, delete, entries, find
 from merpo.columns import Columns, read_columns
 from merpo.errors import DatasetError, MerpoError, RecipeError
-from merpo.import_logs import import_logs, slug
+from merpo.import_logs import Imported, _store, import_logs, slug
 from merpo.lock import folder_lock
 from merpo.places import LOCK, collection_path, store_root
 from merpo.store import read_dataset
@@ -142,9 +142,10 @@ def test_the_next_number_is_no_other_tasks(pumps: Path, tmp_path: Path) -> None:
 
 
 def test_two_imports_at_once_do_not_replace_each_others_data(pumps: Path, tmp_path: Path) -> None:
-    """One waits while the other writes, and then finds other data of that name."""
+    """One waits while the other writes, and then looks again at what is there: other data of a name is refused."""
     mapping, said = columns(tmp_path / "c.toml"), []
     folder = collection_path(store_root(), "pumps")
+    other = mapping.dataset(read_table(write_csv(tmp_path / "other.csv", machine(0.9))), "other", {}, "pump-0")
     with ThreadPoolExecutor(1) as pool, folder_lock(folder / LOCK):
         second = pool.submit(import_logs, [pumps], None, mapping, {}, note=said.append)
         while not said:
@@ -152,8 +153,10 @@ def test_two_imports_at_once_do_not_replace_each_others_data(pumps: Path, tmp_pa
         assert "is writing here; waiting for it" in said[0]
         assert not second.done()
         assert not list(folder.glob("*.json"))
-    assert second.result() == "pumps"
-    assert len(entries("pumps")) == 2
+        _store(folder, "pumps", [Imported(other, {})], "logs")
+    with pytest.raises(DatasetError, match="pumps/pump-0 is in the store with other data"):
+        second.result()
+    assert [str(entry) for entry in entries("pumps")] == ["pumps/pump-0"]
 
 
 def test_a_folder_of_no_collections_name_is_none(pumps: Path, tmp_path: Path) -> None:
