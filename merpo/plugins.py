@@ -72,15 +72,10 @@ def _entry_points() -> Iterator[tuple[str, str, importlib.metadata.EntryPoint | 
     A distribution may be on the path twice (an editable install run from its own folder): the first one counts, as
     it does for imports.
     """
-    seen: set[str] = set()
-    for distribution in importlib.metadata.distributions():
-        try:
-            name, version = str(distribution.name), str(distribution.version)
-        except Exception:  # noqa: BLE001, S112 - metadata without a name; nothing can be attributed to it
-            continue
-        if normalised(name) in seen:
-            continue
-        seen.add(normalised(name))
+    for candidate, distribution in _candidates().items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # its folder has another name
+            distribution = importlib.metadata.distribution(candidate)  # noqa: PLW2901 - the first one on the path
+        name, version = str(distribution.name), str(distribution.version)
         try:
             group = set(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
         except Exception as error:  # noqa: BLE001 - not UTF-8, or not in the format of entry points
@@ -88,6 +83,21 @@ def _entry_points() -> Iterator[tuple[str, str, importlib.metadata.EntryPoint | 
             continue
         for entry_point in sorted(group):
             yield name, version, entry_point
+
+
+def _candidates() -> dict[str, importlib.metadata.Distribution]:
+    """By normalised name, the distributions that have entry points of merpo, or some that cannot be read.
+
+    Entry points are read before the metadata, as an environment has hundreds of distributions and merpo few plugins.
+    """
+    found: dict[str, importlib.metadata.Distribution] = {}
+    for distribution in importlib.metadata.distributions():
+        with contextlib.suppress(Exception):  # entry points that cannot be read: the caller says what is wrong
+            if not distribution.entry_points.select(group=ENTRY_POINT_GROUP):
+                continue
+        with contextlib.suppress(Exception):  # metadata without a name: nothing can be attributed to it
+            found.setdefault(normalised(str(distribution.name)), distribution)
+    return found
 
 
 def _ask(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from wheels import TOYS, build_wheel
+from wheels import TOYS, build_wheel, unpack
 
 from merpo import registry
 from merpo.errors import MerpoError, PluginError, RecipeError
@@ -211,6 +211,24 @@ def test_a_distribution_that_is_on_the_path_twice_counts_once(
 ) -> None:
     site = install("merpo-one", {"one_e": alpha()})
     monkeypatch.setattr(sys, "path", [str(site), *sys.path, str(site)])
+    registry.refresh()
+    assert [e.status for e in rows(distribution="merpo-one")] == ["ok"]
+
+
+def test_a_distribution_hides_one_of_its_name_that_comes_later_on_the_path(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("merpo-one", {"one_h": alpha()})
+    first = tmp_path / "first"
+    unpack(build_wheel(tmp_path, "merpo-one", {}, version="2.0", entry_points=""), first)
+    monkeypatch.syspath_prepend(str(first))
+    registry.refresh()
+    assert not rows(distribution="merpo-one"), "version 2.0, which would be imported, has no plugin"
+
+
+def test_a_distribution_whose_folder_has_another_name_is_found(install: Install) -> None:
+    site = install("merpo-one", {"one_i": alpha()})
+    (site / "merpo_one-1.0.dist-info").rename(site / "merpo_of_old-1.0.dist-info")
     registry.refresh()
     assert [e.status for e in rows(distribution="merpo-one")] == ["ok"]
 
