@@ -25,8 +25,8 @@ def is_lock(name: str) -> bool:
 
 
 @contextmanager
-def folder_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[bool]:
-    """Hold the lock file `path` inside the block; its folder is made if missing. Gives whether it had to wait.
+def folder_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock file `path` inside the block; its folder is made if missing.
 
     Raises `MerpoError` naming the holder where another process has it, or, with `waiting`, tells that once and waits,
     until a signal asks to stop.
@@ -34,18 +34,18 @@ def folder_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Ite
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, waited = _acquire(path, waiting)
+        descriptor = _acquire(path, waiting)
     except OSError as error:
         raise MerpoError(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
-        yield waited
+        yield
     finally:
         with suppress(OSError):  # a disk that is gone
             path.unlink()  # while it is still held: whoever has opened it looks again (`_acquire`)
         os.close(descriptor)
 
 
-def _acquire(path: Path, waiting: Callable[[str], None] | None) -> tuple[int, bool]:
+def _acquire(path: Path, waiting: Callable[[str], None] | None) -> int:
     waited = False
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
@@ -60,7 +60,7 @@ def _acquire(path: Path, waiting: Callable[[str], None] | None) -> tuple[int, bo
             elif _is_at(descriptor, path):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-                return descriptor, waited
+                return descriptor
         except BaseException:
             os.close(descriptor)
             raise

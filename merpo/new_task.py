@@ -15,6 +15,7 @@ from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import ArtifactError, DatasetError, MerpoError, nearest
 from merpo.files import atomic_write_text
 from merpo.finished_run import FinishedRun, open_run
+from merpo.lock import folder_lock
 from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest, plain
 from merpo.metrics import check_finite, to_numbers
@@ -22,7 +23,7 @@ from merpo.named_data import plays
 from merpo.normalization import split_normalization, with_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
-from merpo.run_folder import BEST, META, RunFolder
+from merpo.run_folder import BEST, LOCK, META, RunFolder
 from merpo.saved_policies import TaskName, task_header
 from merpo.types import Params
 from merpo.validate import check_datasets
@@ -75,7 +76,7 @@ def adapt_new(
     `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training; `device`
     is the recipe's unless given (auto, cpu or cuda).
     Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else
-    or the run has no such meta-artifact.
+    or the run has no such meta-artifact, and `MerpoError` where another process writes to `out`.
     """
     run = open_run(path)
     if DIGEST in run.manifest.get("datasets", {}):
@@ -87,7 +88,11 @@ def adapt_new(
     meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
     digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
-    with machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads), Progress() as progress:
+    with (
+        machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads),
+        folder_lock(out / LOCK),
+        Progress() as progress,
+    ):
         folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where)
         context = Context(
             seed=run.seed,
@@ -106,8 +111,8 @@ def adapt_new(
         tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
         groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, normalization)
         folder.save("adapted", groups, {"tasks": task_header(tasks)})
-    summary = _summary(run, loaded, adapted, begin)
-    atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
+        summary = _summary(run, loaded, adapted, begin)
+        atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
     return summary
 
 

@@ -57,11 +57,14 @@ def gap_closed(achieved: float, behavior: float, oracle: float) -> float | None:
 
 
 def gap_interval(achieved: Table, behavior: Table, oracle: Table, level: float = 0.95) -> Interval | None:
-    """The gap closed by the mean returns, with the interval of this ratio of means; None where there is no gap."""
+    """The gap closed by the mean returns, with the interval of this ratio of means.
+
+    None where there is no gap, or none that can be told from chance: the ratio then has no bounds.
+    """
     tables = [_table(values) for values in (achieved, behavior, oracle)]
     _same_shape(*tables)
     j, b, o = (float(table.mean()) for table in tables)
-    if gap_closed(j, b, o) is None:
+    if gap_closed(j, b, o) is None or paired_difference(oracle, behavior, level).low <= 0:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
         return _interval(tables, lambda d: np.where(d[2] > d[1], (d[0] - d[1]) / (d[2] - d[1]), np.nan), level)

@@ -27,13 +27,12 @@ def hold(path: Path) -> None:
 
 def test_a_second_holder_is_refused_and_told_who_the_first_is(tmp_path: Path) -> None:
     path = tmp_path / "new" / "run.lock"
-    with folder_lock(path) as waited:
-        assert not waited
-        with (
-            pytest.raises(MerpoError, match=rf"run\.lock: process {os.getpid()} on .* is writing here"),
-            folder_lock(path),
-        ):
-            pass
+    with (
+        folder_lock(path),
+        pytest.raises(MerpoError, match=rf"run\.lock: process {os.getpid()} on .* is writing here"),
+        folder_lock(path),
+    ):
+        pass
     assert not path.exists()
     with folder_lock(path):
         pass
@@ -43,17 +42,17 @@ def test_who_waits_gets_it_when_the_first_lets_go(tmp_path: Path) -> None:
     path, order, notes = tmp_path / "collect.lock", [], []
 
     def second() -> None:
-        with folder_lock(path, notes.append) as waited:
-            order.append(("second", waited))
+        with folder_lock(path, notes.append):
+            order.append("second")
 
     with folder_lock(path):
         thread = threading.Thread(target=second)
         thread.start()
         while not notes:
             time.sleep(0.01)
-        order.append(("first", False))
+        order.append("first")
     thread.join(10)
-    assert order == [("first", False), ("second", True)]
+    assert order == ["first", "second"]
     assert len(notes) == 1
     assert "waiting for it" in notes[0]
 
@@ -77,8 +76,8 @@ def test_a_lock_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
     assert path.exists()  # it is left behind, and means nothing
-    with folder_lock(path) as waited:
-        assert not waited
+    with folder_lock(path):
+        assert path.read_text().startswith(f"process {os.getpid()} ")
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from merpo.data_names import find_datasets
 from merpo.errors import DatasetError, MerpoError
 from merpo.files import sha256_file
 from merpo.interfaces import Method
+from merpo.lock import folder_lock
 from merpo.manifest import read_manifest, write_manifest
 from merpo.new_task import adapt_new
 from merpo.policy import act
@@ -62,6 +63,13 @@ def test_a_task_adapted_alone_gets_the_policy_that_it_got_in_the_run(
     nll = load_report(run / "report.json").model.nll_after[1]
     assert task["scores"]["nll_after"] == pytest.approx(nll, abs=1e-4)
     assert set(task["last"]) == {"alpha", "lambda", "beta", "to_behavior", "to_meta"}
+
+
+def test_a_folder_that_another_process_writes_is_refused(run: Path, collection: Path, tmp_path: Path) -> None:
+    out = tmp_path / "busy"
+    with folder_lock(out / "run.lock"), pytest.raises(MerpoError, match="is writing here"):
+        adapt_new(run, [f"{collection.name}/task-003.medium"], out)
+    assert not list(out.iterdir())
 
 
 def test_a_folder_of_datasets_and_what_was_trained_on_is_told(

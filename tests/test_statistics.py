@@ -79,6 +79,12 @@ def test_the_gap_interval_is_a_ratio_of_means() -> None:
     assert gap_interval([1.0], [2.0], [2.0]) is None
 
 
+def test_a_gap_that_may_be_chance_has_no_interval() -> None:
+    behavior, achieved = [-10.0, -10.0, -10.0], [-9.0, -9.0, -9.0]
+    assert gap_interval(achieved, behavior, [-5.0, -5.0, -5.0]) is not None
+    assert gap_interval(achieved, behavior, [-5.0, -5.0, -12.0]) is None, "drawn thrice, the last task has no gap"
+
+
 @pytest.mark.parametrize("bad", [[], [[]], [[[1.0]]]])
 def test_values_of_another_shape_are_refused(bad: object) -> None:
     with pytest.raises(MerpoError, match="expected"):
