@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from merpo.lazy import F, torch
 from merpo.nets import init_mlp, mlp
 from merpo.types import Params, Spec
 
-__all__ = ["TanhGaussian", "act", "distribution", "init_policy"]
+__all__ = ["TanhGaussian", "act", "distribution", "init_policy", "policy_dims"]
 
 LOG_STD = (-5.0, 2.0)  # bounds as in SAC's public implementations
 _EDGE = 1.0 - 1e-6  # data actions on the very edge of the box have no finite arctanh
@@ -68,6 +69,15 @@ def before_tanh(actions: torch.Tensor) -> torch.Tensor:
 def init_policy(spec: Spec, hidden: Sequence[int], generator: torch.Generator, lead: Sequence[int] = ()) -> Params:
     """Parameters of π(a|s): an MLP from observations to mean and log-std."""
     return init_mlp([spec.observation_dim, *hidden, 2 * spec.action_dim], generator, lead)
+
+
+def policy_dims(params: Params) -> tuple[int, int] | None:
+    """(observation, action) dims of one policy of any widths; None where `params` are no squashed Gaussian's layers."""
+    depth = sum(1 for key in params if re.fullmatch(r"w\d+", key))
+    names = {f"{kind}{i}" for kind in "wb" for i in range(depth)}
+    if depth == 0 or set(params) != names or any(params[f"w{i}"].dim() != 2 for i in range(depth)):
+        return None
+    return params["w0"].shape[0], params[f"w{depth - 1}"].shape[1] // 2
 
 
 def distribution(params: Params, observations: torch.Tensor) -> TanhGaussian:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from merpo.catalog import find
@@ -12,7 +11,7 @@ from merpo.finished_run import open_run
 from merpo.lazy import torch
 from merpo.normalization import Normalization, split_normalization
 from merpo.params import to_device
-from merpo.policy import init_policy
+from merpo.policy import init_policy, policy_dims
 from merpo.saved_policies import read_policies
 from merpo.settings import GivenPolicySettings
 from merpo.store import read_policy
@@ -73,11 +72,9 @@ def _checkpoint(settings: GivenPolicySettings) -> tuple[Params, None]:
 
 def _checked(policy: Params, spec: Spec, settings: GivenPolicySettings) -> Params:
     """The policy, if it is a squashed Gaussian with the tasks' dimensions."""
-    depth = sum(1 for key in policy if re.fullmatch(r"w\d+", key))
-    names = {f"{kind}{i}" for kind in "wb" for i in range(depth)}
-    if depth == 0 or set(policy) != names or any(policy[f"w{i}"].dim() != 2 for i in range(depth)):
+    dims = policy_dims(policy)
+    if dims is None:
         raise ArtifactError(f"{settings.path}: holds {sorted(policy)!s:.200}, expected a squashed Gaussian's layers")
-    dims = policy["w0"].shape[0], policy[f"w{depth - 1}"].shape[1] // 2
     expected = spec.observation_dim, spec.action_dim
     if dims != expected:
         what = "(observation, action) dims"

@@ -8,6 +8,7 @@ from merpo.catalog import Entry, collections, entries
 from merpo.errors import DatasetError
 from merpo.finished_run import is_run, open_run
 from merpo.params import expand, stack_alike
+from merpo.policy import policy_dims
 from merpo.reference_scores import ReferenceScores, stored_reference
 from merpo.run_folder import META
 from merpo.saved_policies import SavedPolicies, TaskName
@@ -20,13 +21,16 @@ PARTS = ("test ", "adapt ")  # of what a manifest's datasets are called, before 
 
 
 def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
-    """The run's meta-policy for every task, or None where its meta-artifact has none that acts as the adapted do."""
+    """The run's meta-policy for every task, or None where its meta-artifact has none that acts as the adapted do.
+
+    One that was given (`method.meta_policy`) may have other widths than they.
+    """
     folder = _folder(saved)
     if folder is None or META not in open_run(folder).manifest["artifacts"]:
         return None
     found = open_run(folder).groups(META).get(META_POLICY, {})
-    shapes = {key: value.shape[1:] for key, value in saved.policy.items()}
-    if {key: value.shape for key, value in found.items()} != shapes:
+    adapted = {key: value[0] for key, value in saved.policy.items()}
+    if not _alike(found, adapted):
         return None
     return saved._replace(policy=expand(found, len(saved.tasks)))
 
@@ -49,6 +53,12 @@ def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
     digests = {} if folder is None else open_run(folder).manifest.get("datasets", {})
     found = [_dataset(task, digests) for task in saved.tasks]
     return [None if entry is None else stored_reference(entry.manifest().settings) for entry in found]
+
+
+def _alike(found: Params, adapted: Params) -> bool:
+    """Whether two policies are of one shape, or both squashed Gaussians of the same dims."""
+    shapes = [{key: value.shape for key, value in policy.items()} for policy in (found, adapted)]
+    return shapes[0] == shapes[1] or policy_dims(found) == policy_dims(adapted) is not None
 
 
 def _folder(saved: SavedPolicies) -> Path | None:

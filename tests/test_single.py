@@ -22,6 +22,7 @@ from merpo.errors import MerpoError, RecipeError
 from merpo.interfaces import DynamicsLearner
 from merpo.policy import act
 from merpo.policy_source import given_policy
+from merpo.reevaluate import evaluate_saved
 from merpo.report import load_report
 from merpo.rollout import penalised_reward
 from merpo.run import run_recipe
@@ -131,6 +132,20 @@ def test_a_run_reports_the_given_meta_policy(
     else:
         assert given_policy(source_of_it, PLANE, (8,), Context()) is not None
     assert all(task.adapted is not None and math.isfinite(task.adapted) for task in report.tasks)
+
+
+def test_a_given_meta_policy_of_other_widths_is_measured_again(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    entry = entries(collections()[0])[0]
+    method = {**TINY_SINGLE, "meta_policy": {"source": "checkpoint", "path": str(entry)}}
+    method["rac"] = {**TINY_SINGLE["rac"], "policy_hidden": [5]}
+    path = run_recipe(tiny_recipe({"method": method}), tmp_path / "run", [0], None, True)
+    told = [task.meta_policy for task in load_report(path / "report.json").tasks]
+    assert read_policies(path).policy["w0"].shape[-1] == 5 != read_policy(entry.folder, entry.name)["w0"].shape[-1]
+    assert None not in told
+    assert [task.meta_policy for task in evaluate_saved(path).tasks] == pytest.approx(told)
 
 
 @settings(max_examples=20, deadline=None)
