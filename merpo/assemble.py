@@ -52,7 +52,7 @@ def assemble(
         title=recipe.title,
         seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes=_notes(train, test),
+        notes=_notes(train, test) if recipe.method.learns_from_tasks else [],
         recipe=resolved(recipe),
         versions=versions(),
         datasets=[_dataset(m, "train") for _, m in train] + [_dataset(m, "test") for _, m in test],

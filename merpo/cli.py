@@ -22,8 +22,10 @@ from merpo.machine import patient_threads
 __all__ = ["app", "main", "parse_seeds"]
 
 MAX_SEED = 2**32  # as in a recipe
-# What a disk says that is full, may not be written, or is gone, wherever in a run it says so.
+# What a disk says that is full, may not be written, or is gone, wherever in a run it says so,
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT}
+# and of a path that is none.
+REFUSALS |= {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EPERM, errno.ELOOP}
 
 app = typer.Typer(
     name="merpo",

@@ -50,7 +50,8 @@ def adapt(
     """Adapt a run's meta-policy to further tasks, from their data alone."""
     from rich.console import Console
 
-    from merpo.new_task import adapt_new, print_adaptation
+    from merpo.new_task import adapt_new
+    from merpo.new_task_text import print_adaptation
 
     print_adaptation(adapt_new(run, data, out, device, meta), out, Console())
 
@@ -80,9 +81,9 @@ def evaluate(
     from merpo.reevaluate import evaluate_saved
 
     measured = evaluate_saved(run, episodes, stochastic, seed, device)
-    if out is not None:
-        atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
     print_measured(measured, Console())
+    if out is not None:  # last: where it cannot be written, what was measured stands on the terminal
+        atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
 
 
 def export(

@@ -134,7 +134,7 @@ def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: fl
     if quality == "expert":
         return [[int(k)] for k in returns.argmax(0)]
     first, best = returns[0], returns.amax(0)
-    good = returns >= first + medium_fraction * (best - first)
+    good = (returns >= first + medium_fraction * (best - first)) | (returns == best)  # the sum may round above the best
     return [[int(k)] for k in good.int().argmax(0)]
 
 

@@ -186,6 +186,8 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
         notes.append(f"One seed only, hence no interval: {', '.join(single)}.")
     if len({arm.seeds for arm in arms}) > 1:
         notes.append("The arms were run with different seeds.")
+    mixed = [arm.label for arm in arms if len({_data(report) for report in arm.reports}) > 1]
+    notes += [f"The seeds of {label} were trained on different data." for label in mixed]
     if len({_data(arm.reports[0]) for arm in arms}) > 1:
         notes.append("The arms were trained on different data.")
     for key, what in (("episodes", "numbers of episodes"), ("policy", "kinds of actions (drawn, or the mean)")):

@@ -32,9 +32,14 @@ def find_datasets(text: str) -> list[tuple[Path, str]]:
         if path.suffix != ".json":
             raise DatasetError(f"{path}: expected the manifest of a dataset, which ends in .json")
         return [(path.parent, path.stem)]
-    if path.is_dir():
-        return _all(path)
-    return [(entry.folder, entry.name) for entry in _entries(text)]
+    if path.is_dir() and (found := [(path, manifest.stem) for manifest in sorted(path.glob("*.json"))]):
+        return found
+    try:
+        return [(entry.folder, entry.name) for entry in _entries(text)]
+    except DatasetError:
+        if path.is_dir():
+            raise DatasetError(f"{path}: holds no dataset (expected manifests, which end in .json)") from None
+        raise
 
 
 def _entries(text: str) -> list[Entry]:
@@ -52,11 +57,3 @@ def _entries(text: str) -> list[Entry]:
 
         import_minari([source.name])
     return [Entry(*minari_place(source.name))]
-
-
-def _all(folder: Path) -> list[tuple[Path, str]]:
-    """Every dataset of a folder."""
-    found = [(folder, path.stem) for path in sorted(folder.glob("*.json"))]
-    if not found:
-        raise DatasetError(f"{folder}: holds no dataset (expected manifests, which end in .json)")
-    return found

@@ -32,6 +32,8 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     The new content is a new file (permissions by the umask): a reader that has the old one memory-mapped keeps it.
     Raises `MerpoError` naming the path if the system refuses.
     """
+    if not path.name:
+        raise MerpoError(f"{path}: is a folder, expected the path of a file")
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,9 +12,10 @@ from merpo.context import Adapted, Context
 from merpo.data import needed
 from merpo.data_names import read_named
 from merpo.dataset import TaskDataset, stack_tasks
-from merpo.errors import ArtifactError, DatasetError, MerpoError, nearest
+from merpo.errors import ArtifactError, DatasetError, MerpoError, StoppedError, nearest
 from merpo.files import atomic_write_text
 from merpo.finished_run import FinishedRun, open_run
+from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lock import folder_lock
 from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest, plain
@@ -23,21 +24,19 @@ from merpo.named_data import plays
 from merpo.normalization import split_normalization, with_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
+from merpo.report import load_report
 from merpo.run_folder import BEST, LOCK, META, RunFolder
 from merpo.saved_policies import TaskName, task_header
+from merpo.stop import graceful
 from merpo.types import Params
 from merpo.validate import check_datasets
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["AdaptationSummary", "NewTask", "adapt_new", "print_adaptation"]
+__all__ = ["AdaptationSummary", "NewTask", "adapt_new"]
 
 SUMMARY = "summary.json"
 DIGEST = "meta-artifact"  # stands among the digests of the data
 CURVES = ("alpha", "lambda_", "beta", "to_behavior", "to_meta")  # of which a summary has the last value
 BEGINNINGS = {"last": META, "best": BEST}
-SHOWN = ("alpha", "to_behavior", "to_meta")  # of these, what the table shows
 
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
@@ -81,7 +80,7 @@ def adapt_new(
     run = open_run(path)
     if DIGEST in run.manifest.get("datasets", {}):
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
-    loaded = read_named(names)
+    loaded = _numbered(run, read_named(names))
     _check(run, loaded)
     where = chosen_device(device or run.recipe.run.device)
     groups = to_device(_meta(run, begin), where)
@@ -89,16 +88,22 @@ def adapt_new(
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
     digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
     with (
+        graceful(),
         machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads),
         folder_lock(out / LOCK),
         Progress() as progress,
     ):
         folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where)
+        every, root = run.recipe.run.checkpoint_every, out / CHECKPOINTS
+        keeper = Keeper(root, folder.fingerprint, every, progress.note)
         context = Context(
             seed=run.seed,
             device=where,
             log=progress.log,
-            stage=folder.stage,
+            stage=keeper.stages(folder.stage),
+            resume=keeper.resume,
+            keep=keeper.keep,
+            on_step=keeper.on_step,
             workers=run.recipe.run.workers,
             log_every=run.recipe.run.log_every,
             labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
@@ -106,44 +111,29 @@ def adapt_new(
         data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, where)
         if normalization is not None:
             data = normalization.tasks(data)
-        adapted = run.recipe.method.adapt(meta, data, context)
+        try:
+            with keeper.named():
+                adapted = run.recipe.method.adapt(meta, data, context)
+        except StoppedError as stopped:
+            raise StoppedError(f"{stopped}; the same command goes on") from None
         check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
         tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
         groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, normalization)
         folder.save("adapted", groups, {"tasks": task_header(tasks)})
         summary = _summary(run, loaded, adapted, begin)
         atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
+        keeper.finish()
     return summary
 
 
-def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) -> None:
-    """The table of the tasks, and where their policies are."""
-    from rich.table import Table
-
-    from merpo.report_text import number
-    from merpo.terminal_table import frame, print_table
-
-    table = Table(title="Adapted from data alone", title_justify="left", box=frame(console))
-    pairs = sorted({key.removesuffix("_before") for t in summary.tasks for key in t.scores if key.endswith("_before")})
-    pairs = [key for key in pairs if key == "error"] or pairs[:1]  # the others are in the summary
-    last = [key for key in SHOWN if any(key in task.last for task in summary.tasks)]
-    labels = [f"model {key}" for key in pairs] + [key.replace("_", " ") for key in last]
-    for label in ("task", "behaviour", *labels):
-        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
-    for task in summary.tasks:
-        moved = [f"{number(task.scores.get(f'{key}_{when}'))}" for key in pairs for when in ("before", "after")]
-        cells = [f"{a} to {b}" for a, b in zip(moved[::2], moved[1::2], strict=True)]
-        cells += [number(task.last.get(key)) for key in last]
-        table.add_row(task.name, number(task.behavior_return), *cells)
-    print_table(table, console)
-    for task in summary.tasks:
-        if task.trained_on:
-            console.print(f"{task.name}: the run was meta-trained on this very dataset", markup=False)
-        if task.chosen_on:
-            text = "the best meta-artifact was chosen by returns on this very task, so its own return is no measurement"
-            console.print(f"{task.name}: {text}", markup=False)
-    console.print(f"policies: {out / 'artifacts' / 'adapted.safetensors'}", markup=False, soft_wrap=True)
-    console.print(f"measure them where the environments are known: merpo evaluate {out}", markup=False, soft_wrap=True)
+def _numbered(run: FinishedRun, loaded: Loaded) -> Loaded:
+    """The data with the tasks' numbers in the run: a recipe that names its data numbers it in its own order."""
+    if not run.recipe.data.named:
+        return loaded
+    known = {entry.sha256: entry.task for entry in load_report(run.path / "report.json").datasets}
+    free = count(len(known))
+    numbers = [known[manifest.sha256] if manifest.sha256 in known else next(free) for _, manifest in loaded]
+    return [(d, m.model_copy(update={"task_index": number})) for number, (d, m) in zip(numbers, loaded, strict=True)]
 
 
 def _check(run: FinishedRun, loaded: Loaded) -> None:
@@ -194,7 +184,7 @@ def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> 
                 index=manifest.task_index,
                 transitions=manifest.transitions,
                 behavior_return=manifest.behavior.return_mean,
-                trained_on=manifest.sha256 in trained,
+                trained_on=run.recipe.method.learns_from_tasks and manifest.sha256 in trained,
                 chosen_on=begin == "best" and (manifest.sha256 in test or plain(manifest.task) in unseen),
                 scores={key: float(value[t]) for key, value in adapted.scores.items()},
                 last={

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, JsonValue, computed_field
+from pydantic import BaseModel, ConfigDict, JsonValue, computed_field, model_validator
 
 from merpo.aggregates import Estimate, mean_difference, mean_score
 from merpo.reference_scores import ReferenceScores
@@ -15,6 +15,7 @@ from merpo.statistics import Interval, paired_difference
 __all__ = ["Row", "TaskRow"]
 
 Returns: TypeAlias = list[list[float]]  # [seed][task]
+OPTIONAL = ("references", "behavior_mode", "meta_policy")
 
 
 class _Model(BaseModel):
@@ -55,6 +56,26 @@ class Row(_Model):
     meta_policy: Returns | None = None
     adapted: Returns
     on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after so many
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Self:
+        """Refuse lists that are not one entry per seed or per task."""
+        seeds, tasks = len(self.seeds), len(self.tasks)
+        if not (seeds and tasks):
+            raise ValueError(f"{seeds} seeds and {tasks} tasks, expected one or more of each")
+        tables = ("adapted", "behavior_mode", "meta_policy")
+        for names, expected in (
+            (("params", "transitions", "behavior", "references"), tasks),
+            (("seconds", *tables), seeds),
+        ):
+            for name in names:
+                values = getattr(self, name)
+                if len(values or ()) != expected and (values or name not in OPTIONAL):
+                    raise ValueError(f"{name} has {len(values)} entries, expected {expected}")
+        for name in tables:
+            if any(len(row) != tasks for row in getattr(self, name) or ()):
+                raise ValueError(f"{name} has a seed with other than {tasks} entries, one per task")
+        return self
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property

@@ -56,6 +56,12 @@ def test_each_quality_picks_its_checkpoints(quality: str, fraction: float, expec
     assert pick_checkpoints(checkpoints(RETURNS), quality, fraction) == expected
 
 
+def test_the_best_policy_closes_the_whole_distance_whatever_is_rounded() -> None:
+    spread = torch.rand(2, 500, generator=torch.Generator().manual_seed(0)) * 10
+    found = pick_checkpoints(checkpoints([(spread[0] - 35).tolist(), (spread[1] - 9).tolist()]), "medium", 1.0)
+    assert found == [[1]] * 500
+
+
 def test_a_task_that_never_improves_has_one_policy_for_every_quality() -> None:
     flat = checkpoints([[-1.0], [-2.0], [-3.0]])
     assert [pick_checkpoints(flat, q, 0.5) for q in QUALITIES[:3]] == [[[0]]] * 3

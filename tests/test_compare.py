@@ -183,6 +183,14 @@ def test_a_reader_is_told_of_single_seeds_and_other_data(tmp_path: Path) -> None
     ]
 
 
+def test_a_reader_is_told_of_seeds_of_one_arm_on_other_data(tmp_path: Path) -> None:
+    place(tmp_path / "a" / "seed-0", moved(0.1, 0, 0.0))
+    data = [entry.model_copy(update={"sha256": "f" * 64}) for entry in synthetic(6).datasets]
+    place(tmp_path / "a" / "seed-1", moved(0.1, 1, 0.0, datasets=data))
+    (arm,) = read_arms([tmp_path / "a"])
+    assert compare_runs([tmp_path]).notes == [f"The seeds of {arm.label} were trained on different data."]
+
+
 def test_a_reader_is_told_of_other_ways_of_measuring(tmp_path: Path) -> None:
     for name, alpha, episodes in (("a", 0.1, 1), ("b", 0.2, 50)):
         report = moved(alpha, 0, 0.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from command import Answer
 from finished import finished_run
 from tiny import tiny_recipe
 
-from merpo import evaluation, load_policy, reevaluate
+from merpo import evaluation, load_policy, reevaluate, stop
 from merpo.artifacts import load_artifact
 from merpo.data import collection_folder
 from merpo.data_names import find_datasets
@@ -134,6 +135,66 @@ def test_names_of_data(collection: Path, tmp_path: Path, monkeypatch: pytest.Mon
     ):
         with pytest.raises(DatasetError, match=hint):
             find_datasets(text)
+
+
+def test_a_folder_without_data_does_not_hide_a_collection_of_its_name(
+    collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / collection.name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_datasets(collection.name) == [(collection, f"task-00{i}.medium") for i in range(4)]
+
+
+def test_tasks_of_named_data_have_the_numbers_that_the_run_gave_them(
+    collection: Path, store: Path, tmp_path: Path
+) -> None:
+    names = [f"store:{collection.name}/task-00{i}.medium" for i in (3, 2, 1)]
+    whole = finished_run(store, tmp_path / "run", {"data": {"train": names[:1], "test": names[1:]}})
+    summary = adapt_new(whole, [names[2], f"{collection.name}/task-000.medium", names[0]], tmp_path / "new")
+    assert [(task.index, task.trained_on) for task in summary.tasks] == [(2, False), (3, False), (0, True)]
+    rows = torch.randn(20, 2, generator=torch.Generator().manual_seed(0))
+    found, expected = (load_policy(path, task=2)(rows) for path in (tmp_path / "new", whole))
+    assert abs(found - expected).max() < 1e-5
+
+
+def test_an_adaptation_that_was_stopped_goes_on(
+    run: Path, collection: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Merpo
+) -> None:
+    command = ("adapt", str(run), "--data", f"{collection.name}/task-003.medium", "--out")
+    assert merpo_cli(*command, str(tmp_path / "whole")).code == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(stop, "requested", lambda: "keep" in sys._getframe(1).f_code.co_name)  # in a loop that can go on
+        stopped = merpo_cli(*command, str(tmp_path / "cut"))
+    assert stopped.code == 75, stopped.err
+    assert re.search(r"stopped by a signal after step 1 of .*; the same command goes on", stopped.err)
+    assert list((tmp_path / "cut" / "checkpoints").iterdir())
+    answer = merpo_cli(*command, str(tmp_path / "cut"))
+    assert answer.code == 0, answer.err
+    assert "goes on after step 1" in answer.out + answer.err
+    first, second = (sha256_file(tmp_path / name / "artifacts" / "adapted.safetensors") for name in ("whole", "cut"))
+    assert first == second
+    assert not (tmp_path / "cut" / "checkpoints").exists()
+
+
+def test_what_cannot_be_written_is_told_after_what_was_measured(
+    run: Path, tmp_path: Path, merpo_cli: Merpo, collection: Path
+) -> None:
+    for out, reason in ((".", "is a folder"), ("x" * 300, "File name too long"), (str(tmp_path), "cannot be written")):
+        answer = merpo_cli("evaluate", str(run), "--out", out)
+        assert (answer.code, reason in answer.err) == (2, True), answer.err
+        assert "return" in answer.out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("evaluate", "x" * 300), ("compare", "x" * 300), ("adapt", "x" * 300, "--data", "y"), ("adapt", "", "--data")],
+)
+def test_a_path_that_is_too_long_is_refused(run: Path, merpo_cli: Merpo, command: tuple[str, ...]) -> None:
+    whole = [str(run) if text == "" else text for text in command]
+    answer = merpo_cli(
+        *whole, *(["x" * 300] if whole[-1] == "--data" else []), *(["--out", "z"] if "adapt" in whole else [])
+    )
+    assert (answer.code, "File name too long" in answer.err) == (2, True), answer.err
 
 
 def test_data_that_does_not_fit_the_run_is_refused(run: Path, collection: Path, tmp_path: Path) -> None:

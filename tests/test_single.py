@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,22 @@ def test_a_given_meta_policy_of_other_widths_is_measured_again(
     assert read_policies(path).policy["w0"].shape[-1] == 5 != read_policy(entry.folder, entry.name)["w0"].shape[-1]
     assert None not in told
     assert [task.meta_policy for task in evaluate_saved(path).tasks] == pytest.approx(told)
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_only_a_method_that_learns_from_tasks_is_told_that_a_test_task_is_one_of_them(
+    learns: bool, meta_run: Path, store: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(store, tmp_path / "data")
+    (name,) = {path.name for path in store.iterdir() if path.is_dir()}
+    shutil.copytree(store / name, tmp_path / "data" / "other")
+    data = {"train": ["store:other/task-003.medium"], "test": [f"store:{name}/task-003.medium"]}
+    path = finished_run(
+        tmp_path / "data", tmp_path / "run", {"data": data} | ({} if learns else {"method": TINY_SINGLE})
+    )
+    assert load_report(path / "report.json").notes == (
+        ["1 of the 1 test tasks are also training tasks (with data of their own)."] if learns else []
+    )
 
 
 @settings(max_examples=20, deadline=None)

@@ -185,6 +185,29 @@ def test_the_json_is_whole_and_nothing_else_is_taken_for_it(runs: Path, tmp_path
         read_suites(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("behavior", [0.0] * 7, "behavior has 7 entries, expected 6"),
+        ("transitions", [], "transitions has 0 entries, expected 6"),
+        ("adapted", [], "adapted has 0 entries, expected 3"),
+        ("adapted", [[0.0] * 6, [0.0] * 6, [0.0]], "adapted has a seed with other than 6 entries"),
+        ("seeds", [0, 1], "seconds has 3 entries, expected 2"),
+        ("seeds", [], "0 seeds and 6 tasks, expected one or more of each"),
+        ("meta_policy", [[0.0] * 6], "meta_policy has 1 entries, expected 3"),
+    ],
+)
+def test_lists_of_other_lengths_are_refused(
+    runs: Path, tmp_path: Path, key: str, value: list[Any], reason: str
+) -> None:
+    table = json.loads(suites_of([runs]).to_json())
+    table["rows"][1][key] = value
+    path = tmp_path / "suites.json"
+    path.write_text(json.dumps(table), "utf-8")
+    with pytest.raises(ArtifactError, match=rf"suites\.json: rows\.1: .*{reason}"):
+        read_suites(path)
+
+
 def test_runs_without_returns_and_seeds_on_other_data_are_refused(runs: Path) -> None:
     report = moved(0.0, 0, 0.0, "logs")
     tasks = [task.model_copy(update={"adapted": None}) for task in report.tasks]
