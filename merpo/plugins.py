@@ -75,7 +75,10 @@ def _entry_points() -> Iterator[tuple[str, str, importlib.metadata.EntryPoint | 
     for candidate, distribution in _candidates().items():
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # its folder has another name
             distribution = importlib.metadata.distribution(candidate)  # noqa: PLW2901 - the first one on the path
-        name, version = str(distribution.name), str(distribution.version)
+        try:
+            name, version = str(distribution.name), str(distribution.version)
+        except Exception:  # noqa: BLE001, S112 - metadata that says neither; nothing can be attributed to it
+            continue
         try:
             group = set(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
         except Exception as error:  # noqa: BLE001 - not UTF-8, or not in the format of entry points
