@@ -24,7 +24,6 @@ from merpo.named_data import plays
 from merpo.normalization import split_normalization, with_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
-from merpo.report import load_report
 from merpo.run_folder import BEST, LOCK, META, RunFolder
 from merpo.saved_policies import TaskName, task_header
 from merpo.stop import graceful
@@ -130,7 +129,7 @@ def _numbered(run: FinishedRun, loaded: Loaded) -> Loaded:
     """The data with the tasks' numbers in the run: a recipe that names its data numbers it in its own order."""
     if not run.recipe.data.named:
         return loaded
-    known = {entry.sha256: entry.task for entry in load_report(run.path / "report.json").datasets}
+    known = {digest: number for number, digest in enumerate(run.manifest.get("datasets", {}).values())}
     free = count(len(known))
     numbers = [known[manifest.sha256] if manifest.sha256 in known else next(free) for _, manifest in loaded]
     return [(d, m.model_copy(update={"task_index": number})) for number, (d, m) in zip(numbers, loaded, strict=True)]

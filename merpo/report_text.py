@@ -127,7 +127,7 @@ def print_summary(report: Report, console: Console) -> None:
         _print_estimates(report, console)
         return
     columns = [(label, name) for name, label in POLICIES.items() if summary.of(name) is not None]
-    has_gap = summary.gap_closed is not None
+    has_gap = any(task.gap_closed is not None for task in report.tasks)
     table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
     for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
@@ -136,7 +136,7 @@ def print_summary(report: Report, console: Console) -> None:
         table.add_row(str(task.index), *cells, *([number(task.gap_closed)] if has_gap else []))
     table.add_section()
     means = [number(value.mean) if (value := summary.of(name)) else "-" for _, name in columns]
-    gap = [number(summary.gap_closed.mean)] if summary.gap_closed is not None else []
+    gap = [number(None if summary.gap_closed is None else summary.gap_closed.mean)] if has_gap else []
     table.add_row("mean", *means, *gap, style="bold")
     print_table(table, console)
     if scores := scores_line(report.tasks):

@@ -15,7 +15,6 @@ from merpo.statistics import Interval, paired_difference
 __all__ = ["Row", "TaskRow"]
 
 Returns: TypeAlias = list[list[float]]  # [seed][task]
-OPTIONAL = ("references", "behavior_mode", "meta_policy")
 
 
 class _Model(BaseModel):
@@ -63,17 +62,16 @@ class Row(_Model):
         seeds, tasks = len(self.seeds), len(self.tasks)
         if not (seeds and tasks):
             raise ValueError(f"{seeds} seeds and {tasks} tasks, expected one or more of each")
-        tables = ("adapted", "behavior_mode", "meta_policy")
-        for names, expected in (
-            (("params", "transitions", "behavior", "references"), tasks),
-            (("seconds", *tables), seeds),
-        ):
-            for name in names:
-                values = getattr(self, name)
-                if len(values or ()) != expected and (values or name not in OPTIONAL):
-                    raise ValueError(f"{name} has {len(values)} entries, expected {expected}")
-        for name in tables:
-            if any(len(row) != tasks for row in getattr(self, name) or ()):
+        lists = {name: (getattr(self, name), tasks) for name in ("params", "transitions", "behavior")}
+        lists |= {"references": (self.references, tasks)} if self.references else {}
+        tables = {"adapted": self.adapted, "behavior_mode": self.behavior_mode, "meta_policy": self.meta_policy}
+        known = {name: table for name, table in tables.items() if table is not None}
+        lists |= {"seconds": (self.seconds, seeds)} | {name: (table, seeds) for name, table in known.items()}
+        for name, (values, expected) in lists.items():
+            if len(values) != expected:
+                raise ValueError(f"{name} has {len(values)} entries, expected {expected}")
+        for name, table in known.items():
+            if any(len(row) != tasks for row in table):
                 raise ValueError(f"{name} has a seed with other than {tasks} entries, one per task")
         return self
 

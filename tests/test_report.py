@@ -252,6 +252,17 @@ def test_the_terminal_table_states_every_task_and_the_verdict() -> None:
     assert verdict(report.summary) in text
 
 
+def test_a_task_has_its_gap_where_their_mean_may_be_chance() -> None:
+    few = synthetic(2)
+    low = few.tasks[1].model_copy(update={"oracle": few.tasks[1].behavior - 10.0})
+    report, console = few.model_copy(update={"tasks": [few.tasks[0], low]}), terminal()
+    print_summary(report, console)
+    assert report.tasks[0].gap_closed is not None
+    assert report.summary.gap_closed is None
+    rows = {line.split()[1]: line.split()[-2] for line in written(console).splitlines() if line.startswith("|")}
+    assert (rows[str(few.tasks[0].index)], rows["mean"]) == (f"{report.tasks[0].gap_closed:.2f}", "-")
+
+
 def test_the_verdict_says_when_adaptation_hurts_or_cannot_be_told_apart() -> None:
     tasks = [{"index": i, "behavior": float(i), "adapted": float(i) - 1.0, "meta_policy": float(-i)} for i in range(4)]
     text = verdict(bare(tasks=tasks).summary)

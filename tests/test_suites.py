@@ -195,6 +195,7 @@ def test_the_json_is_whole_and_nothing_else_is_taken_for_it(runs: Path, tmp_path
         ("seeds", [0, 1], "seconds has 3 entries, expected 2"),
         ("seeds", [], "0 seeds and 6 tasks, expected one or more of each"),
         ("meta_policy", [[0.0] * 6], "meta_policy has 1 entries, expected 3"),
+        ("meta_policy", [], "meta_policy has 0 entries, expected 3"),
     ],
 )
 def test_lists_of_other_lengths_are_refused(
