@@ -166,6 +166,20 @@ def test_a_step_before_the_first_reset_is_refused(name: str, fields: dict[str, A
         bare(name, fields).step(np.zeros(make("tasks", name).spec().action_dim, dtype=np.float32))
 
 
+@EACH
+def test_an_unstable_simulation_ends_and_earns_nothing(name: str, fields: dict[str, Any], id_: str) -> None:
+    env = bare(name, fields)
+    env.reset(seed=0)
+    still = np.zeros(env.action_space.shape, dtype=np.float32)
+    assert not env.step(still)[2]
+    env.data.qvel[:] = 1e12  # MuJoCo itself puts such a body back to its first state and goes on
+    seen, reward, terminated, truncated, _ = env.step(still)
+    assert np.isfinite(seen).all()
+    assert (reward, terminated, truncated) == (0.0, True, False)
+    env.reset(seed=0)
+    assert not env.step(still)[2]
+
+
 @pytest.mark.parametrize(("missing", "words"), [("mujoco", "not installed"), ("mujoco.batch", "newer MuJoCo")])
 @EACH
 def test_without_mujoco_a_message_says_what_to_install(

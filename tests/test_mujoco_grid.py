@@ -176,6 +176,26 @@ def test_what_mujoco_derives_can_be_read() -> None:
         env.step(move[1, 0].numpy())
 
 
+@pytest.mark.parametrize("huge", [1e12, np.nan])
+def test_an_unstable_simulation_ends_and_earns_nothing(huge: float) -> None:
+    """MuJoCo itself puts such a body back to its first state, which would be a leap that is paid for."""
+    family = Heavier(body=CHEETAH, horizon=9)
+    for restart in (False, True):
+        grid = MujocoGrid(simulation(family, family.tasks(2, 0)[0]), 1, 0, restart)
+        for step in range(3):
+            grid.step(grid.observations(), actions(step, 2, 1))
+        grid._batch.qvel[1] = huge
+        batch, cuts = grid.step(grid.observations(), actions(3, 2, 1))
+        assert batch.terminations.tolist() == [[0.0], [1.0]]
+        assert batch.rewards[1, 0] == 0 != batch.rewards[0, 0]
+        assert torch.isfinite(batch.next_observations).all()
+        assert not cuts.any()
+        assert grid.running.tolist() == [[True], [restart]]
+        batch, _ = grid.step(grid.observations(), actions(4, 2, 1))
+        assert not batch.terminations.any(), "what began anew is stable"
+        assert bool(batch.rewards[1, 0]) == restart
+
+
 def test_nothing_moves_when_all_have_ended() -> None:
     family = Heavier(body=CHEETAH, horizon=3)
     grid = family.grid(family.tasks(2, 0)[0], 1, 0, restart=False)

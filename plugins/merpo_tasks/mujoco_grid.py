@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from merpo import Batch
 from merpo.lazy import torch
-from merpo_tasks.mujoco_warnings import logged_warnings
+from merpo_tasks.mujoco_warnings import logged_warnings, unstable
 
 __all__ = ["Array", "MujocoGrid", "Simulation", "State"]
 
@@ -55,6 +55,7 @@ class MujocoGrid:
         self._batch.set_models(self._models)
         self._live = {name: self._grid(self._batch.bind(name)) for name in simulation.fields}
         self._controls = self._grid(self._batch.ctrl)
+        self._warnings = self._grid(self._batch.warning)[..., 1]  # how many of each kind; [T, E, 7]
         self._steps = np.zeros(shape, dtype=np.int64)
         self._begin(self.running)
 
@@ -63,15 +64,16 @@ class MujocoGrid:
         return self._seen
 
     def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
-        """One step of everything that runs, together."""
+        """One step of everything that runs, together. An unstable simulation ends, and earns nothing for that step."""
         simulation, running, before, moves = self._simulation, self.running, self._state, actions.numpy()
         self._controls[...] = moves
         with logged_warnings():
             self._batch.step(None if running.all() else running.ravel(), nstep=simulation.frame_skip)
         self._steps += running
         self._read()
-        rewards = np.where(running, simulation.reward(before, moves, self._state), 0.0)
-        ends = running & simulation.ended(self._state)
+        lost = unstable(self._warnings)
+        rewards = np.where(running & ~lost, simulation.reward(before, moves, self._state), 0.0)
+        ends = running & (simulation.ended(self._state) | lost)
         cuts = running & (self._steps >= simulation.horizon)
         batch = Batch(seen, actions, _tensor(rewards), self._seen, _tensor(ends))
         self._finish(ends | cuts)
