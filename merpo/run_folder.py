@@ -19,12 +19,13 @@ from merpo.recipe import Recipe, resolved, to_toml
 from merpo.types import Params
 from merpo.versions import versions
 
-__all__ = ["ADAPTED", "BEST", "LOCK", "META", "RunFolder", "mean_return", "run_folders"]
+__all__ = ["ADAPTED", "ADAPTED_WAY", "BEST", "LOCK", "META", "OUTPUTS", "RunFolder", "mean_return", "run_folders"]
 
 MANIFEST, REPORT = "manifest.json", "report.json"
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
-ADAPTED = "adapted"  # the artifact of the unseen tasks' policies
+ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and what led to them
+OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # the artifacts that are no single stage's
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
@@ -87,16 +88,24 @@ class RunFolder:
         """
         if name in self._stages:
             return self._stages[name]
-        path, sha256 = self.artifact(name), self._manifest["artifacts"].get(name)
-        if sha256 is not None and path.exists():
-            groups = to_device(_load(path, sha256), self._device)
-            self._note(f"{name}: loaded from {path}")
+        if self.finished(name):
+            groups, _ = self.load(name)
         else:
             # ordinary tensors, as they are when loaded: those in blocks give the same numbers but for rounding
             groups = {group: dict(params.items()) for group, params in compute().items()}
             self.save(name, groups)
         self._stages[name] = groups
         return groups
+
+    def load(self, name: str) -> tuple[dict[str, Params], dict[str, str]]:
+        """The groups of a finished artifact, empty ones included, and its header.
+
+        Raises `ArtifactError` where the file is not what this run wrote.
+        """
+        path = self.artifact(name)
+        groups, header = _load(path, self._manifest["artifacts"][name])
+        self._note(f"{name}: loaded from {path}")
+        return to_device(groups, self._device), header
 
     def save(self, name: str, groups: Mapping[str, Params], more: Mapping[str, str] | None = None) -> None:
         """Write groups of parameters as an artifact, and its sha256 into the manifest; `more` goes into the header.
@@ -113,6 +122,10 @@ class RunFolder:
         """Where a stage's artifact is."""
         return self.path / "artifacts" / f"{name}.safetensors"
 
+    def recorded(self) -> list[str]:
+        """The artifacts that were written, in that order."""
+        return list(self._manifest["artifacts"])
+
     def finished(self, name: str) -> bool:
         """Whether the artifact is recorded and there."""
         return name in self._manifest["artifacts"] and self.artifact(name).exists()
@@ -120,6 +133,10 @@ class RunFolder:
     def lost(self, name: str) -> bool:
         """Whether the artifact is recorded and was deleted."""
         return name in self._manifest["artifacts"] and not self.artifact(name).exists()
+
+    def whole(self) -> bool:
+        """Whether no artifact that a stage is loaded from was deleted."""
+        return not any(self.lost(name) for name in self.recorded() if name != BEST)
 
     def read_curve(self) -> dict[str, Any]:
         """The evaluations during meta-training that this folder holds, by step."""
@@ -172,13 +189,12 @@ def mean_return(point: Mapping[str, Any]) -> float:
     return math.fsum(returns) / len(returns)
 
 
-def _load(path: Path, sha256: str) -> dict[str, Params]:
-    """The groups of an artifact that is as it was written, empty ones included."""
+def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
     try:
         groups, header = load_artifact(path, sha256)
     except ArtifactError as error:
         raise ArtifactError(f"{error}; delete it and the stage is computed again") from None
-    return {name: groups.get(name, {}) for name in json.loads(header["groups"])}
+    return {name: groups.get(name, {}) for name in json.loads(header["groups"])}, header
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
 from merpo.errors import MerpoError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
+from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_way
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
@@ -49,6 +50,7 @@ class Runner:
 
     def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
         """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
+        whole = self.folder.whole()
         with self.watch.stage("fit"):
             meta = self.recipe.method.fit(self.stack(self.train), self.context())
             self.times.write()
@@ -56,11 +58,9 @@ class Runner:
             self.folder.save(META, with_normalization(meta, self.normalization))
         check()
         with self.watch.stage("adapt"):
-            adapted = self.adapt(meta)
-            header = {"tasks": _names(self.test)}
-            groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, self.normalization)
-            self.times.write()
-            self.folder.save(ADAPTED, groups, header)
+            adapted = self._adapted_before(meta) if whole else None
+            if adapted is None:
+                adapted = self._adapt_and_save(meta)
         check()
         with self.watch.stage("evaluate"):
             evaluations = self.evaluate(adapted)
@@ -86,6 +86,21 @@ class Runner:
         """Policies for the unseen tasks, from their data alone."""
         adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
         check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+        return adapted
+
+    def _adapted_before(self, meta: dict[str, Params]) -> Adapted | None:
+        """What an earlier process adapted, if that is what is asked for now."""
+        adapted = finished_adaptation(self.folder, meta, self.recipe.evaluate.snapshots)
+        if adapted is not None:
+            self.times.loaded("adapt")
+        return adapted
+
+    def _adapt_and_save(self, meta: dict[str, Params]) -> Adapted:
+        adapted = plain_adaptation(self.adapt(meta))
+        groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, self.normalization)
+        self.times.write()
+        save_way(self.folder, adapted, meta, self.recipe.evaluate.snapshots)
+        self.folder.save(ADAPTED, groups, {"tasks": _names(self.test)})
         return adapted
 
     def play(self, policy: Params) -> Evaluation:

@@ -15,7 +15,7 @@ from merpo.finished_run import REPORT
 from merpo.keeper import CHECKPOINTS
 from merpo.profile import OWN
 from merpo.report import load_report
-from merpo.run_folder import ADAPTED, BEST, META, RunFolder
+from merpo.run_folder import ADAPTED, META, OUTPUTS, RunFolder
 from merpo.stopwatch import Stopwatch
 from merpo.types import Params
 
@@ -71,6 +71,13 @@ class StageTimes:
                 self._unknown.add(name)
         return groups
 
+    def loaded(self, name: str) -> None:
+        """A stage around others was loaded whole, and with it all of them that this process has not begun."""
+        begun = (*self.watch.read(), *self.reused, *OUTPUTS)
+        within = [stage for stage in self._folder.recorded() if stage not in begun]
+        self.reused += [*within, name]
+        self._unknown.update(stage for stage in within if stage not in self._before)
+
     def resume(self, resume: Resume) -> Resume:
         """The same; a stage of which the beginning has no time has none as a whole."""
 
@@ -107,7 +114,7 @@ def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[st
     `artifacts` are the names in the run's manifest: a stage that has one and no time was reused by a merpo that did
     not store times.
     """
-    stages = set(artifacts) - {META, BEST, ADAPTED}
+    stages = set(artifacts).difference(OUTPUTS)
     found = {name: timings.get(name) for name in stages | timings.keys() if name not in (*ANEW, *MEASURING)}
     known = [seconds for seconds in found.values() if seconds is not None]
     return sum(known) if len(known) == len(found) > 0 else None

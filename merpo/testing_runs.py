@@ -97,6 +97,7 @@ def _require_groups(place: str, groups: Any) -> None:
     for name, group in groups.items():
         good = isinstance(group, dict) and all(isinstance(leaf, torch.Tensor) for leaf in group.values())
         require(isinstance(name, str) and good, place, f"group {name!r:.60} is not a dict of tensors")
+        require(name != "" and "/" not in name, place, f"group {name!r:.60}, expected a name without '/'")
 
 
 def _check_logs_only(family: TaskFamily, laws: Laws, task: Task) -> None:

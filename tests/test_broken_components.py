@@ -100,6 +100,7 @@ def fit_bare(inner: Any, *args: Any) -> Any:
     [
         ("adapt", adapt_leaking, "together is not alone"),
         ("adapt", adapt_nothing, "expected Adapted"),
+        ("adapt", lambda inner, *args: inner(*args)._replace(references={"a/b": {}}), "a name without '/'"),
         ("fit", fit_with_global_noise, "global random state"),
         ("fit", fit_spoiling_data, "in place"),
         ("fit", fit_bare, "not a dict of tensors"),

@@ -35,6 +35,7 @@ from merpo.run_folder import RunFolder
 from merpo.types import Params
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
+WHOLE = ["meta", "best-meta", "adapted", "adapted-way"]  # the artifacts that are no stage's
 EVALUATED = {"evaluate": {"during_training": 2}}
 
 
@@ -104,7 +105,7 @@ def test_what_a_run_leaves_behind(first: Path) -> None:
         "artifacts", "episodes.csv", "manifest.json", METRICS_FILE, "pictures", "recipe.toml", "report.html",
         "report.json", "timings.json", "training_curve.json",
     }  # fmt: skip
-    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, "meta", "best-meta", "adapted"}
+    assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, *WHOLE}
     assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
     manifest = json.loads((first / "manifest.json").read_text("utf-8"))
     assert manifest["seed"] == 0
@@ -211,9 +212,11 @@ def test_a_second_run_loads_what_the_first_finished(first: Path, tmp_path: Path,
     write_tiny(Path("tiny.toml"), EVALUATED)
     answer = merpo_cli("run", "tiny.toml", "--out", "copy")
     assert answer.code == 0
-    for stage in STAGES:
+    for stage in [*STAGES[:4], "adapted", "adapted-way"]:
         assert f"{stage}: loaded from copy/artifacts/{stage}.safetensors" in answer.err
+    assert "unseen-models" not in answer.err  # adaptation is loaded whole
     assert "meta-policy: 2/2" not in answer.err
+    assert "adapt: 3/3" not in answer.err
     assert content(tmp_path / "copy") == content(first)
     assert findings(tmp_path / "copy") == findings(first)
 
@@ -223,12 +226,41 @@ def test_what_is_shown_may_change_what_is_trained_may_not(first: Path, tmp_path:
     answer = merpo_cli("run", "tiny.toml", "--out", "copy", "--set", "evaluate.episodes=3", "--set", 'title="New"')
     assert answer.code == 0
     assert "meta-policy: loaded" in answer.err
+    assert "adapted: loaded" in answer.err
     assert load_report(tmp_path / "copy" / "report.json").title == "New"
     for change in ("method.rac.discount=0.5", "data.episodes=5", "seed=4"):
         answer = merpo_cli("run", "tiny.toml", "--out", "copy", "--set", change)
         assert answer.code == 2
         assert "copy: holds a run of another recipe, seed or data" in answer.err
     assert merpo_cli("run", "tiny.toml", "--out", "copy", "--seed", "1").code == 2
+
+
+@pytest.mark.parametrize(("steps", "loaded"), [([0, 2, 3], True), ([0, 2], False), ([0, 1, 2, 3], False)])
+def test_adaptation_is_done_again_for_the_sake_of_other_snapshots(
+    first: Path, tmp_path: Path, merpo_cli: Merpo, steps: list[int], loaded: bool
+) -> None:
+    shutil.copytree(first, tmp_path / "copy")
+    write_tiny(Path("tiny.toml"), {"evaluate": {"snapshots": steps, "during_training": 2}})
+    for out in ("copy", "fresh"):
+        answer = merpo_cli("run", "tiny.toml", "--out", out)
+        assert ("adapted: loaded" in answer.err) == (loaded and out == "copy")
+    assert findings(tmp_path / "copy") == findings(tmp_path / "fresh")
+    assert set(load_report(tmp_path / "copy" / "report.json").tasks[0].snapshots) == {*steps, 3}
+
+
+def test_adaptation_is_done_again_where_one_of_its_artifacts_was_deleted(
+    first: Path, tmp_path: Path, merpo_cli: Merpo
+) -> None:
+    write_tiny(Path("tiny.toml"), EVALUATED)
+    for name in ("unseen-models", "adapted", "adapted-way"):
+        shutil.copytree(first, tmp_path / name)
+        (tmp_path / name / "artifacts" / f"{name}.safetensors").unlink()
+        answer = merpo_cli("run", "tiny.toml", "--out", name)
+        assert answer.code == 0
+        assert "adapted: loaded" not in answer.err
+        assert "adapt: 3/3" in answer.err
+        assert content(tmp_path / name) == content(first)
+        assert findings(tmp_path / name) == findings(first)
 
 
 def test_a_place_that_holds_something_else_is_refused_before_anything(tmp_path: Path, merpo_cli: Merpo) -> None:

@@ -1,0 +1,78 @@
+"""Adaptation to the unseen tasks as two artifacts: the policies, and its way, of which the report tells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from typing import TypeVar
+
+from merpo.context import Adapted
+from merpo.run_folder import ADAPTED, ADAPTED_WAY, RunFolder
+from merpo.types import Params
+
+__all__ = ["finished_adaptation", "plain_adaptation", "save_way"]
+
+Key = TypeVar("Key", int, str)
+
+POLICY, CURVES, SCORES = "policy", "curves", "scores"
+STEP, REFERENCE = "step-", "reference-"  # groups of policies after so many steps, and of those held against them
+
+
+def plain_adaptation(adapted: Adapted) -> Adapted:
+    """The same with ordinary tensors, as they are when loaded: blocks of them give other numbers by rounding."""
+    return Adapted(
+        policy=dict(adapted.policy.items()),
+        snapshots=_plain(adapted.snapshots),
+        references=_plain(adapted.references),
+        curves=dict(adapted.curves),
+        artifacts=_plain(adapted.artifacts),
+        scores=dict(adapted.scores),
+    )
+
+
+def save_way(folder: RunFolder, adapted: Adapted, meta: dict[str, Params], asked: Iterable[int]) -> None:
+    """Save what is not among the policies' own artifact.
+
+    Adaptation began with `meta`, and `asked` are the steps of which copies were asked for.
+    """
+    groups = {CURVES: adapted.curves, SCORES: adapted.scores}
+    groups |= {f"{STEP}{step}": policy for step, policy in adapted.snapshots.items()}
+    groups |= {f"{REFERENCE}{name}": policy for name, policy in adapted.references.items()}
+    folder.save(ADAPTED_WAY, groups, {"asked": json.dumps(sorted(asked)), "meta": _digest(meta)})
+
+
+def finished_adaptation(folder: RunFolder, meta: dict[str, Params], asked: Iterable[int]) -> Adapted | None:
+    """What an earlier process adapted from the same `meta`; None where copies of other steps are asked for.
+
+    Raises `ArtifactError` where a file is not what this run wrote.
+    """
+    if not (folder.finished(ADAPTED) and folder.finished(ADAPTED_WAY)):
+        return None
+    way, header = folder.load(ADAPTED_WAY)
+    if header["meta"] != _digest(meta) or json.loads(header["asked"]) != sorted(asked):
+        return None
+    policies, _ = folder.load(ADAPTED)
+    return Adapted(
+        policy=policies[POLICY],
+        snapshots={int(step): policy for step, policy in _named(way, STEP).items()},
+        references=_named(way, REFERENCE),
+        curves=way[CURVES],
+        artifacts=policies,
+        scores=way[SCORES],
+    )
+
+
+def _digest(groups: dict[str, Params]) -> str:
+    from safetensors.torch import save
+
+    flat = {f"{group}/{key}": x.detach().contiguous() for group, params in groups.items() for key, x in params.items()}
+    return hashlib.sha256(save(flat)).hexdigest()
+
+
+def _plain(groups: dict[Key, Params]) -> dict[Key, Params]:
+    return {name: dict(params.items()) for name, params in groups.items()}
+
+
+def _named(groups: dict[str, Params], prefix: str) -> dict[str, Params]:
+    return {name.removeprefix(prefix): params for name, params in groups.items() if name.startswith(prefix)}
