@@ -20,7 +20,8 @@ from merpo.profile import Profile, print_profile
 from merpo.progress import Progress
 from merpo.recipe import Recipe
 from merpo.report import Report
-from merpo.run_folder import LOCK, RunFolder, run_folders
+from merpo.run_folder import LOCK, RunFolder
+from merpo.run_places import run_folders
 from merpo.runner import Runner
 from merpo.stage_times import StageTimes
 from merpo.stop import check, graceful

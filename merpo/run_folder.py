@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, final
 
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json, atomic_write_text
-from merpo.lock import is_lock
 from merpo.manifest import fingerprint, plain
 from merpo.params import to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
+from merpo.run_places import MANIFEST, refuse_foreign
 from merpo.types import Params
 from merpo.versions import versions
 
-__all__ = ["ADAPTED", "ADAPTED_WAY", "BEST", "LOCK", "META", "OUTPUTS", "RunFolder", "mean_return", "run_folders"]
+__all__ = ["ADAPTED", "ADAPTED_WAY", "BEST", "LOCK", "META", "OUTPUTS", "RunFolder", "mean_return"]
 
-MANIFEST, REPORT = "manifest.json", "report.json"
+REPORT = "report.json"
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
 ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and what led to them
@@ -29,23 +28,6 @@ OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # the artifacts that are no single s
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 UNTRAINED = ("title", "description", "requires", "evaluate", "run")
-
-
-def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
-    """Where the runs go: `base` for one seed, a folder in it for each of several.
-
-    Raises `ArtifactError`, before anything is computed, for a place that holds something else.
-    """
-    if len(seeds) == 1:
-        _refuse_foreign(base)
-        return [base]
-    others = [name for name in _names(base) if name != "summary.json" and not name.startswith("seed-")]
-    if others:
-        raise ArtifactError(f"{base}: holds {others[0]}, expected no folder, or one of other seeds; give another --out")
-    folders = [base / f"seed-{seed}" for seed in seeds]
-    for folder in folders:
-        _refuse_foreign(folder)
-    return folders
 
 
 @final
@@ -164,7 +146,7 @@ class RunFolder:
 
     def _finished(self) -> dict[str, str]:
         """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished here."""
-        _refuse_foreign(self.path)
+        refuse_foreign(self.path)
         manifest = self.path / MANIFEST
         if not manifest.exists():
             return {}
@@ -205,20 +187,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ArtifactError(f"{path}: holds a JSON {type(found).__name__}, expected an object; give another --out")
     return found
-
-
-def _refuse_foreign(path: Path) -> None:
-    """Refuse a folder in which something lies that is no run's."""
-    if not (path / MANIFEST).exists() and _names(path):
-        raise ArtifactError(f"{path}: is not empty and not a run folder; give another --out")
-
-
-def _names(path: Path) -> list[str]:
-    """What lies in a folder that need not exist, but for what a run that was killed at its start may leave."""
-    try:
-        names = sorted(p.name for p in path.iterdir())
-        return [name for name in names if not re.fullmatch(r"\..+\.tmp-.*", name) and not is_lock(name)]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be a run folder ({error.strerror or error}); give another --out") from None
