@@ -21,14 +21,15 @@ __all__ = ["given_policy"]
 
 
 def given_policy(settings: GivenPolicySettings, spec: Spec, hidden: tuple[int, ...], context: Context) -> Params | None:
-    """One stochastic policy for all tasks, or None for source `none`; `hidden` are the widths of an untrained one.
+    """One stochastic policy for all tasks, or None for source `none`.
 
+    `hidden` are the widths of an untrained one for which none are set.
     Raises `MerpoError` for a policy that is missing, damaged, of other dimensions, or not a squashed Gaussian.
     """
     if settings.source == "none":
         return None
     if settings.source == "random":
-        found = init_policy(spec, hidden, context.generator("given-policy"))
+        found = init_policy(spec, settings.hidden or hidden, context.generator("given-policy"))
     else:
         read = {"run": _of_run, "policy": _saved, "checkpoint": _checkpoint}[settings.source]
         policy, own = read(settings)

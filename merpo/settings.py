@@ -177,6 +177,14 @@ class GivenPolicySettings(Settings):
     task: int | None = Field(
         None, ge=0, le=10_000_000, description="With `policy`: the index of the task, where there are several."
     )
+    hidden: tuple[int, ...] | None = Field(
+        None,
+        strict=False,
+        min_length=1,
+        max_length=12,
+        description="With `random`: hidden widths, those of the task's policy unless given. The deeper an untrained "
+        "network, the nearer its means are to 0 and its stds to 1.",
+    )
 
     def model_post_init(self, _: object) -> None:
         """Refuse a path that is missing, or that nothing would read; likewise a task."""
@@ -185,3 +193,5 @@ class GivenPolicySettings(Settings):
             raise ValueError(f"source = {self.source!r} with path = {self.path!r}, expected {expected}")
         if self.task is not None and self.source != "policy":
             raise ValueError(f"source = {self.source!r} with task = {self.task}, expected no task")
+        if self.hidden is not None and self.source != "random":
+            raise ValueError(f"source = {self.source!r} with hidden = {list(self.hidden)}, expected no hidden")

@@ -21,7 +21,7 @@ from merpo.context import Context
 from merpo.dataset import unpack
 from merpo.errors import MerpoError, RecipeError
 from merpo.interfaces import DynamicsLearner
-from merpo.policy import act
+from merpo.policy import act, distribution
 from merpo.policy_source import given_policy
 from merpo.reevaluate import evaluate_saved
 from merpo.report import load_report
@@ -86,11 +86,32 @@ def test_the_policy_that_collected_a_dataset(meta_run: Path, store: Path, monkey
 
 
 @pytest.mark.parametrize(
-    "fields", [{"source": "run"}, {"source": "none", "path": "x"}, {"source": "random", "task": 1}]
+    "fields",
+    [
+        {"source": "run"},
+        {"source": "none", "path": "x"},
+        {"source": "random", "task": 1},
+        {"source": "none", "hidden": (8,)},
+    ],
 )
 def test_a_source_that_does_not_fit_its_path_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
         GivenPolicySettings(**fields)
+
+
+def test_an_untrained_meta_policy_of_widths_of_its_own() -> None:
+    """A deep one, as A.2.1's, is nearly N(0, 1) before tanh, also where observations are large."""
+    observations = 10.0 * torch.randn(500, PLANE.observation_dim, generator=torch.Generator().manual_seed(0))
+    means, stds = {}, {}
+    for hidden in ((8,), (64, 64, 64, 64)):
+        policy = given_policy(GivenPolicySettings(hidden=hidden), PLANE, (16,), Context())
+        assert policy is not None
+        assert [policy[f"b{i}"].shape[0] for i in range(len(hidden))] == list(hidden)
+        drawn = distribution(policy, observations)
+        means[hidden], stds[hidden] = float(drawn.mean.abs().mean()), float(drawn.log_std.abs().mean())
+    deep, shallow = (64, 64, 64, 64), (8,)
+    assert means[deep] < 0.3 < means[shallow]
+    assert stds[deep] < 0.3 < stds[shallow]
 
 
 def test_a_weight_on_no_meta_policy_is_refused() -> None:
