@@ -193,5 +193,3 @@ class GivenPolicySettings(Settings):
             raise ValueError(f"source = {self.source!r} with path = {self.path!r}, expected {expected}")
         if self.task is not None and self.source != "policy":
             raise ValueError(f"source = {self.source!r} with task = {self.task}, expected no task")
-        if self.hidden is not None and self.source != "random":
-            raise ValueError(f"source = {self.source!r} with hidden = {list(self.hidden)}, expected no hidden")
