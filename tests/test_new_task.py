@@ -83,7 +83,9 @@ def test_a_folder_of_datasets_and_what_was_trained_on_is_told(
     assert answer.out.count("meta-trained on this very dataset") == 2
     again = merpo_cli("adapt", str(run), "--data", str(collection), "--out", str(tmp_path / "all"))
     assert again.code == 0
-    assert "unseen-models: loaded from" in again.err, "finished stages are not computed again"
+    assert "adapted: loaded from" in again.err
+    assert "adapt: " not in again.err, "what is finished is not computed again"
+    assert again.out == answer.out
     other = merpo_cli("adapt", str(run), "--data", f"{collection}/task-003.medium.json", "--out", str(tmp_path / "all"))
     assert other.code == 2
     assert "another recipe, seed or data" in other.err
