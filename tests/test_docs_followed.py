@@ -128,6 +128,7 @@ def prepare(page: str, reader: Reader, finished: Path) -> None:
         (reader.clone / "recipes" / "section_5_1" / "walker2d").mkdir(parents=True)
         arms = (
             "data",
+            "expert_data",
             "combo",
             "rac_good",
             "rac_poor",

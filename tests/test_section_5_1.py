@@ -29,14 +29,14 @@ def method_of(name: str) -> dict[str, Any]:
 
 def test_every_recipe_is_an_arm_or_data() -> None:
     found = {path.relative_to(RECIPES).with_suffix("").as_posix() for path in RECIPES.rglob("*.toml")}
-    assert found == {*ARMS, *(f"{body}data" for body in BODIES)}
+    assert found == {*ARMS, *(f"{body}data" for body in BODIES), "expert_data"}
 
 
 @pytest.mark.parametrize("name", ARMS)
 def test_an_arm_reads_what_the_data_recipe_collects(name: str) -> None:
     """The name of a collection follows from its settings, so one that changes is another name."""
     body, _, last = name.rpartition("/")
-    data = load_recipe(RECIPES / body / "data.toml")
+    data = load_recipe(RECIPES / body / ("expert_data.toml" if name in EXPERT else "data.toml"))
     collection = collection_folder(data).name
     tables = resolved(arm(name))
     quality = "expert" if name in EXPERT else "medium"
@@ -63,7 +63,7 @@ def test_arms_differ_in_what_section_5_1_says(body: str) -> None:
     assert good == {**rac, "meta_policy": good["meta_policy"]}
     assert method_of(f"{body}combo_3_poor") == {**rac, **eq_6}
     assert method_of(f"{body}combo_3_good") == {**good, **eq_6}
-    nothing = {"meta_policy": {"source": "none", "path": ""}, "rac": {**rac["rac"], "lambda_initial": 0.0}}
+    nothing = {"meta_policy": {**rac["meta_policy"], "source": "none"}, "rac": {**rac["rac"], "lambda_initial": 0.0}}
     assert method_of(f"{body}combo") == {**rac, **nothing}
 
 
@@ -72,3 +72,8 @@ def test_the_arms_on_expert_data_differ_in_the_data_the_meta_policy_and_lambda()
     lower = {**poor["rac"], "lambda_initial": 0.5}
     assert rac == {**poor, "meta_policy": rac["meta_policy"], "rac": lower}
     assert method_of("combo_expert") == method_of("combo")
+
+
+def test_data_differs_in_what_a_medium_policy_is() -> None:
+    data, expert = (resolved(load_recipe(RECIPES / f"{name}.toml")) for name in ("data", "expert_data"))
+    assert expert["collect"] == {**data["collect"], "medium_fraction": 0.5}
