@@ -8,12 +8,15 @@ from typing import Any
 __all__ = ["networks", "steps"]
 
 COUNTS = ("iterations", "inner_steps", "steps")  # knobs that count gradient steps, as multiplied
+UNTRAINED = "random"  # the source of a given policy whose widths the recipe sets
 UNSEEN = "adaptation_steps"  # the one that counts those on an unseen task
 
 
 def networks(method: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Section or component -> its hidden widths, such as `7 of 3 × 64` of an ensemble."""
     for place, section in _sections(method):
+        if section.get("source", UNTRAINED) != UNTRAINED:
+            continue  # a network that is read from somewhere has its own widths
         for key in ("hidden", "policy_hidden"):
             widths = section.get(key)
             if isinstance(widths, list) and widths:

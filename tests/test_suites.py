@@ -15,6 +15,7 @@ from test_compare import moved, place
 
 from merpo.aggregates import mean_difference, mean_score
 from merpo.errors import ArtifactError, MerpoError
+from merpo.method_sizes import networks
 from merpo.report import Report
 from merpo.suite_row import Row
 from merpo.suites import Suites, merged, read_suites
@@ -51,6 +52,12 @@ def two_tasks(report: Report) -> dict[str, Any]:
     tasks = [task.model_copy(update={"params": {"direction": i}}) for i, task in enumerate(report.tasks[:2])]
     datasets = [data.model_copy(update={"sha256": f"{i:x}" * 64}) for i, data in enumerate(report.datasets[:2], 10)]
     return {"tasks": tasks, "datasets": datasets}
+
+
+def test_widths_of_a_given_policy_are_told_where_the_recipe_sets_them() -> None:
+    widths = {"hidden": [256, 256]}
+    for source, told in (("random", {"meta policy": "2 × 256"}), ("checkpoint", {}), ("none", {})):
+        assert dict(networks({"meta policy": {"source": source, **widths}})) == told
 
 
 def test_a_row_says_what_its_runs_were(runs: Path) -> None:
