@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from merpo.context import Adapted
+from merpo.normalization import Normalization, with_normalization
 from merpo.run_folder import ADAPTED, ADAPTED_WAY, RunFolder
 from merpo.types import Params
 
-__all__ = ["finished_adaptation", "plain_adaptation", "save_way"]
+__all__ = ["finished_adaptation", "plain_adaptation", "save_adaptation"]
 
 Key = TypeVar("Key", int, str)
 
@@ -31,15 +32,24 @@ def plain_adaptation(adapted: Adapted) -> Adapted:
     )
 
 
-def save_way(folder: RunFolder, adapted: Adapted, meta: dict[str, Params], asked: Iterable[int]) -> None:
-    """Save what is not among the policies' own artifact.
+def save_adaptation(
+    folder: RunFolder,
+    adapted: Adapted,
+    meta: dict[str, Params],
+    asked: Iterable[int],
+    normalization: Normalization | None,
+    tasks: str,
+) -> None:
+    """Save the way, and then the policies, with the normalisation of what they see and whose they are (`task_header`).
 
     Adaptation began with `meta`, and `asked` are the steps of which copies were asked for.
     """
-    groups = {CURVES: adapted.curves, SCORES: adapted.scores}
-    groups |= {f"{STEP}{step}": policy for step, policy in adapted.snapshots.items()}
-    groups |= {f"{REFERENCE}{name}": policy for name, policy in adapted.references.items()}
-    folder.save(ADAPTED_WAY, groups, {"asked": json.dumps(sorted(asked)), "meta": _digest(meta)})
+    way = {CURVES: adapted.curves, SCORES: adapted.scores}
+    way |= {f"{STEP}{step}": policy for step, policy in adapted.snapshots.items()}
+    way |= {f"{REFERENCE}{name}": policy for name, policy in adapted.references.items()}
+    policies = with_normalization({POLICY: adapted.policy, **adapted.artifacts}, normalization)
+    folder.save(ADAPTED_WAY, way, {"asked": json.dumps(sorted(asked)), "meta": _digest(meta)})
+    folder.save(ADAPTED, policies, {"tasks": tasks})
 
 
 def finished_adaptation(folder: RunFolder, meta: dict[str, Params], asked: Iterable[int]) -> Adapted | None:

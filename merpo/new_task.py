@@ -14,7 +14,7 @@ from merpo.data_names import read_named
 from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import ArtifactError, DatasetError, MerpoError, StoppedError, nearest
 from merpo.files import atomic_write_text
-from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_way
+from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.finished_run import FinishedRun, open_run
 from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lock import folder_lock
@@ -22,10 +22,10 @@ from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest, plain
 from merpo.metrics import check_finite, to_numbers
 from merpo.named_data import plays
-from merpo.normalization import split_normalization, with_normalization
+from merpo.normalization import split_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
-from merpo.run_folder import ADAPTED, BEST, LOCK, META, RunFolder
+from merpo.run_folder import BEST, LOCK, META, RunFolder
 from merpo.saved_policies import TaskName, task_header
 from merpo.stop import graceful
 from merpo.types import Params
@@ -120,9 +120,7 @@ def adapt_new(
                 raise StoppedError(f"{stopped}; the same command goes on") from None
             check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
             tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
-            groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, normalization)
-            save_way(folder, adapted, meta, ())
-            folder.save(ADAPTED, groups, {"tasks": task_header(tasks)})
+            save_adaptation(folder, adapted, meta, (), normalization, task_header(tasks))
         summary = _summary(run, loaded, adapted, begin)
         atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
         keeper.finish()

@@ -13,14 +13,14 @@ from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
 from merpo.errors import MerpoError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
-from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_way
+from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
 from merpo.params import stack_alike, to_device
 from merpo.policy import act
 from merpo.recipe import Recipe
-from merpo.run_folder import ADAPTED, META, RunFolder, mean_return
+from merpo.run_folder import META, RunFolder, mean_return
 from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
 from merpo.stage_times import StageTimes
@@ -97,10 +97,9 @@ class Runner:
 
     def _adapt_and_save(self, meta: dict[str, Params]) -> Adapted:
         adapted = plain_adaptation(self.adapt(meta))
-        groups = with_normalization({"policy": adapted.policy, **adapted.artifacts}, self.normalization)
         self.times.write()
-        save_way(self.folder, adapted, meta, self.recipe.evaluate.snapshots)
-        self.folder.save(ADAPTED, groups, {"tasks": _names(self.test)})
+        asked = self.recipe.evaluate.snapshots
+        save_adaptation(self.folder, adapted, meta, asked, self.normalization, _names(self.test))
         return adapted
 
     def play(self, policy: Params) -> Evaluation:
