@@ -91,6 +91,7 @@ def test_a_profile_changes_no_number_and_tells_every_stage(
 
 def test_a_run_that_goes_on_profiles_what_it_computes(plain: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
     shutil.copytree(plain, tmp_path / "x")
+    (tmp_path / "x" / "artifacts" / "adapted.safetensors").unlink()
     answer = merpo_cli("run", "tiny.toml", "--out", "x", "--profile")
     assert answer.code == 0
     assert set(rows(answer.out)) == ALWAYS | {OWN}
