@@ -5,29 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import TypeVar
 
 from merpo.context import Adapted
 from merpo.normalization import Normalization, with_normalization
+from merpo.params import ordinary
 from merpo.run_folder import ADAPTED, ADAPTED_WAY, RunFolder
 from merpo.types import Params
 
 __all__ = ["finished_adaptation", "plain_adaptation", "save_adaptation"]
-
-Key = TypeVar("Key", int, str)
 
 POLICY, CURVES, SCORES = "policy", "curves", "scores"
 STEP, REFERENCE = "step-", "reference-"  # groups of policies after so many steps, and of those held against them
 
 
 def plain_adaptation(adapted: Adapted) -> Adapted:
-    """The same with ordinary tensors, as they are when loaded: blocks of them give other numbers by rounding."""
+    """The same with ordinary tensors, as they are when loaded."""
     return Adapted(
         policy=dict(adapted.policy.items()),
-        snapshots=_plain(adapted.snapshots),
-        references=_plain(adapted.references),
+        snapshots=ordinary(adapted.snapshots),
+        references=ordinary(adapted.references),
         curves=dict(adapted.curves),
-        artifacts=_plain(adapted.artifacts),
+        artifacts=ordinary(adapted.artifacts),
         scores=dict(adapted.scores),
     )
 
@@ -78,10 +76,6 @@ def _digest(groups: dict[str, Params]) -> str:
 
     flat = {f"{group}/{key}": x.detach().contiguous() for group, params in groups.items() for key, x in params.items()}
     return hashlib.sha256(save(flat)).hexdigest()
-
-
-def _plain(groups: dict[Key, Params]) -> dict[Key, Params]:
-    return {name: dict(params.items()) for name, params in groups.items()}
 
 
 def _named(groups: dict[str, Params], prefix: str) -> dict[str, Params]:

@@ -17,6 +17,7 @@ __all__ = [
     "gather",
     "lerp_",
     "mean",
+    "ordinary",
     "piece",
     "scatter_",
     "squared_distance",
@@ -29,6 +30,7 @@ __all__ = [
 ]
 
 Tree = TypeVar("Tree", bound=Any)
+Key = TypeVar("Key", int, str)
 
 
 def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
@@ -46,6 +48,11 @@ def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
         parts = [tree_map(function, *leaves) for leaves in zip(tree, *others, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
     return function(tree, *others)  # type: ignore[no-any-return]
+
+
+def ordinary(groups: dict[Key, Params]) -> dict[Key, Params]:
+    """Groups of parameters as they are when loaded: those in blocks give the same numbers but for rounding."""
+    return {name: dict(params.items()) for name, params in groups.items()}
 
 
 def gather(tree: Tree, index: torch.Tensor) -> Tree:

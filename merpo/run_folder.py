@@ -12,7 +12,7 @@ from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json, atomic_write_text
 from merpo.manifest import fingerprint, plain
-from merpo.params import to_device, tree_map
+from merpo.params import ordinary, to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
 from merpo.run_places import MANIFEST, refuse_foreign
 from merpo.types import Params
@@ -73,8 +73,7 @@ class RunFolder:
         if self.finished(name):
             groups, _ = self.load(name)
         else:
-            # ordinary tensors, as they are when loaded: those in blocks give the same numbers but for rounding
-            groups = {group: dict(params.items()) for group, params in compute().items()}
+            groups = ordinary(compute())
             self.save(name, groups)
         self._stages[name] = groups
         return groups

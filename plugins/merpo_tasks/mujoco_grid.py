@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from merpo import Batch
 from merpo.lazy import torch
-from merpo_tasks.mujoco_warnings import logged_warnings, unstable
+from merpo_tasks.mujoco_warnings import UNSTABLE, logged_warnings
 
 __all__ = ["Array", "MujocoGrid", "Simulation", "State"]
 
@@ -55,7 +55,7 @@ class MujocoGrid:
         self._batch.set_models(self._models)
         self._live = {name: self._grid(self._batch.bind(name)) for name in simulation.fields}
         self._controls = self._grid(self._batch.ctrl)
-        self._warnings = self._grid(self._batch.warning)[..., 1]  # how many of each kind; [T, E, 7]
+        self._lost = self._grid(self._batch.warning)[..., UNSTABLE, 1]  # how often [T, E, 3]; live, too
         self._steps = np.zeros(shape, dtype=np.int64)
         self._begin(self.running)
 
@@ -71,7 +71,7 @@ class MujocoGrid:
             self._batch.step(None if running.all() else running.ravel(), nstep=simulation.frame_skip)
         self._steps += running
         self._read()
-        lost = unstable(self._warnings)
+        lost = self._lost.any(-1)
         rewards = np.where(running & ~lost, simulation.reward(before, moves, self._state), 0.0)
         ends = running & (simulation.ended(self._state) | lost)
         cuts = running & (self._steps >= simulation.horizon)

@@ -6,14 +6,13 @@ import logging
 from typing import Any, final
 
 import mujoco
-import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["logged_warnings", "unstable"]
+__all__ = ["UNSTABLE", "logged_warnings"]
 
 LOG = logging.getLogger("merpo_tasks.mujoco").info
-KINDS = mujoco.mjtWarning
-LOST = [int(kind) for kind in (KINDS.mjWARN_BADQPOS, KINDS.mjWARN_BADQVEL, KINDS.mjWARN_BADQACC)]
+# Among the counts of warnings since a reset, three neighbours: a position, speed or acceleration became NaN or huge.
+# MuJoCo then puts the body back to its model's first state and goes on, as if nothing had happened.
+UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 
 
 @final
@@ -31,11 +30,3 @@ class logged_warnings:  # noqa: N801
 
     def __exit__(self, *_: Any) -> None:
         mujoco.set_mju_user_warning(self._before)
-
-
-def unstable(counts: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where a position, speed or acceleration became NaN or huge since a reset: counts of warnings [..., 7] -> [...].
-
-    MuJoCo then puts the body back to its model's first state and goes on, as if nothing had happened.
-    """
-    return np.asarray(counts[..., LOST].any(-1))
