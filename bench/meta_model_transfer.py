@@ -18,6 +18,7 @@ import torch
 
 from merpo import Context, MetaModelSettings, adapt_models, fit_meta_model, fit_normalization, load_recipe, stack_tasks
 from merpo.data import ensure_data, load_data
+from merpo.normalization import normalize_tasks
 from merpo.statistics import bootstrap
 
 STEPS = (0, 10, 25, 100, 400, 1600)
@@ -57,7 +58,7 @@ def _one_seed(recipe: Any, parts: Any, seed: int) -> dict[int, tuple[torch.Tenso
     train, unseen = (stack_tasks([data for data, _ in part], recipe.tasks.spec(), seed) for part in parts)
     if recipe.data.normalize_observations:
         normalization = fit_normalization([data for data, _ in parts[0]])
-        train, unseen = normalization.tasks(train), normalization.tasks(unseen)
+        train, unseen = normalize_tasks(normalization, train), normalize_tasks(normalization, unseen)
     context = Context(seed=seed)
     settings = method.meta_model
     phi = fit_meta_model(method.dynamics, method.meta_learner, train, settings, context)

@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-import merpo
 from merpo.errors import ArtifactError, MerpoError
 from merpo.files import sync_folder, write_synced
 from merpo.lazy import torch
 from merpo.manifest import fingerprint
 from merpo.types import Params
+from merpo.version import __version__
 
 __all__ = ["checkpoint_steps", "read_checkpoint", "sweep", "write_checkpoint"]
 
@@ -67,7 +67,7 @@ def write_checkpoint(folder: Path, label: str, step: int, run: str, tensors: Par
         "run": run,
         "label": label,
         "step": step,
-        "versions": {"python": platform.python_version(), "merpo": merpo.__version__, "torch": str(torch.__version__)},
+        "versions": {"python": platform.python_version(), "merpo": __version__, "torch": str(torch.__version__)},
         "files": {STATE: digest},
     }
     manifest = json.dumps({**content, "checksum": fingerprint(content)}, indent=2) + "\n"

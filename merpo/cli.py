@@ -11,13 +11,13 @@ from typing import Annotated
 
 import typer
 
-import merpo
 from merpo import cli_after
 from merpo.cli_data import data_app
 from merpo.cli_plugin import new_plugin_command
 from merpo.cli_table import table
 from merpo.errors import MerpoError, RecipeError, StoppedError
 from merpo.machine import patient_threads
+from merpo.version import __version__
 
 __all__ = ["app", "main", "parse_seeds"]
 
@@ -46,7 +46,7 @@ Overrides = Annotated[
 
 def _version(asked: bool) -> None:
     if asked:
-        print(f"merpo {merpo.__version__}")
+        print(f"merpo {__version__}")
         raise typer.Exit
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from merpo.dataset import TaskData
 from merpo.lazy import torch
 from merpo.metrics import all_finite, check_finite, to_numbers
 from merpo.noise import Streams, derive_seed
-from merpo.types import Params
+from merpo.types import Metrics, Params
 
 __all__ = ["Adapted", "Context", "TaskData"]
 
-Metrics: TypeAlias = "Mapping[str, torch.Tensor | float]"
 State = TypeVar("State", bound=Any)
 
 

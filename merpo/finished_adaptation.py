@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterable
 
 from merpo.context import Adapted
-from merpo.normalization import Normalization, with_normalization
+from merpo.normalization import with_normalization
 from merpo.params import ordinary
 from merpo.run_folder import ADAPTED, ADAPTED_WAY, RunFolder
-from merpo.types import Params
+from merpo.types import Normalization, Params
 
 __all__ = ["finished_adaptation", "plain_adaptation", "save_adaptation"]
 

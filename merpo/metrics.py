@@ -17,7 +17,7 @@ from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.lazy import torch
 
 if TYPE_CHECKING:
-    from merpo.context import Metrics
+    from merpo.types import Metrics
 
 __all__ = [
     "METRICS_FILE",

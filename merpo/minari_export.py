@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from merpo import __version__
 from merpo.catalog import Entry
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, MerpoError
@@ -22,6 +21,7 @@ from merpo.minari_files import inside, minari_root, require_id
 from merpo.minari_import import TASK_KEY
 from merpo.reference_scores import stored_reference
 from merpo.store import read_dataset
+from merpo.version import __version__
 
 __all__ = ["FORMATS", "export_minari"]
 

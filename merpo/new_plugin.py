@@ -13,12 +13,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import merpo
 from merpo.api_version import API_VERSION
 from merpo.describe import printable
 from merpo.errors import MerpoError, PluginError, nearest
 from merpo.files import atomic_write_text
 from merpo.registry import names
+from merpo.version import __version__
 
 __all__ = ["TEMPLATES", "new_plugin"]
 
@@ -91,7 +91,7 @@ def _words(name: str, kind: str) -> dict[str, str]:
         "kind": kind,
         "section": TEMPLATES[kind],
         "api": str(API_VERSION),
-        "merpo_version": merpo.__version__,
+        "merpo_version": __version__,
     }
 
 

@@ -22,7 +22,7 @@ from merpo.machine import chosen_device, machine
 from merpo.manifest import Manifest, plain
 from merpo.metrics import check_finite, to_numbers
 from merpo.named_data import plays
-from merpo.normalization import split_normalization
+from merpo.normalization import normalize_tasks, split_normalization
 from merpo.params import to_device
 from merpo.progress import Progress
 from merpo.run_folder import BEST, LOCK, META, RunFolder
@@ -110,7 +110,7 @@ def adapt_new(
         )
         data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, where)
         if normalization is not None:
-            data = normalization.tasks(data)
+            data = normalize_tasks(normalization, data)
         adapted = finished_adaptation(folder, meta, ()) if folder.whole() else None
         if adapted is None:
             try:

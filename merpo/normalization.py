@@ -3,69 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from merpo.dataset import TaskData, TaskDataset
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.lazy import torch
-from merpo.types import Params, Terminated
+from merpo.types import SMALLEST_STD, Normalization, Params, Terminated
 
-__all__ = ["NORMALIZATION", "Normalization", "fit_normalization", "split_normalization", "with_normalization"]
+__all__ = ["NORMALIZATION", "fit_normalization", "normalize_tasks", "split_normalization", "with_normalization"]
 
 NORMALIZATION = "normalization"  # the group of an artifact that holds `mean` and `std` of observations
-SMALLEST_STD = 1e-6
+
 RELATIVE = 1e-5  # of a dim's largest value: what varies by less is rounding, float32 having seven digits
-
-
-class Normalization(NamedTuple):
-    """x = (s − mean) / std for every observation s; the inside of a method sees x, environments give s."""
-
-    mean: torch.Tensor  # [O], or [T, O] where tasks have their own
-    std: torch.Tensor
-
-    def apply(self, observations: torch.Tensor) -> torch.Tensor:
-        """Normalised observations [..., O], or [T, B, O] where tasks have their own."""
-        mean, scale = self._columns()
-        return (observations - mean) / scale
-
-    def undo(self, observations: torch.Tensor) -> torch.Tensor:
-        """The inverse of `apply`, but for rounding."""
-        mean, scale = self._columns()
-        return observations * scale + mean
-
-    def tasks(self, data: TaskData) -> TaskData:
-        """The same tasks in normalised observations; their termination function is given the environment's own."""
-        own = self.to(data.rows.device)
-        o, a = data.spec.observation_dim, data.spec.action_dim
-        rows = data.rows.clone()
-        for start in (0, o + a + 1):  # s and s'
-            rows[:, start : start + o] = own.apply(rows[:, start : start + o])
-        ends = data.spec.terminated
-        terminated = None if ends is None else own._terminated(ends)
-        return data._replace(rows=rows, spec=data.spec._replace(terminated=terminated, normalization=own))
-
-    def to(self, device: torch.device | str) -> Normalization:
-        """The same numbers on a device."""
-        return Normalization(self.mean.to(device), self.std.to(device))
-
-    @property
-    def scale(self) -> torch.Tensor:
-        """What is divided by: `std`, but never 0."""
-        return self.std.clamp(min=SMALLEST_STD)
-
-    def _columns(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean and scale in shapes that broadcast over rows."""
-        if self.mean.dim() == 1:
-            return self.mean, self.scale
-        return self.mean.unsqueeze(-2), self.scale.unsqueeze(-2)
-
-    def _terminated(self, ends: Terminated) -> Terminated:
-        def terminated(
-            observations: torch.Tensor, actions: torch.Tensor, next_observations: torch.Tensor
-        ) -> torch.Tensor:
-            return ends(self.undo(observations), actions, self.undo(next_observations))
-
-        return terminated
 
 
 def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
@@ -84,6 +32,27 @@ def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
     varies = std > (RELATIVE * largest).clamp(min=SMALLEST_STD)
     kind = datasets[0].observations.dtype
     return Normalization(mean.to(kind), torch.where(varies, std, torch.ones_like(std)).to(kind))
+
+
+def normalize_tasks(normalization: Normalization, data: TaskData) -> TaskData:
+    """The same tasks in normalised observations; their termination function is given the environment's own."""
+    own = normalization.to(data.rows.device)
+    o, a = data.spec.observation_dim, data.spec.action_dim
+    rows = data.rows.clone()
+    for start in (0, o + a + 1):  # s and s'
+        rows[:, start : start + o] = own.apply(rows[:, start : start + o])
+    ends = data.spec.terminated
+    terminated = None if ends is None else _on_raw_observations(ends, own)
+    return data._replace(rows=rows, spec=data.spec._replace(terminated=terminated, normalization=own))
+
+
+def _on_raw_observations(ends: Terminated, normalization: Normalization) -> Terminated:
+    """A termination function of normalised observations from one of the environment's own."""
+
+    def terminated(observations: torch.Tensor, actions: torch.Tensor, next_observations: torch.Tensor) -> torch.Tensor:
+        return ends(normalization.undo(observations), actions, normalization.undo(next_observations))
+
+    return terminated
 
 
 def with_normalization(groups: Mapping[str, Params], normalization: Normalization | None) -> dict[str, Params]:

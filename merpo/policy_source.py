@@ -9,13 +9,13 @@ from merpo.context import Context
 from merpo.errors import ArtifactError, DatasetError
 from merpo.finished_run import open_run
 from merpo.lazy import torch
-from merpo.normalization import Normalization, split_normalization
+from merpo.normalization import split_normalization
 from merpo.params import to_device
 from merpo.policy import init_policy, policy_dims
 from merpo.saved_policies import read_policies
 from merpo.settings import GivenPolicySettings
 from merpo.store import read_policy
-from merpo.types import Params, Spec
+from merpo.types import Normalization, Params, Spec
 
 __all__ = ["given_policy"]
 

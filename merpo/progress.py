@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from merpo.context import Metrics
+    from merpo.types import Metrics
 
 __all__ = ["Progress", "duration"]
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from merpo.context import Context, Log, Metrics
+from merpo.context import Context, Log
 from merpo.data import ensure_data, load_data
 from merpo.errors import StoppedError
 from merpo.files import atomic_write_text
@@ -26,6 +26,7 @@ from merpo.runner import Runner
 from merpo.stage_times import StageTimes
 from merpo.stop import check, graceful
 from merpo.stopwatch import Stopwatch
+from merpo.types import Metrics
 
 __all__ = ["run_recipe"]
 

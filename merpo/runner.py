@@ -16,7 +16,7 @@ from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
 from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
-from merpo.normalization import NORMALIZATION, Normalization, fit_normalization, with_normalization
+from merpo.normalization import NORMALIZATION, fit_normalization, normalize_tasks, with_normalization
 from merpo.params import stack_alike, to_device
 from merpo.policy import act
 from merpo.recipe import Recipe
@@ -25,7 +25,7 @@ from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
 from merpo.stage_times import StageTimes
 from merpo.stop import check
-from merpo.types import Params
+from merpo.types import Normalization, Params
 from merpo.videos import Videos
 
 __all__ = ["Loaded", "Runner"]
@@ -74,7 +74,7 @@ class Runner:
         spec, device = self.recipe.tasks.spec(), self.base.device
         datasets = [data for data, _ in loaded]
         data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
-        return data if self.normalization is None else self.normalization.tasks(data)
+        return data if self.normalization is None else normalize_tasks(self.normalization, data)
 
     def context(self) -> Context:
         """What meta-training is given: it may ask for an evaluation along the way."""

@@ -17,10 +17,10 @@ from merpo.errors import ArtifactError, MerpoError, RecipeError
 from merpo.finished_run import open_run
 from merpo.interfaces import Method
 from merpo.lazy import torch
-from merpo.normalization import NORMALIZATION, Normalization
+from merpo.normalization import NORMALIZATION
 from merpo.recipe import Recipe, from_tables
 from merpo.run_folder import ADAPTED, BEST, META
-from merpo.types import Params, Task
+from merpo.types import Normalization, Params, Task
 
 __all__ = ["SavedPolicies", "TaskName", "read_policies", "task_header"]
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-    from merpo.normalization import Normalization
-
-__all__ = ["Batch", "Grid", "Params", "Probes", "Propose", "Spec", "Task", "Terminated"]
+__all__ = [
+    "SMALLEST_STD",
+    "Batch",
+    "Grid",
+    "Metrics",
+    "Normalization",
+    "Params",
+    "Probes",
+    "Propose",
+    "Spec",
+    "Task",
+    "Terminated",
+]
 
 # Parameters of one or many networks: leading dims say whose, `[task, member | critic, in, out]`. Keys that begin with
 # `stat.` are statistics of the data (normalisation); they are saved and broadcast like the rest, never trained.
@@ -81,3 +91,39 @@ class Grid(Protocol):
     def close(self) -> None:
         """Let go of everything that was opened."""
         ...
+
+Metrics: TypeAlias = "Mapping[str, torch.Tensor | float]"
+
+SMALLEST_STD = 1e-6
+
+
+class Normalization(NamedTuple):
+    """x = (s − mean) / std for every observation s; the inside of a method sees x, environments give s."""
+
+    mean: torch.Tensor  # [O], or [T, O] where tasks have their own
+    std: torch.Tensor
+
+    def apply(self, observations: torch.Tensor) -> torch.Tensor:
+        """Normalised observations [..., O], or [T, B, O] where tasks have their own."""
+        mean, scale = self._columns()
+        return (observations - mean) / scale
+
+    def undo(self, observations: torch.Tensor) -> torch.Tensor:
+        """The inverse of `apply`, but for rounding."""
+        mean, scale = self._columns()
+        return observations * scale + mean
+
+    def to(self, device: torch.device | str) -> Normalization:
+        """The same numbers on a device."""
+        return Normalization(self.mean.to(device), self.std.to(device))
+
+    @property
+    def scale(self) -> torch.Tensor:
+        """What is divided by: `std`, but never 0."""
+        return self.std.clamp(min=SMALLEST_STD)
+
+    def _columns(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and scale in shapes that broadcast over rows."""
+        if self.mean.dim() == 1:
+            return self.mean, self.scale
+        return self.mean.unsqueeze(-2), self.scale.unsqueeze(-2)

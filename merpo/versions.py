@@ -7,8 +7,8 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
-import merpo
 from merpo.lazy import torch
+from merpo.version import __version__
 
 __all__ = ["plugin_versions", "processor", "versions"]
 
@@ -17,7 +17,7 @@ LIBRARIES = ("gymnasium", "numpy", "pydantic", "safetensors", "torch")
 
 def versions() -> dict[str, str]:
     """Name -> version, the number of threads, and the processor; libraries that are not installed are left out."""
-    found = {"python": platform.python_version(), "merpo": merpo.__version__, "threads": str(torch.get_num_threads())}
+    found = {"python": platform.python_version(), "merpo": __version__, "threads": str(torch.get_num_threads())}
     found["processor"] = processor()
     for name in LIBRARIES:
         with suppress(importlib.metadata.PackageNotFoundError):

@@ -7,6 +7,7 @@ import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import merpo
 
@@ -59,9 +60,17 @@ def api_page() -> str:
 def grouped() -> dict[str, list[str]]:
     """Group -> full names, each public name once."""
     found: dict[str, list[str]] = defaultdict(list)
-    for name, module in merpo._PUBLIC.items():
-        found[MODULES.get(module.removeprefix("merpo."), OTHER)].append(f"{module}.{name}")
+    for module, name in _public():
+        found[MODULES.get(module, OTHER)].append(f"merpo.{module}.{name}")
     return {group: found[group] for group in (*GROUPS, OTHER) if group in found}
+
+
+def _public() -> Iterator[tuple[str, str]]:
+    """(module without `merpo.`, name) of every public name but the version, from the stub of the package, by name."""
+    stub = ast.parse(Path(merpo.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    rows = [(str(node.module), alias.name) for node in imports for alias in node.names if alias.name != "__version__"]
+    yield from sorted(rows, key=lambda row: row[1])
 
 
 def meaning(source: str) -> str:

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 import torch
 
-from merpo.context import Context, Metrics
+from merpo.context import Context
 from merpo.dataset import TaskDataset, stack_tasks
-from merpo.normalization import fit_normalization
+from merpo.normalization import fit_normalization, normalize_tasks
 from merpo.recipe import Recipe, from_tables, resolved
 from merpo.recipe_extends import merge, read_tables
-from merpo.types import Params, Spec
+from merpo.types import Metrics, Params, Spec
 
 ROOT = Path(__file__).resolve().parent.parent
 GOLDEN = Path(__file__).resolve().parent / "golden"
@@ -120,7 +120,8 @@ def numbers(recipe: Recipe) -> dict[str, Any]:
     known, new = stack_tasks(train, spec), stack_tasks(unseen, spec)
     if recipe.data.normalize_observations:
         normalization = fit_normalization(train)
-        known, new, seen = normalization.tasks(known), normalization.tasks(new), normalization.apply(seen)
+        known, new = (normalize_tasks(normalization, data) for data in (known, new))
+        seen = normalization.apply(seen)
     meta = method.fit(known, context)
     fitted = len(rows)
     adapted = method.adapt(meta, new, context)

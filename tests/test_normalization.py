@@ -28,7 +28,7 @@ from merpo.dataset import TaskDataset, stack_tasks, unpack
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.export import export_policies
 from merpo.new_task import adapt_new
-from merpo.normalization import Normalization, fit_normalization, split_normalization, with_normalization
+from merpo.normalization import fit_normalization, normalize_tasks, split_normalization, with_normalization
 from merpo.policy import init_policy
 from merpo.policy_source import given_policy
 from merpo.reevaluate import evaluate_saved
@@ -38,7 +38,7 @@ from merpo.rollout import roll_out
 from merpo.run import run_recipe
 from merpo.settings import GivenPolicySettings
 from merpo.store import read_policy
-from merpo.types import Spec
+from merpo.types import Normalization, Spec
 
 KNOB: dict[str, Any] = {"data": {"normalize_observations": True}}
 EVALUATED: dict[str, Any] = {"evaluate": {"during_training": 1}}
@@ -104,7 +104,7 @@ def test_a_dim_that_does_not_vary_is_only_centred() -> None:
     constant = replace(one, observations=columns)
     normalization = fit_normalization([constant])
     assert normalization.std.tolist()[:2] == [1.0, 1.0]
-    seen = normalization.tasks(stack_tasks([constant], Spec(3, 1))).rows
+    seen = normalize_tasks(normalization, stack_tasks([constant], Spec(3, 1))).rows
     assert float(seen[:, 1].abs().max()) < 1e-6
     assert float(seen[:, 2].std(correction=0)) == pytest.approx(1.0, rel=1e-5)
     with pytest.raises(DatasetError, match="no datasets"):
@@ -116,7 +116,7 @@ def test_rows_keep_their_actions_rewards_and_ends() -> None:
     spec, normalization = Spec(3, 2), fit_normalization([one])
     raw = stack_tasks([one], spec)
     before = raw.rows.clone()
-    seen = normalization.tasks(raw)
+    seen = normalize_tasks(normalization, raw)
     assert torch.equal(raw.rows, before), "what was given is not changed"
     ours, theirs = unpack(seen.rows, seen.spec), unpack(raw.rows, spec)
     for name in ("actions", "rewards", "terminations"):
@@ -137,7 +137,7 @@ def test_walkers_fall_in_the_model_where_they_would_without() -> None:
     actions = torch.rand(400, spec.action_dim, generator=noise) * 2 - 1
     data = TaskDataset(rows, actions, flat, rows.roll(-1, 0), flat, flat, offsets, {}, "walkers")
     normalization = fit_normalization([data])
-    seen = normalization.tasks(stack_tasks([data], spec))
+    seen = normalize_tasks(normalization, stack_tasks([data], spec))
     batch = unpack(seen.rows, seen.spec)
     assert spec.terminated is not None
     assert seen.spec.terminated is not None
