@@ -2,6 +2,7 @@
 
 from .adapt import adapt_policies as adapt_policies
 from .api_version import API_VERSION as API_VERSION
+from .arrays import from_arrays as from_arrays
 from .behavior import fit_behavior as fit_behavior
 from .component import Component as Component
 from .component import component_field as component_field

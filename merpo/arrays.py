@@ -12,14 +12,14 @@ from merpo.lazy import np, torch
 from merpo.types import Task
 from merpo.validate import check_dataset
 
-__all__ = ["dataset_from_arrays"]
+__all__ = ["from_arrays"]
 
 Arrays: TypeAlias = "dict[str, torch.Tensor | None]"
 
 MATRICES = ("observations", "actions", "next_observations")
 
 
-def dataset_from_arrays(
+def from_arrays(
     observations: Any,
     actions: Any,
     rewards: Any,
@@ -33,7 +33,19 @@ def dataset_from_arrays(
     task: Task | None = None,
     name: str = "dataset",
 ) -> TaskDataset:
-    """`TaskDataset.from_arrays`, which documents it."""
+    """A checked dataset from arrays of NumPy, PyTorch or lists, in time order.
+
+    Flat arrays have N rows: observations [N, O], actions [N, A], the others [N]. `episodes` [N] labels each row's
+    episode; without it one ends wherever `terminations` or `truncations` is 1. Without `next_observations` they
+    are the observations of the following rows, and the last row of every episode, which has none, is left out.
+
+    Arrays in episodes are lists of such arrays, or blocks [E, L, O] and [E, L, A] and [E, L]; without
+    `next_observations` each episode has one more observation than actions.
+
+    Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1].
+    What has neither ended nor been cut at an episode's last row counts as cut by time, unless `truncations` is
+    given. Raises `DatasetError` that names the array, what was found and what was expected.
+    """
     given = {
         "observations": observations,
         "actions": actions,

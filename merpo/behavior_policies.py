@@ -13,8 +13,7 @@ from merpo.artifacts import load_artifact, save_artifact
 from merpo.collect import Checkpoints
 from merpo.component import dump_component
 from merpo.errors import ArtifactError
-from merpo.files import atomic_write_text, sha256_file
-from merpo.manifest import Digest, fingerprint, plain
+from merpo.files import Digest, atomic_write_text, fingerprint, plain, sha256_file
 from merpo.places import POLICIES, POLICIES_RECORD, store_root
 from merpo.recipe import Recipe
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 from merpo.data_sources import minari_place
 from merpo.errors import DatasetError, nearest
+from merpo.files import FILE_NAME
 from merpo.manifest import Manifest, read_manifest
-from merpo.places import FILE_NAME, SHARED, collection_path, data_path, manifest_path, policy_path, store_root
+from merpo.places import SHARED, collection_path, data_path, manifest_path, policy_path, store_root
 from merpo.store import read_dataset, read_policy
 from merpo.types import Params
 

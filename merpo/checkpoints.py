@@ -16,9 +16,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from merpo.errors import ArtifactError, MerpoError
-from merpo.files import sync_folder, write_synced
+from merpo.files import fingerprint, sync_folder, write_synced
 from merpo.lazy import torch
-from merpo.manifest import fingerprint
 from merpo.types import Params
 from merpo.version import __version__
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from merpo.settings import Settings
+from merpo.component import Settings
 
 __all__ = ["QUALITIES", "CollectSettings"]
 

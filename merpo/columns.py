@@ -7,14 +7,13 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from merpo.arrays import dataset_from_arrays
+from merpo.arrays import from_arrays
+from merpo.component import Settings, tuples
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
 from merpo.recipe_errors import recipe_error
 from merpo.recipe_text import read
-from merpo.registry import tuples
-from merpo.settings import Settings
 from merpo.table_files import CsvTable, Table, numbers, place_of
 from merpo.types import Task
 
@@ -56,7 +55,7 @@ class Columns(Settings):
             given["episodes"] = _column(table, column, place)
         bounds = {"action_low": self.action_low, "action_high": self.action_high}
         try:
-            data = dataset_from_arrays(**given, **bounds, task=task, name=place)
+            data = from_arrays(**given, **bounds, task=task, name=place)
         except DatasetError as error:
             hint = "" if "within [-1, 1]" not in str(error) else "; give action_low and action_high in --columns"
             where = (

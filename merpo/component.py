@@ -3,50 +3,25 @@
 from __future__ import annotations
 
 from abc import ABC
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import core_schema
+from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Component", "component_field", "dump_component"]
+__all__ = ["Component", "Settings", "component_field", "dump_component", "from_table", "kind_of", "kinds", "tuples"]
 
 
-class Component(BaseModel, ABC):
-    """Anything that a recipe can name: frozen, strict, and without unknown fields."""
+class Settings(BaseModel):
+    """A frozen, strict group of knobs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
+
+class Component(Settings, ABC):
+    """Anything that a recipe can name: frozen, strict, and without unknown fields."""
+
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """A field typed as a kind takes `{component = "name", ...}`, one typed as a component its own fields."""
-        if cls.name:
-            return handler(source)
-
-        def validate(value: Any) -> Component:
-            from merpo.registry import resolve  # the registry knows the interfaces, not the other way round
-
-            return value if isinstance(value, cls) else resolve(cls, value)
-
-        def dump(value: Component) -> dict[str, Any]:
-            return dump_component(value)
-
-        return core_schema.no_info_plain_validator_function(
-            validate,
-            serialization=core_schema.plain_serializer_function_ser_schema(dump, when_used="always"),
-        )
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
-    ) -> dict[str, Any]:
-        if cls.name:
-            return handler(schema)
-        from merpo.schema import kind_schema
-
-        return kind_schema(cls)
 
 
 def dump_component(component: Component) -> dict[str, Any]:
@@ -57,3 +32,32 @@ def dump_component(component: Component) -> dict[str, Any]:
 def component_field(name: str, *, description: str, **settings: object) -> Any:
     """A field that holds a component, by default the one called `name` with these `settings`."""
     return Field(default={"component": name, **settings}, description=description)
+
+
+def from_table(cls: type[Component], fields: Mapping[str, Any]) -> Component:
+    """A component from the fields of its recipe section."""
+    return cls.model_validate(tuples(dict(fields)))
+
+
+def tuples(value: Any) -> Any:
+    """TOML's arrays as tuples, which is what strict fields of frozen models take."""
+    if isinstance(value, Mapping):
+        return {key: tuples(item) for key, item in value.items()}
+    return tuple(tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def kinds() -> dict[str, type[Component]]:
+    """The kinds of component by name: the classes that declare `kind` and have no `name` of their own."""
+    found: dict[str, type[Component]] = {}
+    rest: list[type[Component]] = [Component]
+    while rest:
+        cls = rest.pop(0)
+        rest += cls.__subclasses__()
+        if vars(cls).get("kind") and not vars(cls).get("name"):
+            found[cls.kind] = cls
+    return found
+
+
+def kind_of(cls: type[Component]) -> type[Component] | None:
+    """The kind that a class implements, or None."""
+    return next((base for base in cls.__mro__ if base in kinds().values()), None)

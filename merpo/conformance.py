@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from merpo.component import Component
-from merpo.interfaces import KINDS
+from merpo.component import Component, from_table, kinds
 
 __all__ = ["defaults_problem", "interface_problem", "summary"]
 
@@ -27,10 +26,10 @@ def interface_problem(cls: Any) -> str:
     """What is wrong with the shape of an offered class, or an empty string. Nothing is built."""
     if not isinstance(cls, type) or not issubclass(cls, Component):
         return f"merpo_components() offered {cls!r:.80}, expected a class of a kind of component"
-    kinds = [kind for kind in KINDS.values() if issubclass(cls, kind)]
-    if len(kinds) != 1:
-        found = " and ".join(kind.__name__ for kind in kinds) or "none"
-        choices = ", ".join(kind.__name__ for kind in KINDS.values())
+    own = [kind for kind in kinds().values() if issubclass(cls, kind)]
+    if len(own) != 1:
+        found = " and ".join(kind.__name__ for kind in own) or "none"
+        choices = ", ".join(kind.__name__ for kind in kinds().values())
         return f"{cls.__name__} implements {found}, expected exactly one of {choices}"
     name = cls.name
     if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -39,14 +38,12 @@ def interface_problem(cls: Any) -> str:
         return f"{cls.__name__} has no docstring; its first line is the summary"
     if cls.__abstractmethods__:
         return f"{cls.__name__} does not implement {', '.join(sorted(cls.__abstractmethods__))}"
-    return _method_problem(cls, kinds[0]) or _field_problem(cls)
+    return _method_problem(cls, own[0]) or _field_problem(cls)
 
 
 @functools.cache
 def defaults_problem(cls: type[Component]) -> str:
     """Why a component cannot be built from its defaults and read back from what it prints, or an empty string."""
-    from merpo.registry import from_table
-
     try:
         built = cls()
         again = from_table(cls, built.model_dump())

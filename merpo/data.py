@@ -15,9 +15,10 @@ from merpo.context import Context
 from merpo.dataset import TaskDataset
 from merpo.episodes import collect_quality
 from merpo.errors import DatasetError
+from merpo.files import fingerprint, plain
 from merpo.learning_curve import write_curve
 from merpo.lock import folder_lock
-from merpo.manifest import Manifest, fingerprint, plain
+from merpo.manifest import Manifest
 from merpo.named_data import check_environment, ensure_named, load_named
 from merpo.places import LOCK, collection_dir, manifest_path, store_root
 from merpo.quality_table import quality_lines

@@ -6,7 +6,7 @@ import re
 from typing import Literal, NamedTuple
 
 from merpo.errors import nearest
-from merpo.places import FILE_NAME
+from merpo.files import FILE_NAME
 
 __all__ = ["MINARI_ID", "Source", "is_minari_id", "minari_place", "parse_source"]
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from merpo.errors import DatasetError
 from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.types import Batch, Spec, Task
-
-if TYPE_CHECKING:
-    from merpo.action_bounds import Bound
 
 __all__ = ["TaskData", "TaskDataset", "no_tasks", "stack_tasks"]
 
@@ -33,51 +30,6 @@ class TaskDataset:
 
     def __len__(self) -> int:
         return self.rewards.shape[0]
-
-    @classmethod
-    def from_arrays(
-        cls,
-        observations: Any,
-        actions: Any,
-        rewards: Any,
-        next_observations: Any = None,
-        terminations: Any = None,
-        truncations: Any = None,
-        *,
-        episodes: Any = None,
-        action_low: Bound | None = None,
-        action_high: Bound | None = None,
-        task: Task | None = None,
-        name: str = "dataset",
-    ) -> TaskDataset:
-        """A checked dataset from arrays of NumPy, PyTorch or lists, in time order.
-
-        Flat arrays have N rows: observations [N, O], actions [N, A], the others [N]. `episodes` [N] labels each row's
-        episode; without it one ends wherever `terminations` or `truncations` is 1. Without `next_observations` they
-        are the observations of the following rows, and the last row of every episode, which has none, is left out.
-
-        Arrays in episodes are lists of such arrays, or blocks [E, L, O] and [E, L, A] and [E, L]; without
-        `next_observations` each episode has one more observation than actions.
-
-        Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1].
-        What has neither ended nor been cut at an episode's last row counts as cut by time, unless `truncations` is
-        given. Raises `DatasetError` that names the array, what was found and what was expected.
-        """
-        from merpo.arrays import dataset_from_arrays
-
-        return dataset_from_arrays(
-            observations,
-            actions,
-            rewards,
-            next_observations,
-            terminations,
-            truncations,
-            episodes=episodes,
-            action_low=action_low,
-            action_high=action_high,
-            task=task,
-            name=name,
-        )
 
     def episode_returns(self) -> torch.Tensor:
         """Undiscounted return of every episode [E]."""

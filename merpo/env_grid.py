@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, final
 
-from merpo.interfaces import TaskFamily
 from merpo.lazy import np, torch
 from merpo.types import Batch, Task
+
+if TYPE_CHECKING:
+    from gymnasium import Env
 
 __all__ = ["EnvGrid"]
 
@@ -16,8 +18,10 @@ __all__ = ["EnvGrid"]
 class EnvGrid:
     """T × E Gymnasium environments."""
 
-    def __init__(self, family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> None:
-        self.envs = [[family.make(task) for _ in range(episodes)] for task in tasks]
+    def __init__(
+        self, make: Callable[[Task], Env[Any, Any]], tasks: Sequence[Task], episodes: int, seed: int, restart: bool
+    ) -> None:
+        self.envs = [[make(task) for _ in range(episodes)] for task in tasks]
         self.restart = restart
         self.seen = np.stack([[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in self.envs])
         self.running = np.ones(self.seen.shape[:2], dtype=bool)

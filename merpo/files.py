@@ -5,25 +5,36 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import reprlib
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
-from merpo.errors import MerpoError
+from pydantic import Field
+
+from merpo.errors import DatasetError, MerpoError
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "FILE_NAME",
+    "Digest",
     "atomic_write_bytes",
     "atomic_write_json",
     "atomic_write_tensors",
     "atomic_write_text",
+    "fingerprint",
+    "plain",
     "sha256_file",
     "sync_folder",
     "write_synced",
 ]
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,150}$"  # a name, never a path: no separator, no leading dot
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:
@@ -92,3 +103,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def plain(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """An object as JSON gives it back, lists for tuples; raises `DatasetError` if JSON cannot hold it."""
+    try:
+        value = json.loads(json.dumps(payload, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DatasetError(f"{reprlib.repr(payload)}: expected plain JSON values ({error})") from error
+    return dict(value)
+
+
+def fingerprint(payload: Mapping[str, Any]) -> str:
+    """SHA-256 of a JSON object, whatever the order of its keys; raises `DatasetError` as `plain` does."""
+    text = json.dumps(plain(payload), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -49,7 +49,7 @@ class FixedStep:
         self._data = data._replace(starts=list(data.starts), sizes=list(data.sizes))
         self._ahead = Ahead(noise.device)
         own = [torch.Generator() for _ in noise.generators]  # nobody's numbers
-        self._noise = Streams(own, noise.device, self._ahead)
+        self._noise = Streams(own, noise.device, self._ahead.next)
         self._ahead.learn(own)
         self._found = self._step()
         self._graph = self._recorded() if noise.device.type == "cuda" else None

@@ -11,9 +11,8 @@ from merpo.catalog import entries
 from merpo.columns import Columns
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, RecipeError, nearest
-from merpo.files import sha256_file
+from merpo.files import plain, sha256_file
 from merpo.lock import folder_lock
-from merpo.manifest import plain
 from merpo.places import LOCK, collection_path, manifest_path, store_root
 from merpo.recipe_text import read
 from merpo.store import read_dataset, write_dataset

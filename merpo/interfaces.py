@@ -10,8 +10,14 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from merpo.component import Component
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from merpo.component import Component, dump_component
+from merpo.env_grid import EnvGrid
 from merpo.errors import MerpoError
+from merpo.registry import resolve
+from merpo.schema import kind_schema
 from merpo.types import Batch, Grid, Params, Probes, Propose, Spec, Task
 
 if TYPE_CHECKING:
@@ -28,6 +34,7 @@ __all__ = [
     "AlphaScheduler",
     "Critic",
     "DynamicsLearner",
+    "Kind",
     "MetaLearner",
     "Method",
     "PolicyRegularizer",
@@ -35,7 +42,36 @@ __all__ = [
 ]
 
 
-class DynamicsLearner(Component):
+class Kind(Component):
+    """A kind of component: a recipe's section names one, and the registry finds it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """A field typed as a kind takes `{component = "name", ...}`, one typed as a component its own fields."""
+        if cls.name:
+            return handler(source)
+
+        def validate(value: Any) -> Component:
+            return value if isinstance(value, cls) else resolve(cls, value)
+
+        def dump(value: Component) -> dict[str, Any]:
+            return dump_component(value)
+
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(dump, when_used="always"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        if cls.name:
+            return handler(schema)
+        return kind_schema(cls)
+
+
+class DynamicsLearner(Kind):
     """T̂_θ(s', r | s, a) as an ensemble of M members, adapted from a meta-model. Parameters are [*lead, member, ...]."""
 
     kind = "dynamics"
@@ -70,7 +106,7 @@ class DynamicsLearner(Component):
         raise MerpoError(f"dynamics {self.name!r} do not tell how unsure they are: expected rac.reward_penalty = 0")
 
 
-class MetaLearner(Component):
+class MetaLearner(Kind):
     """How the meta-model φ_m follows from the tasks' models: the inner penalty and the outer step."""
 
     kind = "meta_learner"
@@ -100,7 +136,7 @@ class MetaLearner(Component):
         """
 
 
-class Critic(Component):
+class Critic(Kind):
     """Q(s, a) and the two terms of Eq. (1). Parameters are [*lead, critic, ...]."""
 
     kind = "critic"
@@ -144,7 +180,7 @@ class Critic(Component):
         """
 
 
-class PolicyRegularizer(Component):
+class PolicyRegularizer(Kind):
     """D(π_n, π_β,n) and D(π_n, π_c) of Eq. (7)."""
 
     kind = "regularizer"
@@ -160,7 +196,7 @@ class PolicyRegularizer(Component):
         """Divergence from the meta-policy [T], at states of ρ_n."""
 
 
-class AlphaScheduler(Component):
+class AlphaScheduler(Kind):
     """α_n, the balance between the behaviour policy (1) and the meta-policy (0)."""
 
     kind = "alpha"
@@ -172,7 +208,7 @@ class AlphaScheduler(Component):
         """The next α [T] from this one [T] and the two divergences [T]."""
 
 
-class TaskFamily(Component):
+class TaskFamily(Kind):
     """A distribution of tasks with the same spaces. Environments take and give actions in [-1, 1]."""
 
     kind = "tasks"
@@ -202,12 +238,10 @@ class TaskFamily(Component):
 
         By default that environment, one after the other. Own code may step them together, with the same results.
         """
-        from merpo.env_grid import EnvGrid
-
-        return EnvGrid(self, tasks, episodes, seed, restart)
+        return EnvGrid(self.make, tasks, episodes, seed, restart)
 
 
-class Method(Component):
+class Method(Kind):
     """A whole algorithm: meta-training on the training tasks, then adaptation to a new task from its data alone."""
 
     kind = "method"
@@ -250,8 +284,3 @@ KINDS: dict[str, type[Component]] = {
     kind.kind: kind
     for kind in (DynamicsLearner, MetaLearner, Critic, PolicyRegularizer, AlphaScheduler, TaskFamily, Method)
 }
-
-
-def kind_of(cls: type[Component]) -> type[Component] | None:
-    """The interface that a class implements, or None."""
-    return next((base for base in KINDS.values() if issubclass(cls, base)), None)

@@ -14,8 +14,8 @@ from typing import Any, TypeVar, final
 from merpo import stop
 from merpo.checkpoints import checkpoint_steps, read_checkpoint, sweep, write_checkpoint
 from merpo.errors import ArtifactError, PluginError, StoppedError, TrainingError
+from merpo.files import FILE_NAME
 from merpo.lazy import torch
-from merpo.places import FILE_NAME
 from merpo.trees import flatten, restored
 from merpo.types import Params
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import reprlib
 from collections.abc import Mapping
@@ -12,16 +11,13 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from merpo.errors import DatasetError
-from merpo.files import atomic_write_json
-from merpo.places import FILE_NAME
+from merpo.files import FILE_NAME, Digest, atomic_write_json, fingerprint, plain
 
-__all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "fingerprint", "plain", "read_manifest", "write_manifest"]
+__all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "read_manifest", "write_manifest"]
 
 FORMAT_VERSION = 1
 RECOLLECT = "collect it again with: merpo collect RECIPE, or delete and import it again"
 _LIMIT = 1_000_000  # bytes; a manifest has a few thousand
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=1)]
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
@@ -59,21 +55,6 @@ class Manifest(BaseModel):
     sha256: Digest  # of the safetensors file
     size: Count  # of the same, in bytes
     settings: dict[str, Any]
-
-
-def plain(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as JSON gives it back, lists for tuples; raises `DatasetError` if JSON cannot hold it."""
-    try:
-        value = json.loads(json.dumps(payload, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise DatasetError(f"{reprlib.repr(payload)}: expected plain JSON values ({error})") from error
-    return dict(value)
-
-
-def fingerprint(payload: Mapping[str, Any]) -> str:
-    """SHA-256 of a JSON object, whatever the order of its keys; raises `DatasetError` as `plain` does."""
-    text = json.dumps(plain(payload), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:

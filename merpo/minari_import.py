@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from merpo.arrays import dataset_from_arrays
+from merpo.arrays import from_arrays
 from merpo.data_sources import minari_place
 from merpo.errors import DatasetError, MerpoError
 from merpo.import_logs import LOGS, Imported, check_params, store_imported
@@ -68,7 +68,7 @@ def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
     episodes = list(reader(dataset))
     columns = {key: [episode[key] for episode in episodes] for key in ("observations", "actions", "rewards")}
     ends = {key: [episode[key] for episode in episodes] for key in ("terminations", "truncations")}
-    data = dataset_from_arrays(**columns, **ends, action_low=low, action_high=high, task=task, name=str(dataset.folder))
+    data = from_arrays(**columns, **ends, action_low=low, action_high=high, task=task, name=str(dataset.folder))
     kept = {
         key: str(value)[:200]
         for key in ("author", "algorithm_name", "code_permalink")

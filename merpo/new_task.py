@@ -13,13 +13,13 @@ from merpo.data import needed
 from merpo.data_names import read_named
 from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import ArtifactError, DatasetError, MerpoError, StoppedError, nearest
-from merpo.files import atomic_write_text
+from merpo.files import atomic_write_text, plain
 from merpo.finished_adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.finished_run import FinishedRun, open_run
 from merpo.keeper import CHECKPOINTS, Keeper
 from merpo.lock import folder_lock
 from merpo.machine import chosen_device, machine
-from merpo.manifest import Manifest, plain
+from merpo.manifest import Manifest
 from merpo.metrics import check_finite, to_numbers
 from merpo.named_data import plays
 from merpo.normalization import normalize_tasks, split_normalization

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, final
+from typing import TypeAlias, final
 
 from merpo.lazy import torch
 
-if TYPE_CHECKING:
-    from merpo.noise_ahead import Ahead
+__all__ = ["Draw", "Streams", "derive_seed"]
 
-__all__ = ["Streams", "derive_seed"]
+Draw: TypeAlias = "Callable[[Sequence[torch.Generator]], torch.Tensor]"
 
 
 def derive_seed(*labels: object) -> int:
@@ -25,11 +24,14 @@ class Streams:
     """T independent generators; every draw is [T, *shape], slice t from generator t alone."""
 
     def __init__(
-        self, generators: Sequence[torch.Generator], device: torch.device | str = "cpu", ahead: Ahead | None = None
+        self,
+        generators: Sequence[torch.Generator],
+        device: torch.device | str = "cpu",
+        ahead: Callable[[Draw], torch.Tensor] | None = None,
     ) -> None:
         self.generators = list(generators)
         self.device = torch.device(device)
-        self._ahead = ahead  # where draws are made before they are asked for
+        self._ahead = ahead  # gives draws that were made in advance
 
     @staticmethod
     def seeded(seeds: Iterable[int], device: torch.device | str = "cpu") -> Streams:
@@ -82,7 +84,7 @@ class Streams:
         return self._drawn(rows)
 
     def _drawn(self, draw: Callable[[Sequence[torch.Generator]], torch.Tensor]) -> torch.Tensor:
-        return draw(self.generators).to(self.device) if self._ahead is None else self._ahead.next(draw)
+        return draw(self.generators).to(self.device) if self._ahead is None else self._ahead(draw)
 
     def state(self) -> torch.Tensor:
         """All generators' states [T, bytes], for a checkpoint."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeAlias, final
+from collections.abc import Sequence
+from typing import final
 
 from merpo.lazy import torch
+from merpo.noise import Draw
 
 __all__ = ["Ahead"]
-
-Draw: TypeAlias = "Callable[[Sequence[torch.Generator]], torch.Tensor]"
 
 
 @final

@@ -7,11 +7,11 @@ import re
 from pathlib import Path
 
 from merpo.errors import DatasetError
+from merpo.files import FILE_NAME
 
 __all__ = [
     "CURVE",
     "CURVE_PICTURE",
-    "FILE_NAME",
     "LOCK",
     "POLICIES",
     "POLICIES_RECORD",
@@ -23,8 +23,6 @@ __all__ = [
     "policy_path",
     "store_root",
 ]
-
-FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,150}$"  # a name, never a path: no separator, no leading dot
 
 # What all datasets of a collection share, and is of no use without them.
 POLICIES = "checkpoints.safetensors"  # SAC's

@@ -10,15 +10,14 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 
 from merpo.actors import PolicyKind, can_draw
 from merpo.collect_settings import CollectSettings
+from merpo.component import Settings, tuples
 from merpo.data_sources import parse_source
 from merpo.describe import holds
 from merpo.interfaces import Method, TaskFamily
 from merpo.recipe_errors import concrete, recipe_error
 from merpo.recipe_extends import read_tables
 from merpo.recipe_text import apply_overrides
-from merpo.registry import tuples
 from merpo.requirements import requirement_problem
-from merpo.settings import Settings
 
 __all__ = [
     "DataSection",

@@ -10,13 +10,12 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
-from merpo.component import Component
+from merpo.component import Component, from_table, kind_of, kinds
 from merpo.conformance import defaults_problem, interface_problem, summary
 from merpo.errors import MerpoError, PluginError, RecipeError, nearest
-from merpo.interfaces import KINDS, kind_of
 from merpo.plugins import Plugin, load_plugins
 
-__all__ = ["Entry", "components", "from_table", "get", "names", "refresh", "resolve", "tuples"]
+__all__ = ["Entry", "components", "get", "names", "refresh", "resolve"]
 
 PLUGIN = "plugin"  # the kind of a row that stands for a plugin or an offered thing of no kind
 
@@ -82,18 +81,6 @@ def resolve(kind: type[Component], value: Any) -> Component:
     except MerpoError as error:
         raise _problem(str(error)) from None
     return from_table(cls, {key: item for key, item in value.items() if key != "component"})
-
-
-def from_table(cls: type[Component], fields: Mapping[str, Any]) -> Component:
-    """A component from the fields of its recipe section."""
-    return cls.model_validate(tuples(dict(fields)))
-
-
-def tuples(value: Any) -> Any:
-    """TOML's arrays as tuples, which is what strict fields of frozen models take."""
-    if isinstance(value, Mapping):
-        return {key: tuples(item) for key, item in value.items()}
-    return tuple(tuples(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def refresh() -> None:
@@ -168,8 +155,10 @@ def _unloaded() -> str:
 
 
 def _check_kind(kind: str) -> None:
-    if kind not in KINDS:
-        raise RecipeError(f"unknown kind {kind!r:.80}{nearest(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+    _found()  # plugins import the kinds that they implement
+    known = kinds()
+    if known and kind not in known:
+        raise RecipeError(f"unknown kind {kind!r:.80}{nearest(kind, known)}; kinds: {', '.join(known)}")
 
 
 def _problem(message: str) -> PydanticCustomError:

@@ -10,8 +10,7 @@ from typing import Any, final
 
 from merpo.artifacts import load_artifact, save_artifact
 from merpo.errors import ArtifactError
-from merpo.files import atomic_write_json, atomic_write_text
-from merpo.manifest import fingerprint, plain
+from merpo.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.params import ordinary, to_device, tree_map
 from merpo.recipe import Recipe, resolved, to_toml
 from merpo.run_places import MANIFEST, refuse_foreign

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from merpo.component import Settings
 
 __all__ = [
     "AdaptSettings",
@@ -14,14 +16,7 @@ __all__ = [
     "MetaPolicySettings",
     "ModelSettings",
     "RacSettings",
-    "Settings",
 ]
-
-
-class Settings(BaseModel):
-    """A frozen, strict group of knobs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
 
 class MetaModelSettings(Settings):

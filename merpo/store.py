@@ -11,17 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError
-from merpo.files import atomic_write_tensors, sha256_file
-from merpo.manifest import (
-    FORMAT_VERSION,
-    RECOLLECT,
-    Behavior,
-    Manifest,
-    fingerprint,
-    plain,
-    read_manifest,
-    write_manifest,
-)
+from merpo.files import atomic_write_tensors, fingerprint, plain, sha256_file
+from merpo.manifest import FORMAT_VERSION, RECOLLECT, Behavior, Manifest, read_manifest, write_manifest
 from merpo.places import collection_dir, data_path, manifest_path, policy_path, store_root
 from merpo.types import Params
 from merpo.validate import ARRAYS, check_dataset, check_datasets

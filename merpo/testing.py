@@ -11,10 +11,9 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from merpo.component import Component, dump_component
+from merpo.component import Component, dump_component, kind_of
 from merpo.conformance import interface_problem
 from merpo.errors import MerpoError
-from merpo.interfaces import kind_of
 from merpo.testing_kinds import check_alpha, check_critic, check_regularizer
 from merpo.testing_laws import require
 from merpo.testing_learners import check_dynamics, check_meta_learner
@@ -61,7 +60,7 @@ def check_component(cls: type[Component], **settings: Any) -> None:
 
 
 def _from_table(cls: type[Component], fields: Mapping[str, Any]) -> Component:
-    from merpo.registry import from_table
+    from merpo.component import from_table
 
     return from_table(cls, fields)
 

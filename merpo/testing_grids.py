@@ -36,7 +36,7 @@ def check_grid(family: TaskFamily, tasks: Sequence[Task]) -> None:
     place = f"{type(family).__name__}.grid"
     for restart in (False, True):
         found = _play(family, family.grid(tasks, EPISODES, 0, restart))
-        plain = _play(family, EnvGrid(family, tasks, EPISODES, 0, restart))
+        plain = _play(family, EnvGrid(family.make, tasks, EPISODES, 0, restart))
         alone = _play(family, family.grid(tasks[:1], EPISODES, 0, restart))
         _require_same(found, plain, place, f"differs from the environments of make, restart = {restart}")
         _require_same(_Path(*(x[:1] for x in found)), alone, place, "together is not alone")

@@ -92,6 +92,7 @@ class Grid(Protocol):
         """Let go of everything that was opened."""
         ...
 
+
 Metrics: TypeAlias = "Mapping[str, torch.Tensor | float]"
 
 SMALLEST_STD = 1e-6

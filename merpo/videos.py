@@ -11,10 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from merpo.component import dump_component
 from merpo.errors import MerpoError, StoppedError
-from merpo.files import atomic_write_bytes, atomic_write_text, sha256_file
+from merpo.files import atomic_write_bytes, atomic_write_text, fingerprint, plain, sha256_file
 from merpo.film import film
 from merpo.interfaces import TaskFamily
-from merpo.manifest import fingerprint, plain
 from merpo.types import Params, Task
 
 if TYPE_CHECKING:

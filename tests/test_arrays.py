@@ -1,4 +1,4 @@
-"""TaskDataset.from_arrays: whatever shape logs have, the same transitions come out, or a named refusal."""
+"""from_arrays: whatever shape logs have, the same transitions come out, or a named refusal."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from strategies import SEEDS, task_datasets
 
 from merpo import TaskDataset
+from merpo.arrays import from_arrays
 from merpo.errors import DatasetError, MerpoError
 from merpo.validate import ARRAYS
 
@@ -34,14 +35,14 @@ def whole(seed: int, lengths: list[int], as_torch: bool = False) -> dict[str, An
 @given(task_datasets())
 def test_a_datasets_own_arrays_give_it_back(data: TaskDataset) -> None:
     arrays = {key: getattr(data, key) for key in ARRAYS if key != "episode_offsets"}
-    assert same(TaskDataset.from_arrays(**arrays), data)
-    assert same(TaskDataset.from_arrays(**{key: value.double().numpy() for key, value in arrays.items()}), data)
+    assert same(from_arrays(**arrays), data)
+    assert same(from_arrays(**{key: value.double().numpy() for key, value in arrays.items()}), data)
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=4), SEEDS, st.booleans())
 def test_episodes_become_rows(lengths: list[int], seed: int, as_torch: bool) -> None:
     logs = whole(seed, lengths, as_torch)
-    data = TaskDataset.from_arrays(**logs, task={"load": 2}, name="pump")
+    data = from_arrays(**logs, task={"load": 2}, name="pump")
     assert data.episode_offsets.tolist() == np.cumsum([0, *lengths]).tolist()
     row = 0
     for e, n in enumerate(lengths):
@@ -62,8 +63,8 @@ def test_episodes_become_rows(lengths: list[int], seed: int, as_torch: bool) -> 
 def test_blocks_are_episodes() -> None:
     logs = whole(0, [4, 4])
     assert same(
-        TaskDataset.from_arrays(**{key: np.stack(value) for key, value in logs.items()}),
-        TaskDataset.from_arrays(**logs),
+        from_arrays(**{key: np.stack(value) for key, value in logs.items()}),
+        from_arrays(**logs),
     )
 
 
@@ -72,7 +73,7 @@ def test_without_next_observations_an_episodes_last_row_is_left_out(lengths: lis
     rows = sum(lengths)
     seen = np.arange(rows, dtype=np.float64)
     labels = np.repeat([f"day {e}" for e in range(len(lengths))], lengths)
-    data = TaskDataset.from_arrays(seen, np.zeros(rows), seen, episodes=labels)
+    data = from_arrays(seen, np.zeros(rows), seen, episodes=labels)
     assert data.observations.shape[1] == data.actions.shape[1] == 1
     assert len(data) == rows - len(lengths)
     assert (data.next_observations - data.observations).eq(1.0).all()
@@ -81,15 +82,13 @@ def test_without_next_observations_an_episodes_last_row_is_left_out(lengths: lis
 
 def test_actions_are_scaled_from_their_box() -> None:
     actions = np.array([[0.0, -2.0], [5.0, 2.0], [10.0, 0.0]])
-    data = TaskDataset.from_arrays(
-        np.zeros((3, 1)), actions, np.zeros(3), np.ones((3, 1)), action_low=[0, -2], action_high=[10, 2]
-    )
+    data = from_arrays(np.zeros((3, 1)), actions, np.zeros(3), np.ones((3, 1)), action_low=[0, -2], action_high=[10, 2])
     assert data.actions.tolist() == [[-1.0, -1.0], [0.0, 1.0], [1.0, 0.0]]
 
 
 def test_a_dataset_has_its_own_numbers() -> None:
     rewards, seen = np.zeros(2, np.float32), torch.zeros(2, 1)
-    data = TaskDataset.from_arrays(seen, np.zeros(2, ">i2"), rewards, seen)
+    data = from_arrays(seen, np.zeros(2, ">i2"), rewards, seen)
     rewards += 1
     seen += 1
     assert not data.rewards.any()
@@ -137,7 +136,7 @@ GOOD: dict[str, Any] = {
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_by_name(change: dict[str, Any], message: str) -> None:
     with pytest.raises(DatasetError, match=message):
-        TaskDataset.from_arrays(**{**GOOD, "name": "pump", **change})
+        from_arrays(**{**GOOD, "name": "pump", **change})
 
 
 SCALARS = st.one_of(st.none(), st.floats(), st.integers(-3, 3), st.booleans(), st.text(max_size=2))
@@ -147,7 +146,7 @@ ANYTHING = st.recursive(SCALARS, lambda below: st.lists(below, max_size=4), max_
 @given(st.dictionaries(st.sampled_from([*GOOD, "terminations", "truncations", "episodes", "action_low"]), ANYTHING))
 def test_only_the_librarys_own_error_escapes(change: dict[str, Any]) -> None:
     try:
-        data = TaskDataset.from_arrays(**{**GOOD, **change})
+        data = from_arrays(**{**GOOD, **change})
     except MerpoError:
         return
     assert len(data) >= 1

@@ -18,8 +18,8 @@ from small import streams
 from merpo import checkpoints, keeper, stop
 from merpo.checkpoints import checkpoint_steps, read_checkpoint, sweep, write_checkpoint
 from merpo.errors import ArtifactError, MerpoError, StoppedError, TrainingError
+from merpo.files import fingerprint
 from merpo.keeper import Keeper
-from merpo.manifest import fingerprint
 from merpo.noise import Streams
 from merpo.types import Params
 

@@ -20,8 +20,7 @@ from merpo.collect import collect_recipe
 from merpo.context import Context
 from merpo.data import collection_folder, ensure_data, load_data, needed
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError
-from merpo.files import sha256_file
-from merpo.manifest import fingerprint
+from merpo.files import fingerprint, sha256_file
 from merpo.recipe import Recipe
 from merpo.store import read_policy
 from merpo.types import Params

@@ -136,7 +136,7 @@ def test_the_grid_gives_the_returns_of_the_environments(name: str, fields: dict[
         return (3.0 * observations[..., -width:]).tanh()
 
     found = evaluate(family, tasks, policy, 3, 1)
-    plain = EnvGrid(family, tasks, 3, 1, restart=False)
+    plain = EnvGrid(family.make, tasks, 3, 1, restart=False)
     returns = torch.zeros(2, 3)
     while plain.running.any():
         seen = plain.observations()

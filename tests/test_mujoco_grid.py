@@ -132,7 +132,7 @@ def act(observations: torch.Tensor) -> torch.Tensor:
 def test_episodes_start_again_as_gymnasiums_do(body: str) -> None:
     family = Heavier(body=body, horizon=15)
     tasks, _ = family.tasks(2, 0)
-    ours, theirs = family.grid(tasks, 2, 3, True), EnvGrid(family, tasks, 2, 3, True)
+    ours, theirs = family.grid(tasks, 2, 3, True), EnvGrid(family.make, tasks, 2, 3, True)
     ends = 0.0
     for step in range(40):
         seen = ours.observations()

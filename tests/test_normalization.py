@@ -22,6 +22,7 @@ from tiny import tiny_recipe
 import merpo
 from merpo.artifacts import load_artifact
 from merpo.catalog import collections, entries
+from merpo.component import from_table
 from merpo.context import Context
 from merpo.data import collection_folder, load_data
 from merpo.dataset import TaskDataset, stack_tasks, unpack
@@ -32,7 +33,7 @@ from merpo.normalization import fit_normalization, normalize_tasks, split_normal
 from merpo.policy import init_policy
 from merpo.policy_source import given_policy
 from merpo.reevaluate import evaluate_saved
-from merpo.registry import from_table, get
+from merpo.registry import get
 from merpo.report import load_report
 from merpo.rollout import roll_out
 from merpo.run import run_recipe
