@@ -21,10 +21,11 @@ from _timing import Variant, interleave, parser, prepare, show, write
 
 import merpo
 from merpo.collect import train_behavior
-from merpo.collect_plan import bytes_text, plan_collection
+from merpo.collect_plan import plan_collection
 from merpo.collect_probe import estimate_seconds, measure_pace
 from merpo.collect_settings import CollectSettings
 from merpo.data import needed
+from merpo.format import bytes_text
 from merpo.interfaces import TaskFamily
 from merpo.recipe import load_recipe
 from merpo_critics import Conservative

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
+from merpo.collect_settings import PolicyKind
 from merpo.interfaces import Method
 from merpo.noise import Streams, derive_seed
 from merpo.types import Params
@@ -12,10 +13,9 @@ from merpo.types import Params
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Actor", "PolicyKind", "actor", "can_draw"]
+__all__ = ["Actor", "actor"]
 
 Actor: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"  # observations [T, E, O] -> actions [T, E, A]
-PolicyKind: TypeAlias = Literal["deterministic", "stochastic"]
 
 
 def actor(
@@ -29,8 +29,3 @@ def actor(
         return lambda observations: method.act(policy, observations)
     noise = Streams.seeded((derive_seed(seed, "evaluate", task) for task in tasks), device)
     return lambda observations: method.sample(policy, observations, noise.normal(observations.shape[1], action_dim))
-
-
-def can_draw(method: Method) -> bool:
-    """Whether a method's policies are stochastic: whether it has a `sample` of its own."""
-    return type(method).sample is not Method.sample

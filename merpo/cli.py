@@ -13,15 +13,15 @@ import typer
 
 from merpo import cli_after
 from merpo.cli_data import data_app
+from merpo.cli_options import Overrides, RecipePath, parse_seeds
 from merpo.cli_plugin import new_plugin_command
 from merpo.cli_table import table
 from merpo.errors import MerpoError, RecipeError, StoppedError
 from merpo.machine import patient_threads
 from merpo.version import __version__
 
-__all__ = ["app", "main", "parse_seeds"]
+__all__ = ["app", "main"]
 
-MAX_SEED = 2**32  # as in a recipe
 # What a disk says that is full, may not be written, or is gone, wherever in a run it says so,
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT}
 # and of a path that is none.
@@ -37,11 +37,6 @@ app = typer.Typer(
 )
 
 app.add_typer(data_app)
-
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)]
-Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value, e.g. method.alpha.initial=0.3.")
-]
 
 
 def _version(asked: bool) -> None:
@@ -159,22 +154,6 @@ cli_after.register(app)
 app.command()(table)
 
 
-def parse_seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
-    """The seeds that the options name."""
-    if seeds is None:
-        if seed is not None and seed >= MAX_SEED:
-            raise RecipeError(f"--seed: got {seed}, expected an integer < {MAX_SEED}")
-        return [default if seed is None else seed]
-    if seed is not None:
-        raise RecipeError("--seed and --seeds: got both, expected one of them")
-    first, _, last = seeds.partition(":")
-    if not (first.isascii() and first.isdigit() and last.isascii() and last.isdigit() and len(seeds) < 24):
-        raise RecipeError(f"--seeds: got {seeds[:80]!r}, expected A:B such as 0:4 for seeds 0, 1, 2, 3")
-    if not int(first) < int(last) <= min(int(first) + 10_000, MAX_SEED):
-        raise RecipeError(f"--seeds: got {seeds!r}, expected A < B <= {MAX_SEED}, at most 10000 seeds")
-    return list(range(int(first), int(last)))
-
-
 def main() -> None:
     """Entry point of `merpo`: exit code 2 and a clean message for what a user can mend, 75 for a run that can go on."""
     for stream in (sys.stdout, sys.stderr):
@@ -187,7 +166,7 @@ def main() -> None:
         if "--debug" in sys.argv[1:]:
             traceback.print_exc()
         else:
-            from merpo.describe import printable
+            from merpo.terminal_table import printable
 
             if not isinstance(error, StoppedError):
                 typer.secho("error: ", fg="red", bold=True, err=True, nl=False)

@@ -148,7 +148,7 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and whether they are finished.")] = False,
 ) -> None:
     """Run every combination of values and seeds as local processes; what is finished is skipped."""
-    from merpo.cli import parse_seeds
+    from merpo.cli_options import parse_seeds
     from merpo.sweep_plan import is_finished, plan
 
     folder = out or Path("sweeps") / recipe.stem

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from merpo.collect import MEASURED_EPISODES
 from merpo.collect_settings import CollectSettings
 from merpo.errors import DatasetError
+from merpo.format import bytes_text
 from merpo.interfaces import Critic, TaskFamily
 from merpo.keeper import KEPT
 from merpo.lazy import torch
@@ -17,13 +18,12 @@ from merpo.policy import init_policy
 from merpo.sac import state_bytes
 from merpo.types import Spec
 
-__all__ = ["CollectPlan", "bytes_text", "check_space", "plan_collection", "plan_lines"]
+__all__ = ["CollectPlan", "check_space", "plan_collection", "plan_lines"]
 
 FLOAT = 4  # bytes
 PER_FILE = 2048  # bytes, at least a file's header or a manifest
 CURVE_LINE = 40  # bytes for one task and checkpoint in the learning curve
 STATE_HEADER = 8 * PER_FILE  # a state has some dozens of tensors, each with a name
-UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 class CollectPlan(NamedTuple):
@@ -104,12 +104,6 @@ def check_space(folder: Path, plan: CollectPlan) -> int:
             "make room, set MERPO_DATA to a folder on a larger disk, or collect less (data.episodes, collect.steps)"
         )
     return free
-
-
-def bytes_text(count: int) -> str:
-    """`3.4 GB`, `12.0 MB`, `0.8 kB`."""
-    size, unit = next(((size, unit) for size, unit in UNITS if count >= size), UNITS[-1])
-    return f"{count / size:.1f} {unit}"
 
 
 def _policy_bytes(spec: Spec, settings: CollectSettings) -> int:

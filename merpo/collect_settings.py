@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from merpo.component import Settings
 
-__all__ = ["QUALITIES", "CollectSettings"]
+__all__ = ["QUALITIES", "CollectSettings", "PolicyKind"]
 
 QUALITIES = ("random", "medium", "expert", "mixed")
+PolicyKind: TypeAlias = Literal["deterministic", "stochastic"]
 
 
 class CollectSettings(Settings):

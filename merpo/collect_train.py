@@ -13,9 +13,9 @@ from merpo.collect_plan import check_space, plan_collection, plan_lines
 from merpo.collect_probe import estimate_seconds, measure_pace
 from merpo.context import Context
 from merpo.errors import PluginError
+from merpo.format import duration
 from merpo.interfaces import Critic
 from merpo.keeper import CHECKPOINTS, Keeper
-from merpo.progress import duration
 from merpo.recipe import Recipe
 from merpo.types import Task
 

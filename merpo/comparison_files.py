@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merpo.files import atomic_write_bytes, atomic_write_text
+from merpo.format import number
 from merpo.report_html import figure
 from merpo.report_template import page, table
-from merpo.report_text import number
 from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:

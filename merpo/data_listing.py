@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 
 from merpo.catalog import Entry, collections, entries, find, verify
-from merpo.describe import aligned, printable, value_text
+from merpo.describe import value_text
 from merpo.errors import DatasetError
+from merpo.format import number
 from merpo.manifest import Manifest
 from merpo.places import CURVE, CURVE_PICTURE, store_root
 from merpo.quality_table import quality_lines
-from merpo.report_text import number
+from merpo.terminal_table import aligned, printable
 
 __all__ = ["print_collections", "print_entries", "print_entry", "print_qualities", "print_snippet", "verify_all"]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["aligned", "article", "bounds_text", "holds", "printable", "type_text", "value_text"]
+__all__ = ["article", "bounds_text", "holds", "type_text", "value_text"]
 
 _NAMES = {bool: "true or false", int: "integer", float: "number", str: "text", dict: "table", type(None): "nothing"}
 _SYMBOLS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
@@ -59,23 +59,6 @@ def value_text(value: Any) -> str:
     else:
         text = str(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def printable(text: str) -> str:
-    """One line without control characters, which a recipe might smuggle to a terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
-    """Rows of cells as lines of columns, those in `right` flush right; the first row has their heads."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append(printable("  ".join(cells).rstrip()))
-    return lines
 
 
 def article(noun: str) -> str:

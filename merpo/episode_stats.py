@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from merpo.lazy import torch
-from merpo.summary import POLICIES
 
 if TYPE_CHECKING:
     from merpo.dataset import TaskDataset
     from merpo.evaluation import Evaluation
-    from merpo.report import TaskReport
 
-__all__ = ["EpisodeStats", "episodes_csv", "means", "of_data", "of_evaluation"]
-
-COLUMNS = ("task", "policy", "episodes", "return", "return_std", "length", "termination_rate")
+__all__ = ["EpisodeStats", "of_data", "of_evaluation"]
 
 
 class EpisodeStats(BaseModel):
@@ -55,34 +48,3 @@ def _stats(returns: torch.Tensor, lengths: torch.Tensor, terminations: torch.Ten
         length=float(lengths.double().mean()),
         termination_rate=float(terminations.double().mean()),
     )
-
-
-def means(tasks: Sequence[TaskReport]) -> dict[str, EpisodeStats]:
-    """Per policy the means over the tasks, in the order of every table, and the number of all their episodes."""
-    found = {}
-    for policy in POLICIES:
-        own = [task.episodes[policy] for task in tasks if policy in task.episodes]
-        if own:
-            found[policy] = EpisodeStats(
-                episodes=sum(stats.episodes for stats in own),
-                return_mean=_mean([stats.return_mean for stats in own]),
-                return_std=_mean([stats.return_std for stats in own]),
-                length=_mean([stats.length for stats in own]),
-                termination_rate=_mean([stats.termination_rate for stats in own]),
-            )
-    return found
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
-
-
-def episodes_csv(tasks: Sequence[TaskReport]) -> str:
-    """One line per unseen task and policy."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for task in tasks:
-        for policy, stats in task.episodes.items():
-            writer.writerow((task.index, policy, *stats.model_dump().values()))
-    return text.getvalue()

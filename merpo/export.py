@@ -10,8 +10,8 @@ from merpo.artifacts import save_artifact
 from merpo.errors import ArtifactError, MerpoError, nearest
 from merpo.lazy import np, torch
 from merpo.normalization import NORMALIZATION
-from merpo.policy_file import from_saved, load_policy
-from merpo.saved_policies import SavedPolicies, read_policies
+from merpo.policy_file import load_policy
+from merpo.saved_policies import SavedPolicies, from_saved, read_policies
 
 __all__ = ["FORMATS", "TOLERANCE", "Exported", "export_policies"]
 

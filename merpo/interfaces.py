@@ -39,6 +39,7 @@ __all__ = [
     "Method",
     "PolicyRegularizer",
     "TaskFamily",
+    "can_draw",
 ]
 
 
@@ -284,3 +285,8 @@ KINDS: dict[str, type[Component]] = {
     kind.kind: kind
     for kind in (DynamicsLearner, MetaLearner, Critic, PolicyRegularizer, AlphaScheduler, TaskFamily, Method)
 }
+
+
+def can_draw(method: Method) -> bool:
+    """Whether a method's policies are stochastic: whether it has a `sample` of its own."""
+    return type(method).sample is not Method.sample

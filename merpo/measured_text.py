@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from merpo.format import number
 from merpo.lazy import torch
-from merpo.report_scores import scores_line
-from merpo.report_text import number
+from merpo.report_text import scores_line
 from merpo.summary import POLICIES
 from merpo.terminal_table import frame, print_table
 

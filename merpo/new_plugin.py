@@ -14,10 +14,10 @@ from string import Template
 from typing import Any
 
 from merpo.api_version import API_VERSION
-from merpo.describe import printable
 from merpo.errors import MerpoError, PluginError, nearest
 from merpo.files import atomic_write_text
 from merpo.registry import names
+from merpo.terminal_table import printable
 from merpo.version import __version__
 
 __all__ = ["TEMPLATES", "new_plugin"]

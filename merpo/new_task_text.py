@@ -19,7 +19,7 @@ def print_adaptation(summary: AdaptationSummary, out: Path, console: Console) ->
     """The table of the tasks, and where their policies are."""
     from rich.table import Table
 
-    from merpo.report_text import number
+    from merpo.format import number
     from merpo.terminal_table import frame, print_table
 
     table = Table(title="Adapted from data alone", title_justify="left", box=frame(console))

@@ -18,7 +18,7 @@ from merpo.lazy import np, torch
 from merpo.saved_policies import SavedPolicies, TaskName
 
 if TYPE_CHECKING:
-    from merpo.policy_file import Policy
+    from merpo.saved_policies import Policy
 
 __all__ = ["engine", "load_onnx", "onnx_writer"]
 
@@ -55,7 +55,7 @@ def onnx_writer(saved: SavedPolicies) -> Callable[[SavedPolicies, Path], None]:
 
 def load_onnx(path: Path) -> Policy:
     """The policy in an ONNX file of `merpo export`; `ArtifactError` where it is not one."""
-    from merpo.policy_file import Policy
+    from merpo.saved_policies import Policy
 
     need("onnx")
     import onnx

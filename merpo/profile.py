@@ -123,18 +123,18 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from merpo.report_text import seconds
+    from merpo.format import duration
     from merpo.terminal_table import frame, print_table
 
     taken = profile.watch.read()
     whole = sum(taken.values())
-    table = Table(title=f"Where {seconds(whole)} went", title_justify="left", box=frame(console))
+    table = Table(title=f"Where {duration(whole)} went", title_justify="left", box=frame(console))
     for label in ("stage", "time", "share", "most of it"):
         justify: Literal["left", "right"] = "right" if label in {"time", "share"} else "left"
         table.add_column(label, justify=justify, no_wrap=label != "most of it")
     for name in sorted(taken, key=lambda name: name == OWN):
         most = [(kind, share) for kind, share in profile.shares(name).items() if share >= WORTH_SAYING][:SHOWN]
         text = ", ".join(f"{kind} {share:.0%}" for kind, share in most)
-        table.add_row(escape(name), seconds(taken[name]), f"{taken[name] / whole:.0%}", text)
+        table.add_row(escape(name), duration(taken[name]), f"{taken[name] / whole:.0%}", text)
     print_table(table, console)
     console.print(f"traces: {folder} (for https://ui.perfetto.dev)", markup=False, highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from merpo.format import duration
 from merpo.metrics import check_finite, to_numbers
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from merpo.types import Metrics
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress"]
 
 EVERY_SECONDS = 10.0
 EVERY_SHARE = 0.1
@@ -165,13 +166,3 @@ def _bars(console: Console) -> Bars:
         console=console,
         auto_refresh=False,  # its thread outlives it, and would share the cores with the training
     )
-
-
-def duration(seconds: float) -> str:
-    """`12 s`, `3 min 05 s` or `1 h 02 min`."""
-    whole = int(seconds + 0.5)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

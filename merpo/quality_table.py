@@ -8,11 +8,11 @@ from statistics import fmean
 from typing import NamedTuple
 
 from merpo.collect_settings import QUALITIES
-from merpo.describe import aligned
 from merpo.errors import DatasetError
+from merpo.format import number
 from merpo.manifest import read_manifest
 from merpo.places import data_path, manifest_path
-from merpo.report_text import number
+from merpo.terminal_table import aligned
 
 __all__ = ["QualityRow", "quality_lines", "quality_rows"]
 

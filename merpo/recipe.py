@@ -8,12 +8,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
-from merpo.actors import PolicyKind, can_draw
-from merpo.collect_settings import CollectSettings
+from merpo.collect_settings import CollectSettings, PolicyKind
 from merpo.component import Settings, tuples
 from merpo.data_sources import parse_source
 from merpo.describe import holds
-from merpo.interfaces import Method, TaskFamily
+from merpo.interfaces import Method, TaskFamily, can_draw
 from merpo.recipe_errors import concrete, recipe_error
 from merpo.recipe_extends import read_tables
 from merpo.recipe_text import apply_overrides

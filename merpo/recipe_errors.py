@@ -10,8 +10,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from merpo.component import Component
-from merpo.describe import article, holds, printable, type_text, value_text
+from merpo.describe import article, holds, type_text, value_text
 from merpo.errors import MerpoError, RecipeError, nearest
+from merpo.terminal_table import printable
 
 __all__ = ["MAX_PROBLEMS", "concrete", "recipe_error"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from merpo.actors import Actor, PolicyKind, actor
+from merpo.actors import Actor, actor
+from merpo.collect_settings import PolicyKind
 from merpo.errors import MerpoError
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
 from merpo.finished_run import REPORT

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from merpo.types import Task
 
-__all__ = ["KEY", "ReferenceScores", "minari_reference", "normalized_scores", "stored_reference"]
+__all__ = ["KEY", "ReferenceScores", "minari_reference", "normalized_scores", "sources", "stored_reference"]
 
 KEY = "reference_scores"  # in the settings of a stored dataset
 
@@ -84,3 +84,8 @@ def _of_d4rl(environment: str) -> ReferenceScores | None:
         return None
     low, high = D4RL[match[1]]
     return ReferenceScores(random=low, expert=high, source="D4RL")
+
+
+def sources(references: Sequence[ReferenceScores | None]) -> str:
+    """Whose references they are, each once."""
+    return " and ".join(dict.fromkeys(reference.source for reference in references if reference is not None))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
 
@@ -14,11 +15,8 @@ from merpo.estimates import Estimates
 from merpo.reference_scores import ReferenceScores, normalized_scores
 from merpo.report_curves import Duals
 from merpo.statistics import gap_closed
-from merpo.summary import Summary, summarize
+from merpo.summary import POLICIES, Summary, summarize
 from merpo.videos import Videos
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -29,6 +27,7 @@ __all__ = [
     "Report",
     "TaskReport",
     "load_report",
+    "means",
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -166,3 +165,23 @@ def load_report(path: Path) -> Report:
         raise ArtifactError(
             f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
         ) from None
+
+
+def means(tasks: Sequence[TaskReport]) -> dict[str, EpisodeStats]:
+    """Per policy the means over the tasks, in the order of every table, and the number of all their episodes."""
+    found = {}
+    for policy in POLICIES:
+        own = [task.episodes[policy] for task in tasks if policy in task.episodes]
+        if own:
+            found[policy] = EpisodeStats(
+                episodes=sum(stats.episodes for stats in own),
+                return_mean=_mean([stats.return_mean for stats in own]),
+                return_std=_mean([stats.return_std for stats in own]),
+                length=_mean([stats.length for stats in own]),
+                termination_rate=_mean([stats.termination_rate for stats in own]),
+            )
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

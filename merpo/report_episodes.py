@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merpo.episode_stats import means
+from merpo.format import number
+from merpo.report import means
 from merpo.report_template import table
-from merpo.report_text import number
 from merpo.summary import POLICIES
 
 if TYPE_CHECKING:

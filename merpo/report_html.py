@@ -9,12 +9,11 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.episode_stats import episodes_csv
 from merpo.files import atomic_write_bytes, atomic_write_text
+from merpo.format import duration, number
 from merpo.report_episodes import episodes_tables
-from merpo.report_scores import scores_table
-from merpo.report_template import page, table
-from merpo.report_text import interval, number, seconds, summary_rows, verdict
+from merpo.report_template import episodes_csv, page, scores_table, table
+from merpo.report_text import interval, summary_rows, verdict
 from merpo.report_videos import videos_section
 from merpo.summary import POLICIES
 
@@ -83,7 +82,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
 def _origin(report: Report) -> str:
     parts = [f"seed {report.seed}", f"{len(report.tasks)} unseen tasks"]
     parts += [f"merpo {report.versions['merpo']}"] if "merpo" in report.versions else []
-    parts += [f"{seconds(report.seconds)} in all"] if report.seconds is not None else []
+    parts += [f"{duration(report.seconds)} in all"] if report.seconds is not None else []
     parts += [report.created] if report.created else []
     return " · ".join(parts)
 
@@ -184,7 +183,7 @@ def figure(picture: Picture) -> str:
 def _times(report: Report) -> list[tuple[str, str]]:
     """Stages with their seconds; those that the last process found finished are marked."""
     return [
-        (f"{name} (reused)" if name in report.reused else name, "not known" if taken is None else seconds(taken))
+        (f"{name} (reused)" if name in report.reused else name, "not known" if taken is None else duration(taken))
         for name, taken in report.timings.items()
     ]
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from merpo.errors import MerpoError
-from merpo.report_text import number, print_verdict, summary_rows
+from merpo.format import number
+from merpo.report_text import print_verdict, summary_rows
 from merpo.summary import Summary, summarize
 from merpo.terminal_table import frame, print_table
 

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import TYPE_CHECKING
 
-__all__ = ["page", "table"]
+from merpo.format import number
+from merpo.summary import LABELS
+
+if TYPE_CHECKING:
+    from merpo.report import Report, TaskReport
+
+__all__ = ["episodes_csv", "page", "scores_table", "table"]
 
 STYLE = """
 :root{--ink:#1f2328;--muted:#5f6368;--line:#e3e6ea;--soft:#f6f7f9;--accent:#0072b2}
@@ -39,6 +48,8 @@ code{font-size:.86em}
 @media print{details>*{display:block}h2,figure{break-after:avoid}}
 """
 
+COLUMNS = ("task", "policy", "episodes", "return", "return_std", "length", "termination_rate")
+
 
 def page(title: str, body: Sequence[str]) -> str:
     """A whole document around blocks of HTML; nothing is fetched from elsewhere."""
@@ -60,3 +71,37 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], text: Sequence[int
 
     body = "".join(line(row, "td") for row in rows)
     return f'<div class="scroll"><table><thead>{line(head, "th")}</thead><tbody>{body}</tbody></table></div>'
+
+
+def scores_table(report: Report) -> str:
+    """Every task that has reference scores as a section of the page; empty where none has."""
+    tasks = [(task, task.reference) for task in report.tasks if task.reference is not None]
+    if not tasks:
+        return ""
+    rows = [
+        (
+            str(task.index),
+            *(number(task.normalized.get(name)) for name in LABELS),
+            number(reference.random),
+            number(reference.expert),
+            reference.source,
+        )
+        for task, reference in tasks
+    ]
+    head = ("task", *LABELS.values(), "return of random", "return of expert", "according to")
+    return (
+        "<h2>Normalised scores</h2>"
+        + table(head, rows, text=(6,))
+        + '<p class="muted">A score is 100 (J − random)/(expert − random) of the return J.</p>'
+    )
+
+
+def episodes_csv(tasks: Sequence[TaskReport]) -> str:
+    """One line per unseen task and policy."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for task in tasks:
+        for policy, stats in task.episodes.items():
+            writer.writerow((task.index, policy, *stats.model_dump().values()))
+    return text.getvalue()

@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from merpo.episode_stats import means
+from merpo.format import number
+from merpo.reference_scores import sources
+from merpo.report import means
 from merpo.statistics import Interval
-from merpo.summary import POLICIES, Summary
+from merpo.summary import LABELS, POLICIES, Summary
 from merpo.terminal_table import frame, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from merpo.reference_scores import ReferenceScores
     from merpo.report import Report
 
-__all__ = [
-    "interval",
-    "number",
-    "print_summary",
-    "print_verdict",
-    "seconds",
-    "summary_rows",
-    "verdict",
-]
-
-
-def number(value: float | None) -> str:
-    """Two decimals below a thousand, none above; a hyphen for None."""
-    if value is None:
-        return "-"
-    return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+__all__ = ["interval", "print_summary", "print_verdict", "scores_line", "summary_rows", "verdict"]
 
 
 def interval(value: Interval) -> str:
     """`-5.30 [-6.10, -4.60]`; the mean alone where it is of a single value, or of equal ones."""
     mean, low, high = (number(x) for x in (value.mean, value.low, value.high))
     return mean if value.low == value.high else f"{mean} [{low}, {high}]"
-
-
-def seconds(value: float) -> str:
-    """`0.4 s`, `12 s`, `3 min 05 s`."""
-    if value < 9.95:
-        return f"{value:.1f} s"
-    whole = round(value)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
 
 
 def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
@@ -120,8 +101,6 @@ def print_summary(report: Report, console: Console) -> None:
     """The end of a run on the terminal: every unseen task, the means, and the verdict."""
     from rich.table import Table
 
-    from merpo.report_scores import scores_line
-
     summary = report.summary
     if summary.adapted is None:
         _print_estimates(report, console)
@@ -182,3 +161,25 @@ def _plain(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
+
+
+class Scored(Protocol):
+    """A task with the normalised scores of its policies."""
+
+    @property
+    def normalized(self) -> dict[str, float]:
+        """Policy -> score; empty without reference scores."""
+
+    @property
+    def reference(self) -> ReferenceScores | None:
+        """What 0 and 100 are."""
+
+
+def scores_line(tasks: Sequence[Scored]) -> str:
+    """Means over tasks in one line; empty unless every task has reference scores."""
+    rows = [task.normalized for task in tasks]
+    shared = [name for name in LABELS if all(name in row for row in rows)]
+    if not shared:
+        return ""
+    means = ", ".join(f"{LABELS[name]} {number(sum(row[name] for row in rows) / len(rows))}" for name in shared)
+    return f"normalised scores, 0 random and 100 expert by {sources([task.reference for task in tasks])}: {means}"

@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.report_text import number
+from merpo.format import number
 from merpo.summary import POLICIES
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,13 +16,16 @@ from merpo.data import needed
 from merpo.errors import ArtifactError, MerpoError, RecipeError
 from merpo.finished_run import open_run
 from merpo.interfaces import Method
-from merpo.lazy import torch
+from merpo.lazy import np, torch
 from merpo.normalization import NORMALIZATION
 from merpo.recipe import Recipe, from_tables
 from merpo.run_folder import ADAPTED, BEST, META
 from merpo.types import Normalization, Params, Task
 
-__all__ = ["SavedPolicies", "TaskName", "read_policies", "task_header"]
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "task_header"]
 
 
 @dataclass(frozen=True)
@@ -170,3 +173,48 @@ def _json(path: Path, header: dict[str, str], key: str, kind: Any) -> Any:
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         raise ArtifactError(f"{path}: {key} in the header: {reason}") from None
+
+
+@final
+class Policy:
+    """One task's policy: `policy(observation)` is its deterministic action, in [-1, 1].
+
+    `task` is the task's name, index and parameters; `observation_dim` and `action_dim` are O and A.
+    """
+
+    def __init__(
+        self,
+        task: TaskName,
+        observation_dim: int,
+        action_dim: int,
+        rows: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    ) -> None:
+        self.task, self.observation_dim, self.action_dim = task, observation_dim, action_dim
+        self._rows = rows
+
+    def __call__(self, observation: ArrayLike) -> NDArray[np.float32]:
+        """Actions [A] or [B, A] at one observation [O] or at several [B, O], of any array type.
+
+        Raises `MerpoError` for another shape.
+        """
+        given = np.asarray(observation, dtype=np.float32)
+        if given.ndim not in (1, 2) or given.shape[-1] != self.observation_dim:
+            expected = f"[{self.observation_dim}] or [B, {self.observation_dim}]"
+            raise MerpoError(
+                f"policy of {self.task.name}: got an observation of shape {given.shape}, expected {expected}"
+            )
+        actions = self._rows(np.atleast_2d(given))
+        return actions[0] if given.ndim == 1 else actions
+
+    def __repr__(self) -> str:
+        return f"Policy({self.task.name!r}, {self.observation_dim} observations -> {self.action_dim} actions)"
+
+
+def from_saved(saved: SavedPolicies) -> Policy:
+    """The policy of the one task that `saved` holds."""
+
+    def rows(observations: Any) -> Any:
+        with torch.no_grad():
+            return saved.act(torch.as_tensor(observations)[None])[0].numpy()
+
+    return Policy(saved.tasks[0], saved.observation_dim, saved.action_dim, rows)

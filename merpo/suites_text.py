@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 
 from merpo.aggregates import Estimate
+from merpo.format import duration, number
 from merpo.markdown_table import markdown_table, plain
-from merpo.report_scores import sources
-from merpo.report_text import number, seconds
+from merpo.reference_scores import sources
 from merpo.statistics import Interval
 from merpo.suite_row import Row, TaskRow
 from merpo.suites import Suites
@@ -184,7 +184,7 @@ def _interval(value: Interval | None) -> str:
 def _time(values: Sequence[float | None]) -> str:
     """The least and the most over the seeds of which the time is known."""
     known = [value for value in values if value is not None]
-    ends = dict.fromkeys((seconds(min(known)), seconds(max(known)))) if known else {}
+    ends = dict.fromkeys((duration(min(known)), duration(max(known)))) if known else {}
     return " to ".join(ends) or DASH
 
 

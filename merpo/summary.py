@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from merpo.statistics import Interval, bootstrap, gap_interval, paired_difference
 
-__all__ = ["POLICIES", "Summary", "summarize"]
+__all__ = ["LABELS", "POLICIES", "Summary", "summarize"]
 
 Returns: TypeAlias = "Sequence[Sequence[float]]"  # [seed][task]
 
@@ -21,6 +21,8 @@ POLICIES = {
     "adapted": "adapted",
     "oracle": "oracle",
 }
+
+LABELS = {"behavior": "behaviour", "meta_policy": "meta-policy", "adapted": "adapted"}
 
 
 class Summary(BaseModel):

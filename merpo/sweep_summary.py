@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict
 
 from merpo.files import atomic_write_text
 from merpo.finished_run import REPORT
+from merpo.format import number
 from merpo.report import Report, load_report
 from merpo.report_seeds import combine
-from merpo.report_text import interval, number
+from merpo.report_text import interval
 from merpo.summary import Summary
 from merpo.sweep import Outcome, Status
 from merpo.sweep_plan import common

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Column, Table
 
-__all__ = ["frame", "print_table"]
+__all__ = ["aligned", "frame", "print_table", "printable"]
 
 TEXT = 16  # characters below which a column of text is not folded while others could go into a table of their own
 UNBOUNDED = 100_000  # characters of a line in a file
@@ -106,3 +106,20 @@ def _width(table: Table, console: Console) -> int:
     from rich.measure import Measurement
 
     return Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum
+
+
+def printable(text: str) -> str:
+    """One line without control characters, which a recipe might smuggle to a terminal."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
+    """Rows of cells as lines of columns, those in `right` flush right; the first row has their heads."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(printable("  ".join(cells).rstrip()))
+    return lines

@@ -19,12 +19,13 @@ from merpo import collect as collect_module
 from merpo import collect_plan, collect_probe, collect_train, keeper
 from merpo import data as data_module
 from merpo.collect import MEASURED_EPISODES, train_behavior
-from merpo.collect_plan import CollectPlan, bytes_text, check_space, plan_collection, plan_lines
+from merpo.collect_plan import CollectPlan, check_space, plan_collection, plan_lines
 from merpo.collect_probe import Pace, estimate_seconds, measure_pace
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
 from merpo.data import collection_folder
 from merpo.errors import DatasetError
+from merpo.format import bytes_text
 from merpo.recipe import load_recipe
 
 SMALL = {"batch_size": 8, "hidden": (8,)}

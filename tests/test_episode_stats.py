@@ -18,10 +18,11 @@ from rich.console import Console
 from strategies import make_dataset
 from tiny import tiny_recipe
 
-from merpo.episode_stats import COLUMNS, EpisodeStats, episodes_csv, means, of_data, of_evaluation
+from merpo.episode_stats import EpisodeStats, of_data, of_evaluation
 from merpo.evaluation import Evaluation
-from merpo.report import Report, load_report
+from merpo.report import Report, load_report, means
 from merpo.report_html import build_report_html, write_report
+from merpo.report_template import COLUMNS, episodes_csv
 from merpo.report_text import print_summary
 from merpo.run import run_recipe
 

@@ -29,8 +29,8 @@ from merpo.minari_import import import_minari
 from merpo.reference_scores import ReferenceScores, minari_reference, stored_reference
 from merpo.report import Report, load_report
 from merpo.report_html import write_report
-from merpo.report_scores import scores_line, scores_table
-from merpo.report_text import print_summary
+from merpo.report_template import scores_table
+from merpo.report_text import print_summary, scores_line
 from merpo.statistics import bootstrap
 from merpo.suites import Suites, read_suites
 from merpo.suites_of_runs import suites_of
