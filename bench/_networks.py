@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from merpo.dataset import unpack
 from merpo.policy import LOG_STD, TanhGaussian
+from merpo.task_data import from_rows
 from merpo.types import Batch, Params, Spec
 from merpo_dynamics.ensemble import LOG_VAR
 
@@ -119,7 +119,7 @@ class Fields:
     """One task's transitions, an array per field."""
 
     def __init__(self, rows: torch.Tensor, spec: Spec) -> None:
-        self.arrays = [field.numpy().copy() for field in unpack(rows, spec)]
+        self.arrays = [field.numpy().copy() for field in from_rows(rows, spec)]
 
     def __len__(self) -> int:
         return len(self.arrays[0])

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from merpo.dataset import TaskData, TaskDataset, stack_tasks
+from merpo.dataset import TaskDataset, stack_tasks
 from merpo.duals import init_duals
 from merpo.meta_model import init_meta_model
 from merpo.noise import Streams
@@ -18,6 +18,7 @@ from merpo.policy import init_policy
 from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
 from merpo.rollout import empty_buffer
 from merpo.settings import BehaviorSettings, RacSettings
+from merpo.task_data import TaskData
 from merpo.types import Params, Spec
 from merpo_critics import Conservative
 from merpo_dynamics import ProbabilisticEnsemble

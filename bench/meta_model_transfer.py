@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from merpo import Context, MetaModelSettings, adapt_models, fit_meta_model, fit_normalization, load_recipe, stack_tasks
-from merpo.data import ensure_data, load_data
+from merpo.collect_needed import ensure_data
+from merpo.data import load_data
 from merpo.normalization import normalize_tasks
 from merpo.statistics import bootstrap
 

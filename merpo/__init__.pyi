@@ -8,7 +8,6 @@ from .component import Component as Component
 from .component import component_field as component_field
 from .context import Adapted as Adapted
 from .context import Context as Context
-from .dataset import TaskData as TaskData
 from .dataset import TaskDataset as TaskDataset
 from .dataset import stack_tasks as stack_tasks
 from .errors import MerpoError as MerpoError
@@ -56,6 +55,7 @@ from .settings import MetaModelSettings as MetaModelSettings
 from .settings import MetaPolicySettings as MetaPolicySettings
 from .settings import ModelSettings as ModelSettings
 from .settings import RacSettings as RacSettings
+from .task_data import TaskData as TaskData
 from .task_models import fit_models as fit_models
 from .types import Batch as Batch
 from .types import Grid as Grid

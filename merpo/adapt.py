@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from merpo.context import Adapted, Context
-from merpo.dataset import TaskData
 from merpo.duals import init_duals
 from merpo.interfaces import AlphaScheduler
 from merpo.lazy import torch
@@ -18,6 +17,7 @@ from merpo.rac import RAC, Anchors, TaskState, fresh_state
 from merpo.rac_steps import rac_steps
 from merpo.rollout import empty_buffer
 from merpo.settings import AdaptSettings
+from merpo.task_data import TaskData
 from merpo.types import Params
 from merpo.workers import workers
 

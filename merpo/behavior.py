@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from merpo.context import Context
-from merpo.dataset import TaskData
 from merpo.optim import adam_, adam_init, gradient
 from merpo.packed import pack
 from merpo.params import expand, to_device
 from merpo.policy import distribution, init_policy
 from merpo.settings import BehaviorSettings
+from merpo.task_data import TaskData
 from merpo.types import Params
 
 __all__ = ["fit_behavior"]

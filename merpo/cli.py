@@ -93,7 +93,7 @@ def collect(
     from merpo.recipe import load_recipe
 
     loaded = load_recipe(recipe, overrides)
-    from merpo.collect import collect_recipe
+    from merpo.collect_needed import collect_recipe
 
     collect_recipe(loaded, [word.strip() for word in quality.split(",")] if quality else [])
 

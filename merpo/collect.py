@@ -6,37 +6,24 @@ All tasks train at once in the same stacked engine as Algorithm 1 (`merpo.sac`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from merpo.collect_settings import QUALITIES, CollectSettings
 from merpo.context import Context
-from merpo.dataset import TaskData, pack, unpack
-from merpo.errors import ArtifactError, PluginError, RecipeError, StoppedError, nearest
+from merpo.errors import PluginError
 from merpo.evaluation import evaluate
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
-from merpo.machine import machine
 from merpo.noise import Streams
-from merpo.packed import pack as pack_networks
+from merpo.packed import pack
 from merpo.params import clone, stack, tree_map
 from merpo.policy import act
 from merpo.rac import TaskState, rac_step
 from merpo.sac import sac_state
-from merpo.stop import graceful
+from merpo.task_data import TaskData, from_rows, to_rows
 from merpo.types import Grid, Params, Spec, Task
 
-if TYPE_CHECKING:
-    from merpo.recipe import Recipe
-
-__all__ = [
-    "LOOP",
-    "MEASURED_EPISODES",
-    "QUALITIES",
-    "Checkpoints",
-    "collect_recipe",
-    "pick_checkpoints",
-    "train_behavior",
-]
+__all__ = ["LOOP", "MEASURED_EPISODES", "QUALITIES", "Checkpoints", "pick_checkpoints", "train_behavior"]
 
 LOOP = "collect"  # whose state is kept, and who reports
 MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
@@ -67,7 +54,7 @@ def train_behavior(
         _replay(grid, kept["rows"], spec)
         state, rows[:, :first] = kept["state"], kept["rows"]
         returns = list(kept["returns"])
-        every = pack_networks(kept["policies"])
+        every = pack(kept["policies"])
         policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
         steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
     for step in range(first, settings.steps + 1):
@@ -85,7 +72,7 @@ def train_behavior(
         else:
             with torch.no_grad():
                 actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
-        rows[:, step] = pack(grid.step(seen, actions)[0])[:, 0]
+        rows[:, step] = to_rows(grid.step(seen, actions)[0])[:, 0]
         if settings.learns(step):
             starts = tuple(t * settings.steps for t in range(n))
             data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
@@ -110,8 +97,8 @@ def _replay(grid: Grid, rows: torch.Tensor, spec: Spec) -> None:
     Raises `PluginError` where they then give other transitions.
     """
     for step, expected in enumerate(rows.unbind(1)):
-        actions = unpack(expected[:, None], spec).actions.contiguous()
-        found = pack(grid.step(grid.observations(), actions)[0])[:, 0]
+        actions = from_rows(expected[:, None], spec).actions.contiguous()
+        found = to_rows(grid.step(grid.observations(), actions)[0])[:, 0]
         if not torch.equal(found, expected):
             task = int((found != expected).any(1).nonzero()[0])
             raise PluginError(
@@ -144,32 +131,3 @@ def _mean_returns(
     noise, e = context.streams("collect-eval", len(tasks)), MEASURED_EPISODES
     play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(e, spec.action_dim))  # noqa: E731
     return evaluate(family, tasks, play, e, context.seed).returns.mean(1)
-
-
-def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
-    """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does.
-
-    With `qualities`, every task's data of each of these, whatever the recipe's own. Raises `RecipeError` for an
-    unknown one, and where the recipe names data that is not collected.
-    """
-    from merpo.data import collection_folder, ensure_data
-    from merpo.learning_curve import draw_curve
-    from merpo.progress import Progress
-
-    for quality in qualities:
-        if quality not in QUALITIES:
-            known = ", ".join(QUALITIES)
-            raise RecipeError(f"--quality: got {quality!r:.80}, expected {known}{nearest(quality, QUALITIES)}")
-    if qualities and recipe.data.named:
-        raise RecipeError("--quality: the recipe takes its data by name (data.train, data.test): none is collected")
-    with graceful(), machine(recipe.run.threads), Progress() as progress:
-        context = Context(seed=recipe.collect.seed, log=progress.log)
-        try:
-            ensure_data(recipe, context, progress.note, repair=True, qualities=qualities)
-        except StoppedError as stopped:
-            raise StoppedError(f"{stopped}; the same command goes on") from None
-        if not recipe.data.named:
-            try:
-                progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")
-            except ArtifactError as error:  # the datasets are there all the same
-                progress.note(f"data: no learning curve: {error}")

@@ -11,12 +11,12 @@ from merpo.collect import MEASURED_EPISODES
 from merpo.collect_plan import CollectPlan
 from merpo.collect_settings import CollectSettings
 from merpo.context import Context
-from merpo.dataset import TaskData
 from merpo.interfaces import Critic, TaskFamily
 from merpo.lazy import torch
 from merpo.policy import act
 from merpo.rac import rac_step
 from merpo.sac import sac_state
+from merpo.task_data import TaskData
 from merpo.types import Params, Task
 
 __all__ = ["Pace", "estimate_seconds", "measure_pace"]

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from merpo.dataset import TaskData
 from merpo.lazy import torch
 from merpo.metrics import all_finite, check_finite, to_numbers
 from merpo.noise import Streams, derive_seed
+from merpo.task_data import TaskData
 from merpo.types import Metrics, Params
 
 __all__ = ["Adapted", "Context", "TaskData"]

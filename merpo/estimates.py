@@ -10,8 +10,8 @@ from merpo.lazy import torch
 
 if TYPE_CHECKING:
     from merpo.context import Adapted
-    from merpo.dataset import TaskData
     from merpo.interfaces import Method
+    from merpo.task_data import TaskData
     from merpo.types import Params
 
 __all__ = ["Estimates", "estimate"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Any, NamedTuple, final
 
-from merpo.dataset import TaskData
 from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.noise_ahead import Ahead
 from merpo.params import clone, tree_map
 from merpo.rac import RAC, Anchors, TaskState, rac_step
+from merpo.task_data import TaskData
 from merpo.types import Params
 
 __all__ = ["FixedStep"]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from merpo.context import Context
-from merpo.dataset import TaskData, unpack
 from merpo.interfaces import DynamicsLearner, MetaLearner
 from merpo.lazy import torch
 from merpo.model_choice import TaskModels, best_models, errors, held_out
@@ -16,6 +15,7 @@ from merpo.optim import adam_, adam_init, sgd
 from merpo.packed import pack
 from merpo.params import clone, expand, to_device, weights
 from merpo.settings import MetaModelSettings
+from merpo.task_data import TaskData, from_rows
 from merpo.types import Batch, Params
 from merpo.workers import Workers, workers
 
@@ -24,7 +24,7 @@ __all__ = ["adapt_models", "fit_meta_model", "init_meta_model"]
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
     """An untrained meta-model φ_m [member, ...]; its statistics are those of all training tasks' rows."""
-    return pack(to_device(dynamics.init(data.spec, unpack(data.rows, data.spec), generator), data.rows.device))
+    return pack(to_device(dynamics.init(data.spec, from_rows(data.rows, data.spec), generator), data.rows.device))
 
 
 def fit_meta_model(

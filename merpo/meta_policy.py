@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from merpo.context import Context
-from merpo.dataset import TaskData
 from merpo.duals import Duals, init_duals
 from merpo.errors import MerpoError
 from merpo.interfaces import AlphaScheduler, PolicyRegularizer
@@ -20,6 +19,7 @@ from merpo.rac import RAC, Anchors, TaskState, fresh_state
 from merpo.rac_steps import rac_steps
 from merpo.rollout import empty_buffer
 from merpo.settings import MetaPolicySettings
+from merpo.task_data import TaskData
 from merpo.types import Params
 from merpo.workers import workers
 

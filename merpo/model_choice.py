@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from merpo.dataset import TaskData
 from merpo.interfaces import DynamicsLearner
 from merpo.lazy import torch
 from merpo.packed import pack
+from merpo.task_data import TaskData
 from merpo.types import Batch, Params
 
 __all__ = ["TaskModels", "best_models", "errors", "held_out"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from merpo.dataset import TaskData
 from merpo.interfaces import DynamicsLearner, MetaLearner
 from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.optim import adam, adam_, adam_init, gradient, sgd
 from merpo.params import concatenate, expand, tree_map, weights
+from merpo.task_data import TaskData
 from merpo.types import Batch, Params
 from merpo.workers import Workers, fitting, groups
 

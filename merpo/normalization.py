@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from merpo.dataset import TaskData, TaskDataset
+from merpo.dataset import TaskDataset
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.lazy import torch
+from merpo.task_data import TaskData
 from merpo.types import SMALLEST_STD, Normalization, Params, Terminated
 
 __all__ = ["NORMALIZATION", "fit_normalization", "normalize_tasks", "split_normalization", "with_normalization"]

@@ -17,19 +17,20 @@ from merpo.errors import MerpoError
 from merpo.files import atomic_write_bytes
 from merpo.lazy import torch
 from merpo.profile_kinds import seconds_by_kind
+from merpo.report import OWN
 from merpo.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["OWN", "PYTHON", "Profile", "print_profile"]
+__all__ = ["PYTHON", "Profile", "print_profile"]
 
 LEAST_SECONDS = 0.1  # of a recording, unless its stage ends
 APART = 4.0  # a stage is recorded again when it has run so many times as long as at the end of its last recording
 SHOWN = 3  # kinds of work per stage
 WORTH_SAYING = 0.01  # share of a kind
 
-PYTHON, OWN = "Python and environments", "profiling itself"
+PYTHON = "Python and environments"
 
 
 @final

@@ -12,7 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from merpo.dataset import TaskData, TaskDataset
+    from merpo.dataset import TaskDataset
+    from merpo.task_data import TaskData
     from merpo.testing_runner import MerpoRunner
 
 __all__ = ["merpo_runner", "tiny_dataset", "tiny_tasks"]

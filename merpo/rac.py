@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from merpo.dataset import TaskData
 from merpo.duals import Duals, temperature, tune_beta, tune_lambda, tune_temperature
 from merpo.interfaces import Critic, DynamicsLearner, PolicyRegularizer
 from merpo.lazy import torch
@@ -15,6 +14,7 @@ from merpo.params import clone, lerp_, tree_map
 from merpo.policy import TanhGaussian, distribution
 from merpo.rollout import ModelBuffer, append, roll_out, sample_buffer
 from merpo.settings import RacSettings
+from merpo.task_data import TaskData
 from merpo.types import Batch, Params
 
 __all__ = [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from merpo.dataset import TaskData
 from merpo.fixed_step import FixedStep
 from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.params import concatenate, piece
 from merpo.rac import RAC, Anchors, TaskState, rac_step
+from merpo.task_data import TaskData
 from merpo.types import Params
 from merpo.workers import Workers, groups
 

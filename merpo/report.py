@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
@@ -14,11 +14,15 @@ from merpo.errors import ArtifactError
 from merpo.estimates import Estimates
 from merpo.reference_scores import ReferenceScores, normalized_scores
 from merpo.report_curves import Duals
+from merpo.run_folder import OUTPUTS
 from merpo.statistics import gap_closed
 from merpo.summary import POLICIES, Summary, summarize
 from merpo.videos import Videos
 
 __all__ = [
+    "ANEW",
+    "MEASURING",
+    "OWN",
     "SCHEMA_VERSION",
     "CurvePoint",
     "DatasetEntry",
@@ -28,9 +32,13 @@ __all__ = [
     "TaskReport",
     "load_report",
     "means",
+    "training_seconds",
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
+OWN = "profiling itself"
+ANEW = ("data", "evaluate", "videos", "report", OWN)  # what every process does itself, whatever the folder holds
+MEASURING = ("unseen tasks",)  # part of meta-training that only measures
 
 
 class _Model(BaseModel):
@@ -185,3 +193,15 @@ def means(tasks: Sequence[TaskReport]) -> dict[str, EpisodeStats]:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
+
+
+def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[str]) -> float | None:
+    """Seconds of training and adaptation, data and measurements left out; None where a stage's time is not known.
+
+    `artifacts` are the names in the run's manifest: a stage that has one and no time was reused by a merpo that did
+    not store times.
+    """
+    stages = set(artifacts).difference(OUTPUTS)
+    found = {name: timings.get(name) for name in stages | timings.keys() if name not in (*ANEW, *MEASURING)}
+    known = [seconds for seconds in found.values() if seconds is not None]
+    return sum(known) if len(known) == len(found) > 0 else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from merpo.dataset import TaskData, pack, unpack
 from merpo.interfaces import DynamicsLearner
 from merpo.lazy import torch
 from merpo.noise import Streams
 from merpo.params import flat_index, take
 from merpo.policy import act
+from merpo.task_data import TaskData, from_rows, to_rows
 from merpo.types import Batch, Params, Spec
 
 __all__ = ["ModelBuffer", "append", "empty_buffer", "penalised_reward", "roll_out", "sample_buffer"]
@@ -45,7 +45,7 @@ def sample_buffer(buffer: ModelBuffer, noise: Streams, count: int, spec: Spec) -
     """`count` written rows of each task, drawn uniformly: [T, B, ...]."""
     filled = buffer.written.clamp(max=buffer.rows.shape[1])
     index = (noise.uniform(count) * filled[:, None]).long()
-    return unpack(take(buffer.rows, index), spec)
+    return from_rows(take(buffer.rows, index), spec)
 
 
 def penalised_reward(rewards: torch.Tensor, uncertainty: torch.Tensor, penalty: float) -> torch.Tensor:
@@ -76,7 +76,7 @@ def roll_out(
             following, rewards, ended = dynamics.step(models, spec, observations, actions, noise)
             if penalty > 0:
                 rewards = penalised_reward(rewards, dynamics.uncertainty(models, observations, actions), penalty)
-            rows.append(pack(Batch(observations, actions, rewards, following, ended)))
+            rows.append(to_rows(Batch(observations, actions, rewards, following, ended)))
             if step + 1 < length:
                 fresh = data.sample(noise, count).observations
                 observations = torch.where(ended[..., None] > 0, fresh, following)

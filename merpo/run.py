@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from merpo.collect_needed import ensure_data
 from merpo.context import Context, Log
-from merpo.data import ensure_data, load_data
+from merpo.data import load_data
 from merpo.errors import StoppedError
 from merpo.files import atomic_write_text
 from merpo.keeper import CHECKPOINTS, Keeper

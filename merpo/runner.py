@@ -9,7 +9,7 @@ from typing import TypeAlias
 from merpo.actors import Actor, actor
 from merpo.context import Adapted, Context
 from merpo.data import behavior_policy
-from merpo.dataset import TaskData, TaskDataset, no_tasks, stack_tasks
+from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import MerpoError
 from merpo.estimates import Estimates, estimate
 from merpo.evaluation import Evaluation, evaluate, oracle_evaluation, starts
@@ -25,6 +25,7 @@ from merpo.run_videos import make_videos
 from merpo.saved_policies import TaskName, task_header
 from merpo.stage_times import StageTimes
 from merpo.stop import check
+from merpo.task_data import TaskData, no_tasks
 from merpo.types import Normalization, Params
 from merpo.videos import Videos
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, final
 
@@ -13,20 +13,17 @@ from merpo.errors import ArtifactError
 from merpo.files import atomic_write_json
 from merpo.finished_run import REPORT
 from merpo.keeper import CHECKPOINTS
-from merpo.profile import OWN
-from merpo.report import load_report
+from merpo.report import ANEW, load_report
 from merpo.run_folder import ADAPTED, META, OUTPUTS, RunFolder
 from merpo.stopwatch import Stopwatch
 from merpo.types import Params
 
-__all__ = ["StageTimes", "training_seconds"]
+__all__ = ["StageTimes"]
 
 State = TypeVar("State", bound=Any)
 
 FILE = "timings.json"
-ANEW = ("data", "evaluate", "videos", "report", OWN)  # what every process does itself, whatever the folder holds
 WHOLE = {"fit": META, "adapt": ADAPTED}  # stages around others -> the artifact that is there once they have ended
-MEASURING = ("unseen tasks",)  # part of meta-training that only measures
 _SECONDS = TypeAdapter(dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]])
 
 
@@ -106,18 +103,6 @@ class StageTimes:
         now = {name: seconds for name, seconds in self.watch.read().items() if name not in self._ended}
         names = [name for name in dict.fromkeys([*self._before, *now]) if name not in self._unknown]
         return {name: self._before.get(name, 0.0) + now.get(name, 0.0) for name in names}
-
-
-def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[str]) -> float | None:
-    """Seconds of training and adaptation, data and measurements left out; None where a stage's time is not known.
-
-    `artifacts` are the names in the run's manifest: a stage that has one and no time was reused by a merpo that did
-    not store times.
-    """
-    stages = set(artifacts).difference(OUTPUTS)
-    found = {name: timings.get(name) for name in stages | timings.keys() if name not in (*ANEW, *MEASURING)}
-    known = [seconds for seconds in found.values() if seconds is not None]
-    return sum(known) if len(known) == len(found) > 0 else None
 
 
 def _of_report(path: Path) -> dict[str, float]:

@@ -10,8 +10,7 @@ from merpo.arms import Arm, read_recipes
 from merpo.errors import MerpoError
 from merpo.finished_run import read_manifest
 from merpo.method_sizes import networks, steps
-from merpo.report import Report
-from merpo.stage_times import training_seconds
+from merpo.report import Report, training_seconds
 from merpo.suite_row import Row
 from merpo.suites import Suites
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from merpo.context import Context
-from merpo.dataset import TaskData, unpack
 from merpo.interfaces import DynamicsLearner
 from merpo.model_choice import TaskModels, best_models, errors, held_out
 from merpo.optim import adam_, adam_init, gradient
 from merpo.packed import pack
 from merpo.params import clone, stack, to_device, weights
 from merpo.settings import ModelSettings
+from merpo.task_data import TaskData, from_rows
 from merpo.types import Params
 
 __all__ = ["fit_models"]
@@ -43,5 +43,5 @@ def fit_models(
 def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
     """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
     own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
-    made = [dynamics.init(data.spec, unpack(rows, data.spec), context.generator(stage)) for rows in own]
+    made = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in own]
     return pack(clone(to_device(stack(made), data.rows.device)))

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from merpo.context import Adapted, Context
-from merpo.dataset import TaskData, pack
 from merpo.errors import MerpoError
 from merpo.interfaces import Method, TaskFamily
 from merpo.lazy import np, torch
+from merpo.task_data import TaskData, to_rows
 from merpo.testing_grids import check_grid
 from merpo.testing_inputs import TASKS, batch, draw, spec
 from merpo.testing_laws import RTOL, Laws, leaves, require
@@ -52,7 +52,7 @@ def check_tasks(family: TaskFamily) -> None:
 def check_method(method: Method) -> None:
     """The laws of a whole method on two tiny tasks: also, adaptation to a task does not depend on its company."""
     laws, one = Laws(method), spec()
-    rows = pack(batch("method", TASKS[:2], DATA_ROWS)).flatten(0, 1)
+    rows = to_rows(batch("method", TASKS[:2], DATA_ROWS)).flatten(0, 1)
     data = TaskData(rows, (0, DATA_ROWS), (DATA_ROWS, DATA_ROWS), one)
     seen: list[dict[str, Params]] = []
     names = ("a", "b")

@@ -9,10 +9,11 @@ from strategies import make_dataset
 
 from merpo import registry
 from merpo.component import Component
-from merpo.dataset import TaskData, stack_tasks
+from merpo.dataset import stack_tasks
 from merpo.noise import Streams, derive_seed
 from merpo.rac import RAC
 from merpo.settings import RacSettings
+from merpo.task_data import TaskData
 from merpo.types import Params, Spec
 
 SPEC = Spec(3, 2)

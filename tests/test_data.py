@@ -16,9 +16,9 @@ from merpo import collect_train
 from merpo import data as data_module
 from merpo import episodes as episodes_module
 from merpo.artifacts import load_artifact
-from merpo.collect import collect_recipe
+from merpo.collect_needed import collect_recipe, ensure_data
 from merpo.context import Context
-from merpo.data import collection_folder, ensure_data, load_data, needed
+from merpo.data import collection_folder, load_data, needed
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError
 from merpo.files import fingerprint, sha256_file
 from merpo.recipe import Recipe

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import SEEDS, make_dataset, task_collections, task_datasets
 
-from merpo.dataset import TaskData, TaskDataset, pack, stack_tasks, unpack
+from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import DatasetError
 from merpo.noise import Streams, derive_seed
+from merpo.task_data import TaskData, from_rows, to_rows
 from merpo.types import Batch, Spec
 
 
@@ -61,9 +62,9 @@ def test_unpack_is_the_inverse_of_pack(o: int, a: int, lead: list[int], seed: in
     generator = torch.Generator().manual_seed(seed)
     sizes = [[o], [a], [], [o], []]
     batch = Batch(*(torch.randn(*lead, 5, *size, generator=generator) for size in sizes))
-    rows = pack(batch)
+    rows = to_rows(batch)
     assert rows.shape == (*lead, 5, 2 * o + a + 2)
-    for got, expected in zip(unpack(rows, Spec(o, a)), batch, strict=True):
+    for got, expected in zip(from_rows(rows, Spec(o, a)), batch, strict=True):
         assert got.equal(expected)
         assert got.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr()  # views, not copies
 
@@ -143,7 +144,7 @@ def test_samples_have_their_shape_and_are_rows_of_their_own_task(
     assert batch.observations.shape == (data.n_tasks, *shape, spec.observation_dim)
     assert batch.actions.shape == (data.n_tasks, *shape, spec.action_dim)
     assert batch.rewards.shape == batch.terminations.shape == (data.n_tasks, *shape)
-    rows = pack(batch).flatten(1, -2)
+    rows = to_rows(batch).flatten(1, -2)
     for t in range(data.n_tasks):
         assert set(map(tuple, rows[t].tolist())) <= set(block(data, t))
 
@@ -153,15 +154,15 @@ def test_a_task_is_sampled_the_same_way_alone_as_among_others(
     collection: tuple[list[TaskDataset], Spec], seed: int
 ) -> None:
     data = stack_tasks(*collection)
-    together = pack(data.sample(streams(data.n_tasks, seed), 8))
+    together = to_rows(data.sample(streams(data.n_tasks, seed), 8))
     for t in range(data.n_tasks):
         alone = data.select([t]).sample(Streams.seeded([derive_seed(seed, t)]), 8)
-        assert pack(alone)[0].equal(together[t])
+        assert to_rows(alone)[0].equal(together[t])
 
 
 def test_sampling_reaches_every_row_about_equally_often() -> None:
     data = stack_tasks([make_dataset([4], [True], 1, 1, 0), make_dataset([3, 5], [True, False], 1, 1, 1)], Spec(1, 1))
-    rows = pack(data.sample(streams(2), 8000))
+    rows = to_rows(data.sample(streams(2), 8000))
     for t in range(2):
         counts = [int((rows[t] == torch.tensor(row)).all(-1).sum()) for row in block(data, t)]
         expected = 8000 / data.sizes[t]
@@ -173,7 +174,7 @@ def test_first_gives_every_task_equally_many_of_its_first_rows(
     collection: tuple[list[TaskDataset], Spec], count: int
 ) -> None:
     data = stack_tasks(*collection)
-    rows = pack(data.first(count))
+    rows = to_rows(data.first(count))
     assert rows.shape[:2] == (data.n_tasks, min(count, *data.sizes))
     for t in range(data.n_tasks):
         assert [tuple(row) for row in rows[t].tolist()] == block(data, t)[: rows.shape[1]]

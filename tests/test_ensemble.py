@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from small import SPEC, double, dynamics, generator, make, normal, streams, task_data
 from strategies import SEEDS
 
-from merpo.dataset import unpack
 from merpo.optim import gradient
 from merpo.params import expand, weights
+from merpo.task_data import from_rows
 from merpo.types import Batch, Params, Spec
 
 
@@ -92,7 +92,7 @@ def test_learned_terminations_add_their_cross_entropy() -> None:
 
 def test_statistics_are_those_of_all_rows() -> None:
     data = task_data(2)
-    every = unpack(data.rows, data.spec)
+    every = from_rows(data.rows, data.spec)
     params = dynamics().init(data.spec, every, generator(0))
     inputs = torch.cat([every.observations, every.actions], -1)
     torch.testing.assert_close(params["stat.input_mean"].flatten(), inputs.mean(0))

@@ -16,9 +16,10 @@ from tiny import tables, tiny_recipe
 
 from merpo import registry
 from merpo.artifacts import load_artifact
+from merpo.collect_needed import ensure_data
 from merpo.columns import read_columns
 from merpo.context import Context
-from merpo.data import ensure_data, load_data
+from merpo.data import load_data
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.import_logs import import_logs
 from merpo.recipe import Recipe, from_tables, resolved

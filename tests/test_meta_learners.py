@@ -12,9 +12,9 @@ from oracles import outer_step, squared_distance
 from small import SPEC, double, dynamics, generator, make, normal, task_data
 from strategies import SEEDS
 
-from merpo.dataset import unpack
 from merpo.model_steps import inner_steps, task_objective
 from merpo.params import expand, weights
+from merpo.task_data import from_rows
 from merpo.types import Batch, Params
 
 T, M = 2, 2
@@ -74,7 +74,7 @@ def test_second_order_maml_of_the_ensemble_agrees_with_finite_differences() -> N
         make("meta_learner", "maml", order="second", inner_lr=0.1),
     )
     data = task_data(T)
-    phi = double(learner.init(SPEC, unpack(data.rows, SPEC), generator(0)))
+    phi = double(learner.init(SPEC, from_rows(data.rows, SPEC), generator(0)))
     rows = [
         Batch(*(x[:, None].double() for x in data.first(12))),
         Batch(*(x[:, None, :6].double() for x in data.first(12))),
@@ -103,7 +103,7 @@ def test_second_order_maml_of_the_ensemble_agrees_with_finite_differences() -> N
 @given(seed=SEEDS, eta=st.floats(0, 10))
 def test_equation_4_is_likelihood_plus_proximal_term(seed: int, eta: float) -> None:
     learner, proximal, data = dynamics(), make("meta_learner", "proximal", eta=eta), task_data(T)
-    phi = double(learner.init(SPEC, unpack(data.rows, SPEC), generator(seed)))
+    phi = double(learner.init(SPEC, from_rows(data.rows, SPEC), generator(seed)))
     theta = {
         k: v if k.startswith("stat.") else v + normal(*v.shape, label=(seed, k)) for k, v in expand(phi, T).items()
     }

@@ -24,8 +24,9 @@ from test_logs_run import logs_tables
 
 from merpo import minari_import
 from merpo.catalog import Entry, collections, find, has_minari
+from merpo.collect_needed import ensure_data
 from merpo.context import Context
-from merpo.data import ensure_data, load_data
+from merpo.data import load_data
 from merpo.data_names import find_datasets
 from merpo.dataset import TaskDataset
 from merpo.errors import DatasetError, MerpoError

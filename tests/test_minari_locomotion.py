@@ -16,8 +16,9 @@ from tiny import tables
 
 from merpo import load_policy
 from merpo.catalog import Entry
+from merpo.collect_needed import ensure_data
 from merpo.context import Context
-from merpo.data import ensure_data, load_data
+from merpo.data import load_data
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.import_logs import Imported, store_imported
 from merpo.new_task import adapt_new

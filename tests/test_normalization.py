@@ -25,7 +25,7 @@ from merpo.catalog import collections, entries
 from merpo.component import from_table
 from merpo.context import Context
 from merpo.data import collection_folder, load_data
-from merpo.dataset import TaskDataset, stack_tasks, unpack
+from merpo.dataset import TaskDataset, stack_tasks
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.export import export_policies
 from merpo.new_task import adapt_new
@@ -39,6 +39,7 @@ from merpo.rollout import roll_out
 from merpo.run import run_recipe
 from merpo.settings import GivenPolicySettings
 from merpo.store import read_policy
+from merpo.task_data import from_rows
 from merpo.types import Normalization, Spec
 
 KNOB: dict[str, Any] = {"data": {"normalize_observations": True}}
@@ -119,7 +120,7 @@ def test_rows_keep_their_actions_rewards_and_ends() -> None:
     before = raw.rows.clone()
     seen = normalize_tasks(normalization, raw)
     assert torch.equal(raw.rows, before), "what was given is not changed"
-    ours, theirs = unpack(seen.rows, seen.spec), unpack(raw.rows, spec)
+    ours, theirs = from_rows(seen.rows, seen.spec), from_rows(raw.rows, spec)
     for name in ("actions", "rewards", "terminations"):
         assert torch.equal(getattr(ours, name), getattr(theirs, name))
     for name in ("observations", "next_observations"):
@@ -139,10 +140,10 @@ def test_walkers_fall_in_the_model_where_they_would_without() -> None:
     data = TaskDataset(rows, actions, flat, rows.roll(-1, 0), flat, flat, offsets, {}, "walkers")
     normalization = fit_normalization([data])
     seen = normalize_tasks(normalization, stack_tasks([data], spec))
-    batch = unpack(seen.rows, seen.spec)
+    batch = from_rows(seen.rows, seen.spec)
     assert spec.terminated is not None
     assert seen.spec.terminated is not None
-    raw = unpack(stack_tasks([data], spec).rows, spec)
+    raw = from_rows(stack_tasks([data], spec).rows, spec)
     expected = spec.terminated(raw.observations, raw.actions, raw.next_observations)
     found = seen.spec.terminated(batch.observations, batch.actions, batch.next_observations)
     assert torch.equal(found, expected)
@@ -151,7 +152,7 @@ def test_walkers_fall_in_the_model_where_they_would_without() -> None:
     models = {k: v[None] for k, v in model.init(seen.spec, batch, noise).items()}
     models = model.keep_best(models, torch.zeros(1, 3))
     policy = {k: v[None] for k, v in init_policy(seen.spec, (8,), noise).items()}
-    made = unpack(roll_out(model, models, policy, seen, streams(1, "roll"), 200, 3), seen.spec)
+    made = from_rows(roll_out(model, models, policy, seen, streams(1, "roll"), 200, 3), seen.spec)
     theirs = normalization.undo(made.next_observations)
     again = spec.terminated(normalization.undo(made.observations), made.actions, theirs)
     assert torch.equal(made.terminations, again)

@@ -19,8 +19,9 @@ from tiny import tiny_recipe
 from merpo import profile as module
 from merpo.errors import MerpoError
 from merpo.metrics import read_metrics
-from merpo.profile import OWN, PYTHON, Profile
+from merpo.profile import PYTHON, Profile
 from merpo.profile_kinds import kind, seconds_by_kind
+from merpo.report import OWN
 from merpo.run import run_recipe
 from merpo.workers import workers
 

@@ -13,7 +13,8 @@ from test_data import ensure
 from tiny import tiny_recipe
 
 from merpo import quality_table
-from merpo.collect import Checkpoints, collect_recipe
+from merpo.collect import Checkpoints
+from merpo.collect_needed import collect_recipe
 from merpo.data import collection_folder
 from merpo.learning_curve import curve_picture
 from merpo.quality_table import quality_lines, quality_rows

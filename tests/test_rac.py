@@ -12,7 +12,6 @@ from oracles import gaussian_kl, regularized_objective, tanh_gaussian_log_densit
 from small import SPEC, generator, normal, rac, streams, task_data
 from strategies import SEEDS
 
-from merpo.dataset import unpack
 from merpo.duals import init_duals
 from merpo.meta_model import init_meta_model
 from merpo.optim import gradient
@@ -21,6 +20,7 @@ from merpo.params import expand, stack, tree_map
 from merpo.policy import TanhGaussian, distribution, init_policy
 from merpo.rac import RAC, Anchors, TaskState, evaluate_policy, fresh_state, gather_batches, improvement_loss, rac_step
 from merpo.rollout import empty_buffer
+from merpo.task_data import from_rows
 from merpo.testing_laws import leaves
 from merpo.types import Params
 
@@ -166,7 +166,7 @@ def test_real_rows_are_the_datas_and_rho_rows_are_the_models() -> None:
     state, real, rho = gather_batches(algorithm, start(algorithm), data, models(algorithm), streams(T))
     for t in range(T):
         mine = {tuple(row[:3].tolist()) for row in data.rows[data.starts[t] : data.starts[t] + data.sizes[t]]}
-        rolled = {tuple(row.tolist()) for row in unpack(state.buffer.rows[t], SPEC).next_observations}
+        rolled = {tuple(row.tolist()) for row in from_rows(state.buffer.rows[t], SPEC).next_observations}
         assert all(tuple(row.tolist()) in mine for row in real.observations[t])
         assert all(tuple(row.tolist()) in rolled for row in rho.next_observations[t])
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import SPEC, dynamics, generator, streams, task_data
 
-from merpo.dataset import TaskData, unpack
 from merpo.params import expand
 from merpo.policy import init_policy
 from merpo.rollout import append, empty_buffer, roll_out, sample_buffer
+from merpo.task_data import TaskData, from_rows
 from merpo.types import Params, Spec
 
 NARROW = Spec(1, 1)  # rows of five numbers
@@ -59,7 +59,7 @@ def constant_models(tasks: int) -> Params:
     """Models that move every state by 10 t + 1 and pay 10 t + 1, almost without noise."""
     learner = dynamics()
     data = task_data(tasks)
-    params = expand(learner.init(SPEC, unpack(data.rows, SPEC), generator(0)), tasks)
+    params = expand(learner.init(SPEC, from_rows(data.rows, SPEC), generator(0)), tasks)
     params = {key: torch.zeros_like(value) for key, value in params.items()}
     for key in ("stat.input_std", "stat.target_std"):
         params[key] = torch.ones_like(params[key])
@@ -80,7 +80,7 @@ def test_rollouts_start_in_the_tasks_own_states_and_follow_its_own_model() -> No
     data, tasks, count, length = task_data(3), 3, 5, 3
     rows = roll_out(dynamics(), constant_models(tasks), policies(tasks), data, streams(tasks), count, length)
     assert rows.shape == (tasks, count * length, 10)
-    batch = unpack(rows, SPEC)
+    batch = from_rows(rows, SPEC)
     for t in range(tasks):
         assert batch.rewards[t].round().tolist() == [10.0 * t + 1.0] * (count * length)
         assert all(tuple(row.tolist()) in states(data, t) for row in batch.observations[t, :count])
@@ -94,7 +94,7 @@ def test_rollouts_start_in_the_tasks_own_states_and_follow_its_own_model() -> No
 def test_a_rollout_that_ended_starts_anew_in_the_data() -> None:
     spec = SPEC._replace(terminated=lambda s, a, s2: torch.ones_like(s2[..., 0]))
     data = task_data(2)._replace(spec=spec)
-    batch = unpack(roll_out(dynamics(), constant_models(2), policies(2), data, streams(2), 6, 3), spec)
+    batch = from_rows(roll_out(dynamics(), constant_models(2), policies(2), data, streams(2), 6, 3), spec)
     assert bool((batch.terminations == 1).all())
     for t in range(2):
         assert all(tuple(row.tolist()) in states(data, t) for row in batch.observations[t])

@@ -23,7 +23,6 @@ import merpo
 from merpo import stop
 from merpo.artifacts import load_artifact
 from merpo.context import Adapted, Context
-from merpo.dataset import TaskData
 from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.files import sha256_file
 from merpo.interfaces import Method
@@ -32,6 +31,7 @@ from merpo.recipe import from_tables
 from merpo.report import load_report
 from merpo.run import run_recipe
 from merpo.run_folder import RunFolder
+from merpo.task_data import TaskData
 from merpo.types import Params
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]

@@ -18,7 +18,6 @@ from tiny import TINY, tiny_recipe
 
 from merpo.catalog import collections, entries
 from merpo.context import Context
-from merpo.dataset import unpack
 from merpo.errors import MerpoError, RecipeError
 from merpo.interfaces import DynamicsLearner
 from merpo.policy import act, distribution
@@ -30,6 +29,7 @@ from merpo.run import run_recipe
 from merpo.saved_policies import read_policies
 from merpo.settings import GivenPolicySettings, ModelSettings
 from merpo.store import read_policy
+from merpo.task_data import from_rows
 from merpo.task_models import fit_models
 
 PLANE = tiny_recipe().tasks.spec()
@@ -186,7 +186,7 @@ def test_only_a_method_that_learns_from_tasks_is_told_that_a_test_task_is_one_of
 def test_the_uncertainty_is_the_largest_norm_of_a_members_std(seed: int) -> None:
     data = task_data(2, seed=seed)
     model, draws = dynamics(), generator("unsure", seed)
-    made = [model.init(SPEC, unpack(data.rows, SPEC), draws) for _ in range(2)]
+    made = [model.init(SPEC, from_rows(data.rows, SPEC), draws) for _ in range(2)]
     params = {key: torch.stack([one[key] for one in made]).double() for key in made[0]}
     states, actions = normal(2, 4, 3, label=(seed, "s")), normal(2, 4, 2, label=(seed, "a")).tanh()
     found = model.uncertainty(params, states, actions)

@@ -17,13 +17,13 @@ from tiny import tiny_recipe
 
 from merpo import report_html
 from merpo.context import Adapted, Context
-from merpo.dataset import TaskData
 from merpo.errors import ArtifactError
 from merpo.interfaces import Method
-from merpo.report import Report, load_report
+from merpo.report import Report, load_report, training_seconds
 from merpo.run import run_recipe
-from merpo.stage_times import FILE, training_seconds
+from merpo.stage_times import FILE
 from merpo.suites_of_runs import suites_of
+from merpo.task_data import TaskData
 from merpo.types import Params
 from merpo.versions import processor
 
