@@ -86,7 +86,7 @@ def _plugins_in(session: nox.Session, work: Path) -> None:
     modules = [name.replace("-", "_") for name in names]
     session.install("--no-deps", *(str(wheel) for module in modules for wheel in wheels.glob(f"{module}-*.whl")))
     session.run("merpo", "list-components")
-    all_ok = "from merpo.registry import components as found; assert {e.status for e in found()} == {'ok'}, found()"
+    all_ok = "from merpo.components.registry import components as c; assert {e.status for e in c()} == {'ok'}, c()"
     session.run("python", "-c", all_ok)
     session.run("pytest", "-q", "--import-mode=importlib", *(str(folder / "tests") for folder in folders))
     for folder, module in zip(folders, modules, strict=True):

@@ -11,7 +11,7 @@ import torch
 from _networks import MLP, distribution
 from pydantic import Field
 
-from merpo.interfaces import TaskFamily
+from merpo.components.interfaces import TaskFamily
 from merpo.types import Grid, Spec, Task
 from merpo_tasks.mujoco_bodies import asset, half_cheetah, logged_warnings, never, walker2d
 from merpo_tasks.mujoco_grid import MujocoGrid

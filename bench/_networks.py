@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from merpo.policy import LOG_STD, TanhGaussian
-from merpo.task_data import from_rows
+from merpo.components.task_data import from_rows
+from merpo.nn.policy import LOG_STD, TanhGaussian
 from merpo.types import Batch, Params, Spec
 from merpo_dynamics.ensemble import LOG_VAR
 

@@ -8,17 +8,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from merpo.dataset import TaskDataset, stack_tasks
-from merpo.duals import init_duals
-from merpo.meta_model import init_meta_model
-from merpo.noise import Streams
-from merpo.packed import pack
-from merpo.params import clone, expand, stack
-from merpo.policy import init_policy
-from merpo.rac import RAC, Anchors, TaskState, fresh_state, rac_step
-from merpo.rollout import empty_buffer
-from merpo.settings import BehaviorSettings, RacSettings
-from merpo.task_data import TaskData
+from merpo.algorithm.duals import init_duals
+from merpo.algorithm.meta_model import init_meta_model
+from merpo.algorithm.rac import RAC, Anchors, TaskState, fresh_state, rac_step
+from merpo.algorithm.rollout import empty_buffer
+from merpo.algorithm.settings import BehaviorSettings, RacSettings
+from merpo.components.task_data import TaskData
+from merpo.data.dataset import TaskDataset, stack_tasks
+from merpo.nn.noise import Streams
+from merpo.nn.packed import pack
+from merpo.nn.params import clone, expand, stack
+from merpo.nn.policy import init_policy
 from merpo.types import Params, Spec
 from merpo_critics import Conservative
 from merpo_dynamics import ProbabilisticEnsemble

@@ -1,6 +1,6 @@
 """RAC for one task as peers write it: modules, a `torch.optim.Adam` for each, a forward pass for each use, `.item()`.
 
-Tasks come one after the other. The random numbers are drawn as `merpo.rac.rac_step` draws them, so that the
+Tasks come one after the other. The random numbers are drawn as `merpo.algorithm.rac.rac_step` draws them, so that the
 parameters must come out the same; `_check.py` says whether they do.
 """
 
@@ -10,9 +10,9 @@ import torch
 from _networks import distribution
 from _reference_task import OneTask, descend
 
-from merpo.duals import LOG_BETA_MAX
-from merpo.params import tree_map
-from merpo.policy import TanhGaussian
+from merpo.algorithm.duals import LOG_BETA_MAX
+from merpo.nn.params import tree_map
+from merpo.nn.policy import TanhGaussian
 from merpo.types import Batch
 from merpo_regularizers.kl import gaussian_kl
 

@@ -10,7 +10,7 @@ import torch
 from _networks import MLP, EnsembleMLP, Fields, Scales, nll
 from torch import nn
 
-from merpo.task_data import TaskData
+from merpo.components.task_data import TaskData
 from merpo.types import Batch, Params
 
 __all__ = ["Draws", "fit_ensemble", "fit_modules"]

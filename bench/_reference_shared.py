@@ -13,8 +13,8 @@ from _networks import MLP, distribution
 from _reference import Reference
 from _reference_task import descend
 
-from merpo.params import tree_map
-from merpo.policy import TanhGaussian
+from merpo.nn.params import tree_map
+from merpo.nn.policy import TanhGaussian
 from merpo.types import Batch
 
 __all__ = ["Shared"]

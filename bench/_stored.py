@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from merpo.dataset import TaskDataset
-from merpo.places import collection_path, store_root
-from merpo.store import write_dataset
+from merpo.data.dataset import TaskDataset
+from merpo.data.places import collection_path, store_root
+from merpo.data.store import write_dataset
 from merpo.types import Task
 
 __all__ = ["own_store", "store_tasks"]

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from merpo.machine import machine
-from merpo.versions import processor
+from merpo.artifacts.versions import processor
+from merpo.support.machine import machine
 
 __all__ = [
     "Summary",

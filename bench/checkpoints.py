@@ -12,9 +12,9 @@ from typing import Any
 
 from _timing import parser, write
 
-from merpo.keeper import Keeper
-from merpo.recipe import load_recipe
-from merpo.run import run_recipe
+from merpo.artifacts.keeper import Keeper
+from merpo.recipe.recipe import load_recipe
+from merpo.run.run import run_recipe
 
 
 def main() -> None:

@@ -20,14 +20,14 @@ import torch
 from _timing import Variant, interleave, parser, prepare, show, write
 
 import merpo
-from merpo.collect import train_behavior
-from merpo.collect_plan import plan_collection
-from merpo.collect_probe import estimate_seconds, measure_pace
-from merpo.collect_settings import CollectSettings
-from merpo.data import needed
-from merpo.format import bytes_text
-from merpo.interfaces import TaskFamily
-from merpo.recipe import load_recipe
+from merpo.collect.collect_probe import estimate_seconds, measure_pace
+from merpo.collect.plan import plan_collection
+from merpo.collect.train import train_behavior
+from merpo.components.interfaces import TaskFamily
+from merpo.data.needed import needed
+from merpo.recipe.recipe import load_recipe
+from merpo.recipe.sections import CollectSettings
+from merpo.support.format import bytes_text
 from merpo_critics import Conservative
 from merpo_tasks import PointRobotWind
 

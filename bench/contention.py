@@ -1,7 +1,7 @@
 """An inner step while other processes keep every core busy, and while none does.
 
-Variants are numbers of threads, and how long a thread without work looks out for some before it sleeps: libgomp's own
-choice, and `merpo.machine.SPINS`, with which the command line runs. Each is a process of its own, as OpenMP reads that
+Variants are numbers of threads, and how long an idle thread spins before it sleeps: libgomp's own choice, and
+`merpo.support.machine.SPINS`, with which the command line runs. Each is a process of its own, as OpenMP reads that
 once. They are timed one after the other, so that they do not keep each other busy.
 """
 
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from _problem import SIZES, Stepper, make_problem
 from _timing import parser, prepare, summary, write
 
-from merpo.machine import SPINS
+from merpo.support.machine import SPINS
 
 VARIANTS = {  # threads, spins
     "1 thread": (1, None),

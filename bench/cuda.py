@@ -14,13 +14,13 @@ import torch
 from _problem import SIZES, Problem, make_problem
 from _timing import interleave, parser, prepare, show, write
 
-from merpo.fixed_step import FixedStep
-from merpo.noise import Streams
-from merpo.params import clone, to_device
-from merpo.rac import rac_step
-from merpo.rac_steps import rac_steps
-from merpo.testing_laws import leaves
-from merpo.workers import Workers
+from merpo.algorithm.fixed_step import FixedStep
+from merpo.algorithm.rac import rac_step
+from merpo.algorithm.rac_steps import rac_steps
+from merpo.nn.noise import Streams
+from merpo.nn.params import clone, to_device
+from merpo.nn.workers import Workers
+from merpo.testing.laws import leaves
 
 TOLERANCE = 1e-2  # after a few float32 steps on devices that sum in other orders, relative to one
 

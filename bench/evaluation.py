@@ -17,9 +17,9 @@ from _bodies import KINDS, Bodies, loop
 from _networks import MLP
 from _timing import interleave, parser, prepare, show, write
 
-from merpo.evaluation import evaluate
-from merpo.packed import pack
-from merpo.policy import act, init_policy
+from merpo.evaluation.evaluate import evaluate
+from merpo.nn.packed import pack
+from merpo.nn.policy import act, init_policy
 from merpo.types import Params
 
 TOLERANCE = 1e-5  # of a return; merpo adds its rewards up in float32

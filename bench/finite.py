@@ -14,9 +14,9 @@ from _problem import SIZES, Stepper, make_problem
 from _timing import Variant, interleave, parser, prepare, show, summary, write
 from meta_model_step import Problem as Models
 
-from merpo.context import Context
-from merpo.noise import Streams
-from merpo.rac import rac_step
+from merpo.algorithm.rac import rac_step
+from merpo.components.context import Context
+from merpo.nn.noise import Streams
 
 CALLS = 200
 CHECK, STEP = "its check", "step"

@@ -13,10 +13,10 @@ from typing import Any
 from _problem import SIZES, Stepper, make_dataset, make_problem
 from _timing import Summary, Timings, interleave, parser, prepare, summary, write
 
-from merpo.dataset import stack_tasks
-from merpo.noise import Streams
-from merpo.store import read_dataset, write_dataset
-from merpo.task_data import TaskData
+from merpo.components.task_data import TaskData
+from merpo.data.dataset import stack_tasks
+from merpo.data.store import read_dataset, write_dataset
+from merpo.nn.noise import Streams
 from merpo.types import Spec
 
 SPEC = Spec(2, 2)

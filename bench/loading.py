@@ -14,9 +14,9 @@ from collections.abc import Callable
 from _stored import own_store, store_tasks
 from _timing import parser, prepare, summary, write
 
-from merpo.data import load_data
-from merpo.dataset import stack_tasks
-from merpo.recipe import Recipe, from_tables
+from merpo.data.dataset import stack_tasks
+from merpo.data.needed import load_data
+from merpo.recipe.recipe import Recipe, from_tables
 from merpo.types import Task
 
 OBSERVATION, ACTION = 17, 6  # Walker-2D-Params

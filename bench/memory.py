@@ -21,7 +21,7 @@ from typing import Any
 from _stored import own_store, store_tasks
 from _timing import parser, prepare, write
 
-from merpo.recipe import Recipe, load_recipe
+from merpo.recipe.recipe import Recipe, load_recipe
 
 RECIPE = Path(__file__).parent.parent / "recipes" / "table2" / "walker_2d_params.toml"
 STEPS = {
@@ -74,7 +74,7 @@ def _run(recipe: Recipe, names: list[str], changed: dict[str, Any]) -> None:
     sets = [part for key, value in every.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     with tempfile.TemporaryDirectory() as folder:
         out = str(Path(folder) / "run")
-        subprocess.run([sys.executable, "-m", "merpo.cli", "run", str(RECIPE), "--out", out, *sets], check=True)
+        subprocess.run([sys.executable, "-m", "merpo.cli.app", "run", str(RECIPE), "--out", out, *sets], check=True)
 
 
 def _arguments() -> argparse.Namespace:

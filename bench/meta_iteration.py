@@ -17,12 +17,12 @@ import torch
 from _problem import SIZES, Problem, Stepper, make_problem, step_flop
 from _timing import Timings, gemm_rate, parser, prepare, show, summary, write
 
-import merpo.meta_policy
-import merpo.rac_steps
-from merpo.context import Context
-from merpo.params import gather
-from merpo.rac import Anchors, rac_step
-from merpo.settings import MetaPolicySettings
+import merpo.algorithm.meta_policy
+import merpo.algorithm.rac_steps
+from merpo.algorithm.rac import Anchors, rac_step
+from merpo.algorithm.settings import MetaPolicySettings
+from merpo.components.context import Context
+from merpo.nn.params import gather
 from merpo_alpha import Adaptive
 
 ITERATION, INNER, ALONE = "meta-iteration", "its inner steps", "inner steps alone"
@@ -96,8 +96,8 @@ def run(arguments: argparse.Namespace) -> Watch:
     watch = Watch(some_tasks(whole, arguments.batch), arguments.inner_steps)
     context = Context(log=watch.log, log_every=1)
     assert whole.anchors is not None
-    with patch.object(merpo.rac_steps, "rac_step", watch.rac_step):
-        merpo.meta_policy.fit_meta_policy(
+    with patch.object(merpo.algorithm.rac_steps, "rac_step", watch.rac_step):
+        merpo.algorithm.meta_policy.fit_meta_policy(
             whole.rac, Adaptive(), whole.data, whole.models, whole.anchors.behavior, settings, context
         )
     return watch

@@ -17,13 +17,13 @@ from _problem import SIZES, Sizes, make_data, multiplications
 from _reference_model import Draws, Fitted, fit_ensemble, fit_modules
 from _timing import interleave, parser, prepare, show, write
 
-from merpo.meta_model import init_meta_model
-from merpo.model_steps import adapted
-from merpo.noise import Streams
-from merpo.packed import pack
-from merpo.task_data import TaskData
+from merpo.algorithm.meta_model import init_meta_model
+from merpo.algorithm.task_model import adapted
+from merpo.components.task_data import TaskData
+from merpo.nn.noise import Streams
+from merpo.nn.packed import pack
+from merpo.nn.workers import workers
 from merpo.types import Params
-from merpo.workers import workers
 from merpo_dynamics import ProbabilisticEnsemble
 from merpo_meta import Proximal
 

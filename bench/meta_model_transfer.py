@@ -17,10 +17,10 @@ from typing import Any
 import torch
 
 from merpo import Context, MetaModelSettings, adapt_models, fit_meta_model, fit_normalization, load_recipe, stack_tasks
-from merpo.collect_needed import ensure_data
-from merpo.data import load_data
-from merpo.normalization import normalize_tasks
-from merpo.statistics import bootstrap
+from merpo.collect.collect import ensure_data
+from merpo.data.needed import load_data
+from merpo.data.normalize import normalize_tasks
+from merpo.report.statistics import bootstrap
 
 STEPS = (0, 10, 25, 100, 400, 1600)
 RATES = (3e-4, 1e-3, 3e-3)

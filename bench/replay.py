@@ -13,9 +13,9 @@ from _networks import Fields
 from _problem import SIZES, Problem, Stepper, make_data, make_problem
 from _timing import Variant, interleave, parser, prepare, show, summary, write
 
-from merpo.noise import Streams
-from merpo.rollout import ModelBuffer, sample_buffer
-from merpo.task_data import TaskData
+from merpo.algorithm.rollout import ModelBuffer, sample_buffer
+from merpo.components.task_data import TaskData
+from merpo.nn.noise import Streams
 from merpo.types import Batch
 
 CALLS = 50  # per round, as one takes less than a millisecond

@@ -105,7 +105,7 @@ def run_all(runs: Path, seeds: Sequence[int], ablation_seeds: Sequence[int], at_
 def merpo(command: str, recipe: str, quality: str, *more: str) -> None:
     """One `merpo` command with one thread."""
     sets = ("--set", f"data.quality={quality}", "--set", f"tasks.seed={WINDS}")
-    line = [sys.executable, "-m", "merpo.cli", command, str(ROOT / "recipes" / f"{recipe}.toml"), *sets, *more]
+    line = [sys.executable, "-m", "merpo.cli.app", command, str(ROOT / "recipes" / f"{recipe}.toml"), *sets, *more]
     subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
 
 
@@ -148,13 +148,13 @@ def collect_arms(runs: Path, quality: str, seeds: Sequence[int]) -> dict[str, di
 
 def readapt(where: Path, recipe: str, quality: str, seed: int, cut: bool) -> list[float]:
     """Returns on the unseen tasks when `recipe`'s adaptation starts from the meta-artifact of the run in `where`."""
-    from merpo.artifacts import load_artifact
-    from merpo.context import Context
-    from merpo.data import load_data
-    from merpo.dataset import stack_tasks
-    from merpo.evaluation import evaluate
+    from merpo.artifacts.artifact import load_artifact
+    from merpo.components.context import Context
+    from merpo.data.dataset import stack_tasks
+    from merpo.data.needed import load_data
+    from merpo.evaluation.evaluate import evaluate
     from merpo.lazy import torch
-    from merpo.recipe import load_recipe
+    from merpo.recipe.recipe import load_recipe
 
     loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", [f"data.quality={quality}", f"tasks.seed={WINDS}"])
     _, test = load_data(loaded, 2)
@@ -213,7 +213,7 @@ def write(
 
 
 def _table(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
-    from merpo.summary import summarize
+    from merpo.report.summary import summarize
 
     columns = ["arm", "seeds", "behaviour", "meta-policy", "adapted, 100 steps", "oracle", "gap closed"]
     columns += ["adapted − behaviour", "adapted − meta-policy", "worse than behaviour / meta-policy"]
@@ -230,7 +230,7 @@ def _table(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
 
 def _differences(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
     """MerPO-Adp's adapted policies against every other arm's."""
-    from merpo.statistics import paired_difference
+    from merpo.report.statistics import paired_difference
 
     ours = table["MerPO-Adp"]["adapted"]
     lines = ["| MerPO-Adp minus | difference of adapted returns |", "|---|---|"]

@@ -15,9 +15,9 @@ from _networks import MLP, EnsembleMLP, Fields, Scales, distribution, soft_clamp
 from _problem import SIZES, Problem, make_problem, multiplications
 from _timing import Variant, interleave, parser, prepare, show, summary, write
 
-from merpo.noise import Streams
-from merpo.packed import pack
-from merpo.rollout import roll_out
+from merpo.algorithm.rollout import roll_out
+from merpo.nn.noise import Streams
+from merpo.nn.packed import pack
 from merpo.types import Params
 
 SHAPES = {"batch": (8, 260, 6), "epoch": (1, 50_000, 1)}  # tasks, rows, and how many times the rounds asked for

@@ -24,11 +24,11 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 import merpo
-from merpo.collect import train_behavior
-from merpo.collect_settings import CollectSettings
-from merpo.evaluation import evaluate, oracle_evaluation
-from merpo.interfaces import TaskFamily
-from merpo.recipe import load_recipe
+from merpo.collect.train import train_behavior
+from merpo.components.interfaces import TaskFamily
+from merpo.evaluation.evaluate import evaluate, oracle_evaluation
+from merpo.recipe.recipe import load_recipe
+from merpo.recipe.sections import CollectSettings
 from merpo.types import Params, Task
 from merpo_critics import Conservative
 from merpo_tasks import PointRobotWind

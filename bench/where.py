@@ -22,10 +22,10 @@ from evaluation import policies, stacked
 from meta_model_step import Problem as Models
 from rollouts import merpo_rows
 
-from merpo.evaluation import evaluate
-from merpo.noise import Streams
-from merpo.profile import PYTHON
-from merpo.profile_kinds import seconds_by_kind
+from merpo.evaluation.evaluate import evaluate
+from merpo.nn.noise import Streams
+from merpo.run.profile import PYTHON
+from merpo.run.profile_kinds import seconds_by_kind
 
 RECORDED = 0.5  # seconds, at least
 PRODUCTS = "matrix products"

@@ -12,9 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from merpo.dataset import TaskDataset
-    from merpo.task_data import TaskData
-    from merpo.testing_runner import MerpoRunner
+    from merpo.components.task_data import TaskData
+    from merpo.data.dataset import TaskDataset
+    from merpo.testing.runner import MerpoRunner
 
 __all__ = ["merpo_runner", "tiny_dataset", "tiny_tasks"]
 
@@ -22,7 +22,7 @@ __all__ = ["merpo_runner", "tiny_dataset", "tiny_tasks"]
 @pytest.fixture
 def tiny_dataset() -> TaskDataset:
     """One task's dataset: 60 transitions in 6 episodes, three observations, two actions. The same at every call."""
-    from merpo.testing_data import tiny_datasets
+    from merpo.testing.testing_data import tiny_datasets
 
     return tiny_datasets(1)[0]
 
@@ -30,8 +30,8 @@ def tiny_dataset() -> TaskDataset:
 @pytest.fixture
 def tiny_tasks() -> TaskData:
     """Three tasks of 60 transitions each, stacked: what `Method.fit` and `Method.adapt` are given."""
-    from merpo.dataset import stack_tasks
-    from merpo.testing_data import tiny_datasets, tiny_spec
+    from merpo.data.dataset import stack_tasks
+    from merpo.testing.testing_data import tiny_datasets, tiny_spec
 
     return stack_tasks(tiny_datasets(3), tiny_spec())
 
@@ -39,7 +39,7 @@ def tiny_tasks() -> TaskData:
 @pytest.fixture
 def merpo_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MerpoRunner:
     """`merpo_runner("run", recipe)`: the command line in a folder and with a data store of the test's own."""
-    from merpo.testing_runner import MerpoRunner
+    from merpo.testing.runner import MerpoRunner
 
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "merpo-data"))
     monkeypatch.setenv("COLUMNS", "200")

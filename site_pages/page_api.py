@@ -24,20 +24,26 @@ GROUPS = {
     "Plugins": "What a plugin's module needs.",
 }
 
-# The module that defines a name -> the group it belongs to.
-MODULES = {
-    "adapt": "The stages of MerPO", "api_version": "Plugins", "behavior": "The stages of MerPO", "component": "Plugins",
-    "context": "Methods and their surroundings", "dataset": "Data", "errors": "Recipes and runs",
-    "evaluation": "Recipes and runs", "hookspecs": "Plugins", "interfaces": "Interfaces",
-    "policy_source": "The stages of MerPO", "task_models": "The stages of MerPO",
-    "meta_model": "The stages of MerPO", "meta_policy": "The stages of MerPO", "nets": "Networks and arithmetic",
-    "noise": "Methods and their surroundings", "normalization": "Data",
-    "optim": "Networks and arithmetic", "params": "Networks and arithmetic",
-    "policy": "Networks and arithmetic", "policy_file": "Recipes and runs", "rac": "The stages of MerPO",
+# The module that defines a name, or its package -> the group that the name belongs to.
+PLACES = {
+    "algorithm": "The stages of MerPO",
+    "algorithm.settings": "Knobs",
+    "components": "Plugins",
+    "components.context": "Methods and their surroundings",
+    "components.interfaces": "Interfaces",
+    "components.task_data": "Data",
+    "data": "Data",
+    "errors": "Recipes and runs",
+    "evaluation": "Recipes and runs",
+    "nn": "Networks and arithmetic",
+    "nn.noise": "Methods and their surroundings",
+    "policies": "Recipes and runs",
+    "policies.given": "The stages of MerPO",
     "recipe": "Recipes and runs",
-    "run": "Recipes and runs", "settings": "Knobs", "types": "Data",
-}  # fmt: skip
-OTHER = "More"  # names of modules that nobody has put into a group
+    "run": "Recipes and runs",
+    "types": "Data",
+}
+OTHER = "More"  # names of modules that are in no group
 
 HEAD = """# Library reference
 
@@ -61,7 +67,7 @@ def grouped() -> dict[str, list[str]]:
     """Group -> full names, each public name once."""
     found: dict[str, list[str]] = defaultdict(list)
     for module, name in _public():
-        found[MODULES.get(module, OTHER)].append(f"merpo.{module}.{name}")
+        found[PLACES.get(module) or PLACES.get(module.partition(".")[0], OTHER)].append(f"merpo.{module}.{name}")
     return {group: found[group] for group in (*GROUPS, OTHER) if group in found}
 
 

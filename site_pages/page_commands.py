@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from page_markdown import code, table, text
 
-from merpo.cli import app
+from merpo.cli.app import app
 
 __all__ = ["commands_page"]
 

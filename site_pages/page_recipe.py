@@ -9,10 +9,10 @@ from typing import Any
 from page_markdown import code, table, text
 from pydantic import BaseModel
 
-from merpo.interfaces import KINDS
-from merpo.listing import field_rows
-from merpo.recipe import Recipe
-from merpo.registry import components
+from merpo.cli.components import field_rows
+from merpo.components.interfaces import KINDS
+from merpo.components.registry import components
+from merpo.recipe.recipe import Recipe
 
 __all__ = ["recipe_page"]
 

@@ -1,4 +1,4 @@
-"""merpo.testing: built-ins with one method replaced, to see that a broken component is caught."""
+"""merpo.testing.check: built-ins with one method replaced, to see that a broken component is caught."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from small import METHOD, make
 
-from merpo.interfaces import (
+from merpo.components.interfaces import (
     AlphaScheduler,
     Component,
     Critic,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from merpo import cli
+from merpo.cli import app as cli
 
 
 @dataclass

@@ -13,7 +13,7 @@ from hypothesis import settings
 from tiny import write_tiny
 from wheels import build_wheel, unpack
 
-from merpo import registry
+from merpo.components import registry
 
 torch.set_num_threads(1)
 settings.register_profile("merpo", deadline=None, print_blob=True)  # deadlines fail on a busy machine

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from tiny import tiny_recipe
 
-from merpo import meta_policy
-from merpo.run import run_recipe
+from merpo.algorithm import meta_policy
+from merpo.run.run import run_recipe
 
 
 def finished_run(store: Path, path: Path, changes: Mapping[str, Any] | None = None) -> Path:

@@ -15,12 +15,12 @@ import matplotlib.figure  # noqa: F401 - what a run imports, imported before the
 import pytest
 import torch  # noqa: F401
 
-import merpo.cli
-import merpo.collect
-import merpo.report_html
-import merpo.run
-from merpo.metrics import read_metrics
-from merpo.places import CURVE_PICTURE
+import merpo.cli.app
+import merpo.collect.train
+import merpo.report.html
+import merpo.run.run
+from merpo.data.places import CURVE_PICTURE
+from merpo.support.metrics import read_metrics
 
 PATCHED_WRITES = os.fsync
 
@@ -61,8 +61,8 @@ def _merpo(folder: Path, arguments: tuple[str, ...], writes: int, largest: int) 
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-    merpo.report_html.pictures = lambda report: []  # a third of such a run, and no part of what is compared
-    merpo.cli.main()
+    merpo.report.html.pictures = lambda report: []  # a third of such a run, and no part of what is compared
+    merpo.cli.app.main()
 
 
 def _deadly(writes: int) -> Any:

@@ -14,8 +14,8 @@ from blocks import ROOT, Block
 from test_new_plugin import wheel_of
 from wheels import unpack
 
-from merpo import registry
-from merpo.testing_runner import MerpoRunner
+from merpo.components import registry
+from merpo.testing.runner import MerpoRunner
 
 # What no reader carries out, and why: all there is.
 NOT_CARRIED_OUT = {

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from strategies import make_dataset
 
-from merpo import registry
-from merpo.component import Component
-from merpo.dataset import stack_tasks
-from merpo.noise import Streams, derive_seed
-from merpo.rac import RAC
-from merpo.settings import RacSettings
-from merpo.task_data import TaskData
+from merpo.algorithm.rac import RAC
+from merpo.algorithm.settings import RacSettings
+from merpo.components import registry
+from merpo.components.component import Component
+from merpo.components.task_data import TaskData
+from merpo.data.dataset import stack_tasks
+from merpo.nn.noise import Streams, derive_seed
 from merpo.types import Params, Spec
 
 SPEC = Spec(3, 2)

@@ -6,7 +6,7 @@ import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from merpo.dataset import TaskDataset
+from merpo.data.dataset import TaskDataset
 from merpo.types import Spec
 
 # The first example of a test pays for imports and memory maps: a time limit per example would fail at random.

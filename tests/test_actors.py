@@ -14,14 +14,14 @@ from finished import finished_run
 from small import make
 from tiny import tables, tiny_recipe
 
-from merpo.actors import actor
+from merpo.components.interfaces import Method
 from merpo.errors import RecipeError
-from merpo.evaluation import evaluate
-from merpo.interfaces import Method
-from merpo.policy import init_policy
-from merpo.recipe import from_tables
-from merpo.reevaluate import evaluate_saved
-from merpo.report import load_report
+from merpo.evaluation.actors import actor
+from merpo.evaluation.evaluate import evaluate
+from merpo.nn.policy import init_policy
+from merpo.recipe.recipe import from_tables
+from merpo.report.report import load_report
+from merpo.run.evaluate import evaluate_saved
 
 DRAWN = {"evaluate": {"policy": "stochastic", "episodes": 3, "during_training": 1}}
 FAMILIES = ("ant-fwd-back", "half-cheetah-fwd-back", "point-robot-wind", "sparse-point-robot", "walker-2d-params")

@@ -1,4 +1,4 @@
-"""merpo.adapt: what an unseen task starts from, and what its steps move."""
+"""merpo.algorithm.adapt: what an unseen task starts from, and what its steps move."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import pytest
 import torch
 from small import SPEC, generator, make, rac, task_data
 
-from merpo.adapt import ALPHA_EVERY, AdaptedPolicies, adapt_policies
-from merpo.context import Context
-from merpo.meta_model import init_meta_model
-from merpo.meta_policy import MetaPolicy, init_meta_policy
-from merpo.params import expand
-from merpo.policy import init_policy
-from merpo.settings import AdaptSettings
+from merpo.algorithm.adapt import ALPHA_EVERY, AdaptedPolicies, adapt_policies
+from merpo.algorithm.meta_model import init_meta_model
+from merpo.algorithm.meta_policy import MetaPolicy, init_meta_policy
+from merpo.algorithm.settings import AdaptSettings
+from merpo.components.context import Context
+from merpo.nn.params import expand
+from merpo.nn.policy import init_policy
 
 T = 2
 

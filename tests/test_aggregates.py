@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merpo.aggregates import (
+from merpo.compare.aggregates import (
     interquartile_mean,
     iqm,
     mean_score,
@@ -139,7 +139,7 @@ def test_a_profile_by_hand() -> None:
 def test_a_large_table_is_resampled_in_blocks_with_the_same_care(monkeypatch: pytest.MonkeyPatch) -> None:
     table = drawn(6, 5)
     whole = mean_score(table)
-    monkeypatch.setattr("merpo.aggregates._BLOCK", 1000)
+    monkeypatch.setattr("merpo.compare.aggregates._BLOCK", 1000)
     parts = mean_score(table)
     assert whole.low is not None
     assert parts.low == pytest.approx(whole.low, abs=0.05)

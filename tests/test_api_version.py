@@ -10,12 +10,12 @@ from tiny import tiny_recipe
 from wheels import TOYS
 
 import merpo
-from merpo import registry
-from merpo.api_version import API_VERSION, OLDEST_API_VERSION, api_problem
-from merpo.dataset import TaskDataset
-from merpo.run_folder import RunFolder
-from merpo.store import read_dataset, write_dataset
-from merpo.versions import plugin_versions, versions
+from merpo.artifacts.run_folder import RunFolder
+from merpo.artifacts.versions import plugin_versions, versions
+from merpo.components import registry
+from merpo.components.api_version import API_VERSION, OLDEST_API_VERSION, api_problem
+from merpo.data.dataset import TaskDataset
+from merpo.data.store import read_dataset, write_dataset
 
 Install = Callable[..., Path]
 
@@ -91,7 +91,7 @@ def test_a_run_and_its_artifacts_record_the_plugins(
 
     import torch
 
-    from merpo.artifacts import load_artifact
+    from merpo.artifacts.artifact import load_artifact
 
     recipe = tiny_recipe()
     install("merpo-toys", {"toys_run": TOYS}, version="0.3")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from strategies import SEEDS, task_datasets
 
 from merpo import TaskDataset
-from merpo.arrays import from_arrays
+from merpo.data.from_arrays import from_arrays
+from merpo.data.validate import ARRAYS
 from merpo.errors import DatasetError, MerpoError
-from merpo.validate import ARRAYS
 
 
 def same(a: TaskDataset, b: TaskDataset) -> bool:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from merpo.artifacts import FORMAT_VERSION, load_artifact, save_artifact
+from merpo.artifacts.artifact import FORMAT_VERSION, load_artifact, save_artifact
 from merpo.errors import ArtifactError
 from merpo.types import Params
 
@@ -44,7 +44,7 @@ def test_groups_and_header_round_trip(tmp_path: Path) -> None:
 
 def test_the_same_content_is_the_same_file_in_every_process(tmp_path: Path) -> None:
     code = (
-        "import sys, torch; from pathlib import Path; from merpo.artifacts import save_artifact;"
+        "import sys, torch; from pathlib import Path; from merpo.artifacts.artifact import save_artifact;"
         "print(save_artifact(Path(sys.argv[1]), {'b': {'x': torch.ones(3)}, 'a': {'y': torch.zeros(2)}},"
         " {'stage': 's', 'recipe': '{}', 'versions': '{}', 'seed': '0'}))"
     )

@@ -1,14 +1,14 @@
-"""merpo.behavior: clones that find a known policy, each from its own rows."""
+"""merpo.algorithm.behavior: clones that find a known policy, each from its own rows."""
 
 from __future__ import annotations
 
 import torch
 from small import task_data
 
-from merpo.behavior import fit_behavior
-from merpo.context import Context
-from merpo.policy import distribution
-from merpo.settings import BehaviorSettings
+from merpo.algorithm.behavior import fit_behavior
+from merpo.algorithm.settings import BehaviorSettings
+from merpo.components.context import Context
+from merpo.nn.policy import distribution
 
 SETTINGS = BehaviorSettings(hidden=(16,), steps=300, batch_size=64, learning_rate=0.02)
 

@@ -70,8 +70,8 @@ def test_the_core_imports_no_plugin(path: Path) -> None:
         ("from merpo import Critic, hookimpl", []),
         ("from merpo.lazy import torch", []),
         ("from merpo_own.nets import x", []),
-        ("from merpo.rac import rac_step", ["merpo.rac:rac_step"]),
-        ("def f():\n    import merpo.store", ["merpo.store:"]),
+        ("from merpo.algorithm.rac import rac_step", ["merpo.algorithm.rac:rac_step"]),
+        ("def f():\n    import merpo.data.store", ["merpo.data.store:"]),
         ("from merpo import registry", ["merpo:registry"]),
         ("import merpo\nmerpo.Critic", []),
         ("import merpo\nmerpo.registry.get('alpha', 'x')", ["merpo.registry"]),
@@ -96,7 +96,14 @@ def test_there_is_something_to_read() -> None:
     assert len(OUTSIDE) >= 4
 
 
-LIGHT = ("merpo", "merpo.cli", "merpo.pytest_plugin", "merpo.registry", "merpo.recipe", "merpo.schema")
+LIGHT = (
+    "merpo",
+    "merpo.cli.app",
+    "merpo.pytest_plugin",
+    "merpo.components.registry",
+    "merpo.recipe.recipe",
+    "merpo.components.schema",
+)
 
 
 @pytest.mark.parametrize("module", [*LIGHT, *PACKAGES])

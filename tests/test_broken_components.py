@@ -1,4 +1,4 @@
-"""merpo.testing: broken task families, methods and models are caught."""
+"""merpo.testing.check: broken task families, methods and models are caught."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import torch
 from broken import SMALL, delegate
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from merpo.component import Component
-from merpo.context import Adapted
-from merpo.interfaces import AlphaScheduler
+from merpo.components.component import Component
+from merpo.components.context import Adapted
+from merpo.components.interfaces import AlphaScheduler
 from merpo.testing import check_component
 
 

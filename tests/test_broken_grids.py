@@ -1,4 +1,4 @@
-"""merpo.testing: a family's own grid that differs from its environments is caught."""
+"""merpo.testing.check: a family's own grid that differs from its environments is caught."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 import torch
 from broken import SMALL, delegate
 
-from merpo.conformance import interface_problem
+from merpo.components.conformance import interface_problem
 from merpo.testing import check_component
 
 HORIZON = 12  # more than the steps of which the numbers are compared

@@ -1,4 +1,4 @@
-"""merpo.testing: components of which one method breaks a law are caught."""
+"""merpo.testing.check: components of which one method breaks a law are caught."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from broken import SMALL, delegate
 
-from merpo.params import weights
+from merpo.nn.params import weights
 from merpo.testing import check_component
 
 

@@ -1,4 +1,4 @@
-"""merpo.checkpoints and merpo.keeper: only what verifies is gone on from, the rest is refused by name."""
+"""Checkpoints: a run goes on from a verified one only, and refuses any other by name."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import streams
 
-from merpo import checkpoints, keeper, stop
-from merpo.checkpoints import checkpoint_steps, read_checkpoint, sweep, write_checkpoint
+from merpo.artifacts import checkpoints, keeper
+from merpo.artifacts.checkpoints import checkpoint_steps, read_checkpoint, sweep, write_checkpoint
+from merpo.artifacts.keeper import Keeper
 from merpo.errors import ArtifactError, MerpoError, StoppedError, TrainingError
-from merpo.files import fingerprint
-from merpo.keeper import Keeper
-from merpo.noise import Streams
+from merpo.nn.noise import Streams
+from merpo.support import stop
+from merpo.support.files import fingerprint
 from merpo.types import Params
 
 TENSORS = {"policy/w0": torch.arange(6.0).view(2, 3), "noise": torch.arange(5, dtype=torch.uint8)}

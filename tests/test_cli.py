@@ -16,8 +16,8 @@ from pydantic import Field
 from wheels import TOYS
 
 import merpo
-from merpo import listing
-from merpo.recipe import load_recipe
+from merpo.cli import components as listing
+from merpo.recipe.recipe import load_recipe
 
 GOOD = 'title = "A toy"\nseed = 3\ntasks = "line"\n[method]\ncomponent = "toy"\n'
 
@@ -186,7 +186,7 @@ def test_schema_is_json(merpo_cli: Merpo) -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """What the commands that do the work hand on."""
     seen: list[tuple[Any, ...]] = []
-    for name, function in (("merpo.run", "run_recipe"), ("merpo.collect", "collect_recipe")):
+    for name, function in (("merpo.run.run", "run_recipe"), ("merpo.collect.collect", "collect_recipe")):
         module = types.ModuleType(name)
         setattr(module, function, lambda *arguments: seen.append(arguments))
         monkeypatch.setitem(sys.modules, name, module)

@@ -1,4 +1,4 @@
-"""merpo.collect: checkpoints, qualities, and episodes as they are stored."""
+"""merpo.collect.train: checkpoints, qualities, and episodes as they are stored."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from broken import SMALL, delegate
 from small import critic, make
 from test_evaluate import _Ending
 
-from merpo.collect import QUALITIES, Checkpoints, pick_checkpoints, train_behavior
-from merpo.collect_settings import CollectSettings
-from merpo.context import Context
-from merpo.episodes import collect_quality, roll_out_policies
-from merpo.params import gather, tree_map
-from merpo.policy import init_policy
+from merpo.collect.episodes import collect_quality, roll_out_policies
+from merpo.collect.train import QUALITIES, Checkpoints, pick_checkpoints, train_behavior
+from merpo.components.context import Context
+from merpo.nn.params import gather, tree_map
+from merpo.nn.policy import init_policy
+from merpo.recipe.sections import CollectSettings
 from merpo.types import Spec
 
 HORIZON = 5

@@ -15,18 +15,21 @@ from small import critic, make
 from test_data import ensure, hashes
 from tiny import tiny_recipe
 
-from merpo import collect as collect_module
-from merpo import collect_plan, collect_probe, collect_train, keeper
-from merpo import data as data_module
-from merpo.collect import MEASURED_EPISODES, train_behavior
-from merpo.collect_plan import CollectPlan, check_space, plan_collection, plan_lines
-from merpo.collect_probe import Pace, estimate_seconds, measure_pace
-from merpo.collect_settings import CollectSettings
-from merpo.context import Context
-from merpo.data import collection_folder
+from merpo.artifacts import keeper
+from merpo.collect import behavior_policies as collect_train
+from merpo.collect import collect_probe
+from merpo.collect import plan as collect_plan
+from merpo.collect import train as collect_module
+from merpo.collect.collect import ensure_data
+from merpo.collect.collect_probe import Pace, estimate_seconds, measure_pace
+from merpo.collect.plan import CollectPlan, check_space, plan_collection, plan_lines
+from merpo.collect.train import MEASURED_EPISODES, train_behavior
+from merpo.components.context import Context
+from merpo.data.needed import collection_folder
 from merpo.errors import DatasetError
-from merpo.format import bytes_text
-from merpo.recipe import load_recipe
+from merpo.recipe.recipe import load_recipe
+from merpo.recipe.sections import CollectSettings
+from merpo.support.format import bytes_text
 
 SMALL = {"batch_size": 8, "hidden": (8,)}
 
@@ -140,7 +143,7 @@ def test_only_what_is_left_is_announced(monkeypatch: pytest.MonkeyPatch) -> None
     said: list[str] = []
     monkeypatch.setattr(collect_train, "train_behavior", interrupted_after(41))
     with pytest.raises(KeyboardInterrupt):
-        data_module.ensure_data(recipe, Context(), said.append)
+        ensure_data(recipe, Context(), said.append)
     assert "SAC of 4 tasks: 240 environment steps, 41 gradient steps of all at once, 4 checkpoints" in said[1]
     assert "datasets: 160 rows; on the disk" in said[2]
     assert said[3].startswith("data: about ")

@@ -14,13 +14,13 @@ import pytest
 from command import Answer
 from test_report import Page, bare, synthetic
 
-from merpo.arm_labels import numbered
-from merpo.arms import read_arms
-from merpo.comparison import Comparison, compare_runs
-from merpo.comparison_files import _better, write_comparison
+from merpo.compare.arm_labels import numbered
+from merpo.compare.arms import read_arms
+from merpo.compare.comparison import Comparison, compare_runs
+from merpo.compare.comparison_files import _better, write_comparison
 from merpo.errors import ArtifactError, MerpoError
-from merpo.report import Report
-from merpo.report_html import write_report
+from merpo.report.html import write_report
+from merpo.report.report import Report
 
 Merpo = Callable[..., Answer]
 

@@ -1,4 +1,4 @@
-"""merpo.testing: every component keeps the laws of its kind, and components broken on purpose are caught."""
+"""merpo.testing.check: every component keeps the laws of its kind, and components broken on purpose are caught."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small import METHOD, RAC_SETTINGS, SINGLE, small_fields
 
-from merpo import registry
+from merpo.components import registry
 from merpo.testing import check_component
 
 FOUND = registry.components()

@@ -15,9 +15,9 @@ from oracles import mlp as slow_mlp
 from small import SPEC, critic, double, generator, normal, streams
 from strategies import SEEDS
 
-from merpo.params import stack
-from merpo.policy import TanhGaussian, distribution, init_policy
-from merpo.rac import conservative_loss
+from merpo.algorithm.rac import conservative_loss
+from merpo.nn.params import stack
+from merpo.nn.policy import TanhGaussian, distribution, init_policy
 from merpo.types import Batch, Params, Propose
 
 T, B = 2, 4

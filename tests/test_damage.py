@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tiny import tiny_recipe
 
-from merpo import report_html
 from merpo.errors import MerpoError
-from merpo.run import run_recipe
+from merpo.report import html as report_html
+from merpo.run.run import run_recipe
 
 RECIPE = tiny_recipe({"evaluate": {"during_training": 1, "snapshots": []}})
 FAST = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

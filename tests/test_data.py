@@ -1,4 +1,4 @@
-"""merpo.data: what a recipe needs is found, collected, or refused by name before anything is trained."""
+"""merpo.data.needed: what a recipe needs is found, collected, or refused by name before anything is trained."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import pytest
 import torch
 from tiny import tiny_recipe
 
-from merpo import collect_train
-from merpo import data as data_module
-from merpo import episodes as episodes_module
-from merpo.artifacts import load_artifact
-from merpo.collect_needed import collect_recipe, ensure_data
-from merpo.context import Context
-from merpo.data import collection_folder, load_data, needed
+from merpo.artifacts.artifact import load_artifact
+from merpo.collect import behavior_policies as collect_train
+from merpo.collect import collect as collect_module
+from merpo.collect import episodes as episodes_module
+from merpo.collect.collect import collect_recipe, ensure_data
+from merpo.components.context import Context
+from merpo.data.needed import collection_folder, load_data, needed
+from merpo.data.store import read_policy
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError
-from merpo.files import fingerprint, sha256_file
-from merpo.recipe import Recipe
-from merpo.store import read_policy
+from merpo.recipe.recipe import Recipe
+from merpo.support.files import fingerprint, sha256_file
 from merpo.types import Params
 
 NAMES = [f"task-00{i}.medium" for i in range(4)]
@@ -293,7 +293,7 @@ def test_a_store_that_is_no_folder_is_refused(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_collection_that_was_interrupted_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    recipe, write = tiny_recipe({"data": {"quality": "random"}}), data_module.write_dataset
+    recipe, write = tiny_recipe({"data": {"quality": "random"}}), collect_module.write_dataset
     done: list[str] = []
 
     def interrupt(path: Path, name: str, *rest: Any, **fields: Any) -> Any:
@@ -302,10 +302,10 @@ def test_a_collection_that_was_interrupted_goes_on(folder: Path, monkeypatch: py
         done.append(name)
         return write(path, name, *rest, **fields)
 
-    monkeypatch.setattr(data_module, "write_dataset", interrupt)
+    monkeypatch.setattr(collect_module, "write_dataset", interrupt)
     with pytest.raises(KeyboardInterrupt):
         ensure(recipe)
-    monkeypatch.setattr(data_module, "write_dataset", write)
+    monkeypatch.setattr(collect_module, "write_dataset", write)
     assert ensure(recipe)[0] == ["task-002.random", "task-003.random"]
     load_data(recipe, 2)
 

@@ -1,4 +1,4 @@
-"""merpo.dataset: rows keep their identity through stacking, splitting and sampling."""
+"""merpo.data.dataset: rows keep their identity through stacking, splitting and sampling."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import SEEDS, make_dataset, task_collections, task_datasets
 
-from merpo.dataset import TaskDataset, stack_tasks
+from merpo.components.task_data import TaskData, from_rows, to_rows
+from merpo.data.dataset import TaskDataset, stack_tasks
 from merpo.errors import DatasetError
-from merpo.noise import Streams, derive_seed
-from merpo.task_data import TaskData, from_rows, to_rows
+from merpo.nn.noise import Streams, derive_seed
 from merpo.types import Batch, Spec
 
 

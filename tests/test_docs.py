@@ -19,10 +19,10 @@ from blocks import BLOCKS, IDS, PAGES, ROOT, Block
 from pages import PAGES as MADE
 from pydantic import BaseModel
 
-from merpo import registry
-from merpo.cli import app
-from merpo.interfaces import KINDS
-from merpo.recipe import Recipe, from_tables, load_recipe
+from merpo.cli.app import app
+from merpo.components import registry
+from merpo.components.interfaces import KINDS
+from merpo.recipe.recipe import Recipe, from_tables, load_recipe
 
 PLUGIN = ROOT / "docs" / "example_plugin"
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -209,5 +209,5 @@ def test_every_dependency_is_pinned() -> None:
     extras = project["optional-dependencies"]
     wanted = project["dependencies"] + [d for name in extras for d in extras[name]]
     pins = (ROOT / "constraints.txt").read_text("utf-8").lower().replace("_", "-")
-    names = {re.match(r"[A-Za-z0-9-]+", text)[0].lower() for text in wanted} - {"merpo"}  # type: ignore[index]
+    names = {re.match(r"[A-Za-z0-9_-]+", text)[0].lower().replace("_", "-") for text in wanted} - {"merpo"}  # type: ignore[index]
     assert [name for name in sorted(names) if f"\n{name}==" not in pins] == []

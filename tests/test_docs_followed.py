@@ -17,11 +17,11 @@ from logs import write_machines
 from reader import NOT_CARRIED_OUT, Reader, commands
 from tiny import tables, tiny_recipe, write_tiny
 
-from merpo import registry
-from merpo.data import collection_folder
-from merpo.recipe import load_recipe
-from merpo.recipe_extends import merge
-from merpo.testing_runner import MerpoRunner
+from merpo.components import registry
+from merpo.data.needed import collection_folder
+from merpo.recipe.extends import merge
+from merpo.recipe.recipe import load_recipe
+from merpo.testing.runner import MerpoRunner
 
 TINY = {"evaluate": {"snapshots": [], "videos": 0}}
 COLLECTION = collection_folder(tiny_recipe(TINY)).name
@@ -81,7 +81,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERPO_DATA", str(folder / "store"))
-        patch.setattr("merpo.report_html.pictures", lambda report: [])
+        patch.setattr("merpo.report.html.pictures", lambda report: [])
         recipe = write_tiny(folder / "recipe.toml", TINY)
         assert MerpoRunner(folder)("run", recipe, "--out", folder / "run").code == 0
     return folder
@@ -101,7 +101,7 @@ def reader(
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))  # the answer to: delete?
-    monkeypatch.setattr("merpo.report_html.pictures", lambda report: [])  # they take long, and have tests of their own
+    monkeypatch.setattr("merpo.report.html.pictures", lambda report: [])  # they take long, and have tests of their own
     shutil.copytree(finished / "store", tmp_path / "data")
     registry.refresh()
     clone = tmp_path / "clone"

@@ -1,4 +1,4 @@
-"""merpo.duals: the gradients of A.2.2's dual problems by autograd on them as printed, and their bounds."""
+"""merpo.algorithm.duals: the gradients of A.2.2's dual problems by autograd on them as printed, and their bounds."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from oracles import adam as slow_adam
 from small import RAC_SETTINGS
 
-from merpo.duals import LOG_BETA_MAX, init_duals, temperature, tune_beta, tune_lambda, tune_temperature
-from merpo.settings import RacSettings
+from merpo.algorithm.duals import LOG_BETA_MAX, init_duals, temperature, tune_beta, tune_lambda, tune_temperature
+from merpo.algorithm.settings import RacSettings
 
 NUMBERS = st.floats(-50, 50)
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from small import SPEC, double, dynamics, generator, make, normal, streams, task_data
 from strategies import SEEDS
 
-from merpo.optim import gradient
-from merpo.params import expand, weights
-from merpo.task_data import from_rows
+from merpo.components.task_data import from_rows
+from merpo.nn.optim import gradient
+from merpo.nn.params import expand, weights
 from merpo.types import Batch, Params, Spec
 
 

@@ -18,13 +18,13 @@ from rich.console import Console
 from strategies import make_dataset
 from tiny import tiny_recipe
 
-from merpo.episode_stats import EpisodeStats, of_data, of_evaluation
-from merpo.evaluation import Evaluation
-from merpo.report import Report, load_report, means
-from merpo.report_html import build_report_html, write_report
-from merpo.report_template import COLUMNS, episodes_csv
-from merpo.report_text import print_summary
-from merpo.run import run_recipe
+from merpo.evaluation.episode_stats import EpisodeStats, of_data, of_evaluation
+from merpo.evaluation.evaluate import Evaluation
+from merpo.report.html import build_report_html, write_report
+from merpo.report.html_parts import COLUMNS, episodes_csv
+from merpo.report.report import Report, load_report, means
+from merpo.report.text import print_summary
+from merpo.run.run import run_recipe
 
 RECIPE = {"tasks": {"component": "walker-2d-params", "horizon": 12}, "evaluate": {"episodes": 3}}
 

@@ -1,4 +1,4 @@
-"""merpo.evaluation: batched rollouts against one environment at a time."""
+"""merpo.evaluation.evaluate: batched rollouts against one environment at a time."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from broken import SMALL, delegate
 from small import make
 
-from merpo.evaluation import evaluate, oracle_evaluation, starts
+from merpo.evaluation.evaluate import evaluate, oracle_evaluation, starts
 
 
 def family(**fields: Any) -> Any:

@@ -14,11 +14,13 @@ from command import Answer
 from finished import finished_run
 
 import merpo
-from merpo import export, load_policy, onnx_policy
-from merpo.artifacts import load_artifact, save_artifact
+from merpo import load_policy
+from merpo.artifacts.artifact import load_artifact, save_artifact
+from merpo.artifacts.finished_run import find_runs, open_run
 from merpo.errors import ArtifactError, MerpoError, RecipeError
-from merpo.export import export_policies
-from merpo.finished_run import find_runs, open_run
+from merpo.policies import export
+from merpo.policies import onnx as onnx_policy
+from merpo.policies.export import export_policies
 
 FORMS = ["safetensors", "onnx"]
 

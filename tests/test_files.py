@@ -1,4 +1,4 @@
-"""merpo.files: a file has its old content or its new one, whatever happens."""
+"""merpo.support.files: a file has its old content or its new one, whatever happens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 
 from merpo.errors import MerpoError
-from merpo.files import atomic_write_bytes, atomic_write_json, atomic_write_tensors, atomic_write_text, sha256_file
+from merpo.support.files import (
+    atomic_write_bytes,
+    atomic_write_json,
+    atomic_write_tensors,
+    atomic_write_text,
+    sha256_file,
+)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="file modes")
 

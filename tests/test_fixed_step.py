@@ -1,4 +1,4 @@
-"""merpo.fixed_step: the same bits as the step itself, for whichever tasks; on a GPU, as a recorded graph."""
+"""merpo.algorithm.fixed_step: the same bits as the step itself, for whichever tasks; on a GPU, as a recorded graph."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from strategies import SEEDS
 from test_rac import anchors, models, start
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from merpo.fixed_step import FixedStep
-from merpo.noise import Streams
-from merpo.noise_ahead import Ahead
-from merpo.params import gather, to_device, tree_map
-from merpo.rac import RAC, Anchors, rac_step
-from merpo.rac_steps import rac_steps
-from merpo.testing_laws import leaves
-from merpo.workers import workers
+from merpo.algorithm.fixed_step import FixedStep
+from merpo.algorithm.noise_ahead import Ahead
+from merpo.algorithm.rac import RAC, Anchors, rac_step
+from merpo.algorithm.rac_steps import rac_steps
+from merpo.nn.noise import Streams
+from merpo.nn.params import gather, to_device, tree_map
+from merpo.nn.workers import workers
+from merpo.testing.laws import leaves
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and PyTorch finds none")
 
@@ -78,7 +78,7 @@ def test_a_run_goes_on_from_where_it_is() -> None:
 
 def test_draws_ahead_are_the_draws_in_tensors_that_stay() -> None:
     sizes, ahead = [3, 9], Ahead("cpu")
-    noise = Streams([torch.Generator(), torch.Generator()], ahead=ahead)
+    noise = Streams([torch.Generator(), torch.Generator()], ahead=ahead.next)
 
     def draws(source: Streams) -> list[torch.Tensor]:
         return [
@@ -118,7 +118,7 @@ def test_a_step_asks_for_no_number(use_model: bool, regularizer: str, monkeypatc
     given = turn(algorithm, [0, 1], 3)
     with NoNumbers(), pytest.raises(AssertionError):
         plain(algorithm, given, 1, True)  # on a CPU, Adam asks for the steps of its slices
-    monkeypatch.setattr("merpo.optim._even", lambda t: False)  # as on a GPU
+    monkeypatch.setattr("merpo.nn.optim._even", lambda t: False)  # as on a GPU
     given = turn(algorithm, [0, 1], 3)
     with NoNumbers():
         plain(algorithm, given, 1, True)

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import torch
 
-from merpo.context import Context
-from merpo.dataset import TaskDataset, stack_tasks
-from merpo.normalization import fit_normalization, normalize_tasks
-from merpo.recipe import Recipe, from_tables, resolved
-from merpo.recipe_extends import merge, read_tables
+from merpo.components.context import Context
+from merpo.data.dataset import TaskDataset, stack_tasks
+from merpo.data.normalize import fit_normalization, normalize_tasks
+from merpo.recipe.extends import merge, read_tables
+from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.types import Metrics, Params, Spec
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -20,14 +20,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logs import COLUMNS, machine, write_csv, write_machines
 
-from merpo.catalog import collections, delete, entries, find
-from merpo.columns import Columns, read_columns
+from merpo.data.catalog import collections, delete, entries, find
+from merpo.data.columns import Columns, read_columns
+from merpo.data.import_logs import Imported, _store, import_logs, slug
+from merpo.data.places import LOCK, collection_path, store_root
+from merpo.data.store import read_dataset
+from merpo.data.table_files import read_table
 from merpo.errors import DatasetError, MerpoError, RecipeError
-from merpo.import_logs import Imported, _store, import_logs, slug
-from merpo.lock import folder_lock
-from merpo.places import LOCK, collection_path, store_root
-from merpo.store import read_dataset
-from merpo.table_files import read_table
+from merpo.support.lock import folder_lock
 
 Cli = Callable[..., Answer]
 
@@ -275,7 +275,7 @@ def test_a_hostile_archive_is_refused(content: bytes, message: str, tmp_path: Pa
 
 def test_an_archive_that_swells_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed(tmp_path / "a.npz", observations=np.zeros(100_000))
-    monkeypatch.setattr("merpo.table_files.MAX_BYTES", 500_000)
+    monkeypatch.setattr("merpo.data.table_files.MAX_BYTES", 500_000)
     with pytest.raises(DatasetError, match="take more than 500000 bytes"):
         read_table(tmp_path / "a.npz")
 
@@ -331,7 +331,7 @@ def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
 
 @given(st.text(max_size=200))
 def test_a_slug_is_a_name_of_the_store(text: str) -> None:
-    from merpo.places import manifest_path
+    from merpo.data.places import manifest_path
 
     manifest_path(Path("x"), slug(text).removesuffix(".policy"))
 
@@ -390,7 +390,7 @@ def test_no_mutation_lets_another_error_escape(kind: str, tmp_path: Path) -> Non
 
 
 def test_no_mutation_of_a_manifest_breaks_the_listing(pumps: Path, tmp_path: Path) -> None:
-    from merpo.data_listing import print_collections, print_entries, print_entry, verify_all
+    from merpo.data.listing import print_collections, print_entries, print_entry, verify_all
 
     import_logs([pumps], None, columns(tmp_path / "c.toml"), {}, note=lambda _: None)
     (entry, _) = entries("pumps")

@@ -44,7 +44,7 @@ def test_a_command_is_light_and_quick(folder: tuple[Path, dict[str, str]], comma
         "import atexit, sys\n"
         f"atexit.register(lambda: print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr))\n"
         f"sys.argv = ['merpo', *{COMMANDS[command]!r}]\n"
-        "from merpo.cli import main\nmain()"
+        "from merpo.cli.app import main\nmain()"
     )
     times = []
     for _ in range(TRIES):

@@ -1,4 +1,4 @@
-"""merpo.kernels: the stacked network on blocks against plain autograd, once and twice differentiated, and in chunks."""
+"""merpo.nn.kernels: the stacked network against plain autograd, differentiated once and twice, and in chunks."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from oracles import mlp as slow_mlp
 from small import double, generator, normal
 from strategies import SEEDS
 
-from merpo import kernels
-from merpo.nets import init_mlp, mlp
-from merpo.packed import leaves, pack, rebuild
+from merpo.nn import kernels
+from merpo.nn.nets import init_mlp, mlp
+from merpo.nn.packed import leaves, pack, rebuild
 from merpo.types import Params
 
 # lead dims of the parameters, and of the inputs: alike, one input for all critics, one network for all

@@ -1,4 +1,4 @@
-"""merpo.lock: one writer per folder, and no lock outlives its holder."""
+"""merpo.support.lock: one writer per folder, and no lock outlives its holder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from command import Answer
 
-from merpo import stop
 from merpo.errors import MerpoError, StoppedError
-from merpo.lock import folder_lock
+from merpo.support import stop
+from merpo.support.lock import folder_lock
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="flock")
 

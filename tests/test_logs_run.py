@@ -14,20 +14,20 @@ from command import Answer
 from logs import write_machines
 from tiny import tables, tiny_recipe
 
-from merpo import registry
-from merpo.artifacts import load_artifact
-from merpo.collect_needed import ensure_data
-from merpo.columns import read_columns
-from merpo.context import Context
-from merpo.data import load_data
+from merpo.artifacts.artifact import load_artifact
+from merpo.collect.collect import ensure_data
+from merpo.components import registry
+from merpo.components.context import Context
+from merpo.data.columns import read_columns
+from merpo.data.import_logs import import_logs
+from merpo.data.needed import load_data
+from merpo.data.store import read_dataset
 from merpo.errors import DatasetError, MerpoError, RecipeError
-from merpo.import_logs import import_logs
-from merpo.recipe import Recipe, from_tables, resolved
-from merpo.report import Report, load_report
-from merpo.report_seeds import combine
-from merpo.report_text import verdict
-from merpo.run import run_recipe
-from merpo.store import read_dataset
+from merpo.recipe.recipe import Recipe, from_tables, resolved
+from merpo.report.report import Report, load_report
+from merpo.report.report_seeds import combine
+from merpo.report.text import verdict
+from merpo.run.run import run_recipe
 from merpo.types import Spec
 
 Cli = Callable[..., Answer]
@@ -177,9 +177,9 @@ def test_a_sweep_on_logs(folder: Path) -> None:
 
     from rich.console import Console
 
-    from merpo.sweep import Outcome
-    from merpo.sweep_plan import Job
-    from merpo.sweep_summary import print_sweep, summarize_sweep
+    from merpo.sweep.plan import Job
+    from merpo.sweep.summary import print_sweep, summarize_sweep
+    from merpo.sweep.sweep import Outcome
 
     jobs = [Job("a", (), seed, folder / f"seed-{seed}", from_tables(logs_tables()), "a") for seed in (0, 1)]
     summary = summarize_sweep(Path("logs.toml"), [Outcome(job, "done") for job in jobs])
@@ -269,7 +269,7 @@ def test_imported_logs_with_parameters_are_played_in_their_familys_environment(t
             wind, goal = data.task["wind"], data.task["goal"]
             lines.append(f"[{name}]\nwind = {wind}\ngoal = {goal}\n")
     (tmp_path / "tasks.toml").write_text("".join(lines))
-    from merpo.import_any import import_any
+    from merpo.data.import_any import import_any
 
     options: dict[str, Any] = {"task_params": tmp_path / "tasks.toml", "family": "point-robot-wind"}
     import_any([str(tmp_path / "files")], "elsewhere", **options)
@@ -282,7 +282,7 @@ def test_imported_logs_with_parameters_are_played_in_their_familys_environment(t
 
 
 def test_parameters_that_make_no_environment_are_refused_before_training(tmp_path: Path) -> None:
-    from merpo.import_any import import_any
+    from merpo.data.import_any import import_any
 
     arrays = tmp_path / "odd"
     write = {"observations": [[0.0, 0.0]] * 20, "actions": [[0.0, 0.0]] * 20, "rewards": [0.0] * 20}

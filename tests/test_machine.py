@@ -1,4 +1,4 @@
-"""merpo.machine: a recipe's number of threads holds inside the block only."""
+"""merpo.support.machine: a recipe's number of threads holds inside the block only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from merpo.machine import SPINS, machine, patient_threads
+from merpo.support.machine import SPINS, machine, patient_threads
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])
@@ -57,9 +57,9 @@ def test_the_command_line_says_so_before_torch_is_there() -> None:
     """libgomp reads the variable when it is loaded."""
     code = """
 import os, sys
-import merpo.cli
-merpo.cli.app = lambda: print("torch" in sys.modules, os.environ["GOMP_SPINCOUNT"])
-merpo.cli.main()
+import merpo.cli.app
+merpo.cli.app.app = lambda: print("torch" in sys.modules, os.environ["GOMP_SPINCOUNT"])
+merpo.cli.app.main()
 """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -68,7 +68,7 @@ merpo.cli.main()
 
 ARENAS = """
 import ctypes, sys, threading, torch
-from merpo.machine import machine
+from merpo.support.machine import machine
 
 torch.empty(1)
 with machine(1):

@@ -12,9 +12,9 @@ from oracles import outer_step, squared_distance
 from small import SPEC, double, dynamics, generator, make, normal, task_data
 from strategies import SEEDS
 
-from merpo.model_steps import inner_steps, task_objective
-from merpo.params import expand, weights
-from merpo.task_data import from_rows
+from merpo.algorithm.task_model import inner_steps, task_objective
+from merpo.components.task_data import from_rows
+from merpo.nn.params import expand, weights
 from merpo.types import Batch, Params
 
 T, M = 2, 2

@@ -1,4 +1,4 @@
-"""merpo.meta_model: Eq. (3) as Algorithm 2 runs it, and tasks' models adapted from it."""
+"""merpo.algorithm.meta_model: Eq. (3) as Algorithm 2 runs it, and tasks' models adapted from it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pytest
 import torch
 from small import dynamics, generator, make, task_data
 
-from merpo.context import Context
-from merpo.meta_model import adapt_models, fit_meta_model, init_meta_model
-from merpo.model_steps import inner_steps
-from merpo.packed import pack
-from merpo.params import expand, mean, weights
-from merpo.settings import MetaModelSettings
+from merpo.algorithm.meta_model import adapt_models, fit_meta_model, init_meta_model
+from merpo.algorithm.settings import MetaModelSettings
+from merpo.algorithm.task_model import inner_steps
+from merpo.components.context import Context
+from merpo.nn.packed import pack
+from merpo.nn.params import expand, mean, weights
 from merpo.types import Batch, Params
 
 LEARNERS = [("proximal", {}), ("reptile", {}), ("maml", {}), ("maml", {"order": "second"})]
@@ -99,7 +99,7 @@ def test_adaptation_tells_how_many_tasks_are_done(
     workers: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Group by group, where one thread does them one after the other."""
-    monkeypatch.setattr("merpo.model_steps.fitting", lambda *_: 2)
+    monkeypatch.setattr("merpo.algorithm.task_model.fitting", lambda *_: 2)
     told: list[tuple[int, int]] = []
     context = Context(workers=workers, log=lambda stage, step, total, metrics: told.append((step, total)))
     data = task_data(5)

@@ -1,4 +1,4 @@
-"""merpo.meta_policy: Eq. (10), meta-Q, and the loop of Algorithm 2's lines 9 to 18."""
+"""merpo.algorithm.meta_policy: Eq. (10), meta-Q, and the loop of Algorithm 2's lines 9 to 18."""
 
 from __future__ import annotations
 
@@ -12,17 +12,25 @@ from oracles import gaussian_kl, mean, outer_step
 from small import SPEC, critic, double, generator, make, normal, rac, streams, task_data
 from strategies import SEEDS
 
-from merpo.context import Context
-from merpo.duals import init_duals
+from merpo.algorithm.duals import init_duals
+from merpo.algorithm.meta_model import init_meta_model
+from merpo.algorithm.meta_policy import (
+    KEPT,
+    MetaPolicy,
+    fit_meta_policy,
+    init_meta_policy,
+    meta_loss,
+    meta_q_step_,
+    start_turn,
+)
+from merpo.algorithm.rac import Anchors, fresh_state, rac_step
+from merpo.algorithm.rollout import empty_buffer
+from merpo.algorithm.settings import MetaPolicySettings
+from merpo.components.context import Context
 from merpo.errors import TrainingError
-from merpo.meta_model import init_meta_model
-from merpo.meta_policy import KEPT, MetaPolicy, fit_meta_policy, init_meta_policy, meta_loss, meta_q_step_, start_turn
-from merpo.optim import adam, adam_init, gradient
-from merpo.params import clone, expand, stack
-from merpo.policy import distribution, init_policy
-from merpo.rac import Anchors, fresh_state, rac_step
-from merpo.rollout import empty_buffer
-from merpo.settings import MetaPolicySettings
+from merpo.nn.optim import adam, adam_init, gradient
+from merpo.nn.params import clone, expand, stack
+from merpo.nn.policy import distribution, init_policy
 from merpo.types import Params
 
 T, B = 2, 3

@@ -1,4 +1,4 @@
-"""merpo.metrics over an interruption: every line once, whole, and on the disk before a checkpoint that knows of it."""
+"""merpo.support.metrics over an interruption: every line once, whole, on disk before its checkpoint."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 import torch
 from small import dynamics, make, task_data
 
-from merpo import metrics
-from merpo.behavior import fit_behavior
-from merpo.context import Context
+from merpo.algorithm.behavior import fit_behavior
+from merpo.algorithm.meta_model import fit_meta_model
+from merpo.algorithm.settings import BehaviorSettings, MetaModelSettings
+from merpo.components.context import Context
 from merpo.errors import MerpoError, TrainingError
-from merpo.meta_model import fit_meta_model
-from merpo.metrics import METRICS_FILE, MetricsWriter, read_metrics
-from merpo.settings import BehaviorSettings, MetaModelSettings
+from merpo.support import metrics
+from merpo.support.metrics import METRICS_FILE, MetricsWriter, read_metrics
 
 
 def steps(folder: Path) -> list[tuple[str, int, dict[str, float | None]]]:

@@ -22,21 +22,21 @@ from strategies import make_dataset, task_datasets
 from test_import_logs import mutated
 from test_logs_run import logs_tables
 
-from merpo import minari_import
-from merpo.catalog import Entry, collections, find, has_minari
-from merpo.collect_needed import ensure_data
-from merpo.context import Context
-from merpo.data import load_data
-from merpo.data_names import find_datasets
-from merpo.dataset import TaskDataset
+from merpo.collect.collect import ensure_data
+from merpo.components.context import Context
+from merpo.data.catalog import Entry, collections, find, has_minari
+from merpo.data.data_names import find_datasets
+from merpo.data.dataset import TaskDataset
+from merpo.data.import_logs import Imported, store_imported
+from merpo.data.minari import imports as minari_import
+from merpo.data.minari.exports import export_minari
+from merpo.data.minari.files import open_minari
+from merpo.data.minari.imports import import_minari, read_minari
+from merpo.data.needed import load_data
+from merpo.data.store import read_dataset
+from merpo.data.validate import ARRAYS
 from merpo.errors import DatasetError, MerpoError
-from merpo.import_logs import Imported, store_imported
-from merpo.minari_export import export_minari
-from merpo.minari_files import open_minari
-from merpo.minari_import import import_minari, read_minari
-from merpo.recipe import from_tables
-from merpo.store import read_dataset
-from merpo.validate import ARRAYS
+from merpo.recipe.recipe import from_tables
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -427,8 +427,8 @@ def test_a_metadata_file_that_is_none_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize("form", FORMATS)
 def test_files_that_are_missing_or_too_many_are_named(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = create(form=form)
-    monkeypatch.setattr("merpo.minari_hdf5.MAX_BYTES", 100)
-    monkeypatch.setattr("merpo.minari_arrow.MAX_BYTES", 100)
+    monkeypatch.setattr("merpo.data.minari.hdf5.MAX_BYTES", 100)
+    monkeypatch.setattr("merpo.data.minari.arrow.MAX_BYTES", 100)
     with pytest.raises(DatasetError, match=r"at most 100"):
         import_minari(["test/foreign-v0"], note=silent)
     for path in [*folder.glob("*.hdf5"), *folder.glob("0/*.arrow"), *folder.glob("0/*.parquet")]:

@@ -15,18 +15,18 @@ from test_single import TINY_SINGLE
 from tiny import tables
 
 from merpo import load_policy
-from merpo.catalog import Entry
-from merpo.collect_needed import ensure_data
-from merpo.context import Context
-from merpo.data import load_data
+from merpo.collect.collect import ensure_data
+from merpo.components.context import Context
+from merpo.data.catalog import Entry
+from merpo.data.import_logs import Imported, store_imported
+from merpo.data.needed import load_data
 from merpo.errors import DatasetError, MerpoError, RecipeError
-from merpo.import_logs import Imported, store_imported
-from merpo.new_task import adapt_new
-from merpo.recipe import Recipe, from_tables, load_recipe, resolved
-from merpo.recipe_extends import merge, read_tables
-from merpo.reevaluate import evaluate_saved
-from merpo.report import load_report
-from merpo.run import run_recipe
+from merpo.recipe.extends import merge, read_tables
+from merpo.recipe.recipe import Recipe, from_tables, load_recipe, resolved
+from merpo.report.report import load_report
+from merpo.run.adapt import adapt_new
+from merpo.run.evaluate import evaluate_saved
+from merpo.run.run import run_recipe
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
 
@@ -38,8 +38,8 @@ EACH = pytest.mark.parametrize("body", ENVIRONMENTS)
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Minari's folder, empty, and nothing that answers outside."""
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    monkeypatch.setattr("merpo.minari_import._online", lambda: False)
-    monkeypatch.setattr("merpo.report_html.pictures", lambda report: [])  # they take long, and have tests of their own
+    monkeypatch.setattr("merpo.data.minari.imports._online", lambda: False)
+    monkeypatch.setattr("merpo.report.html.pictures", lambda report: [])  # they take long, and have tests of their own
     return tmp_path / "minari"
 
 
@@ -191,7 +191,7 @@ def test_a_family_that_does_not_know_the_environment_refuses_it() -> None:
     ensure_data(made, Context(), lambda text: None)
     with pytest.raises(DatasetError, match="dims are"):
         load_data(made, 1)
-    from merpo.named_data import check_environment
+    from merpo.data.named import check_environment
 
     (entry,) = [Entry("minari-mujoco-halfcheetah", "medium-v0")]
     data = load_data(ready("halfcheetah"), 1)[1][0][0]
@@ -213,7 +213,7 @@ def test_a_dataset_that_names_no_environment_has_but_its_id(env_spec: str | None
     path = write_locomotion("hopper", episodes=1) / "metadata.json"
     metadata = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**metadata, "env_spec": env_spec}), "utf-8")
-    from merpo.minari_import import import_minari
+    from merpo.data.minari.imports import import_minari
 
     import_minari(["mujoco/hopper/medium-v0"], ignore_env_spec=True, note=lambda text: None)
     manifest = Entry("minari-mujoco-hopper", "medium-v0").manifest()

@@ -15,9 +15,9 @@ import torch
 from gymnasium.utils.env_checker import check_env
 from small import make
 
-from merpo.env_grid import EnvGrid
+from merpo.components.grid import EnvGrid
 from merpo.errors import MerpoError
-from merpo.evaluation import evaluate
+from merpo.evaluation.evaluate import evaluate
 from merpo.testing import check_component
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")

@@ -13,9 +13,9 @@ import pytest
 import torch
 from pydantic import Field
 
-from merpo.env_grid import EnvGrid
-from merpo.evaluation import evaluate
-from merpo.interfaces import TaskFamily
+from merpo.components.grid import EnvGrid
+from merpo.components.interfaces import TaskFamily
+from merpo.evaluation.evaluate import evaluate
 from merpo.testing import check_component
 from merpo.types import Grid, Spec, Task
 

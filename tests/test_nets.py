@@ -1,4 +1,4 @@
-"""merpo.nets: stacked networks against one network and one row at a time."""
+"""merpo.nn.nets: stacked networks against one network and one row at a time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from oracles import mlp as slow_mlp
 from small import double, generator, normal
 from strategies import SEEDS
 
-from merpo.nets import init_mlp, layers, mlp
-from merpo.optim import gradient
+from merpo.nn.nets import init_mlp, layers, mlp
+from merpo.nn.optim import gradient
 from merpo.types import Params
 
 

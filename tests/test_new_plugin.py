@@ -18,10 +18,10 @@ from test_boundary import EXAMPLE, trespasses
 from wheels import build_wheel, unpack
 
 import merpo
-from merpo import new_plugin as module
+from merpo.cli import new_plugin as module
+from merpo.cli.new_plugin import TEMPLATES, new_plugin
 from merpo.errors import MerpoError, PluginError
-from merpo.new_plugin import TEMPLATES, new_plugin
-from merpo.testing_runner import MerpoRunner
+from merpo.testing.runner import MerpoRunner
 
 KINDS = list(TEMPLATES)
 
@@ -173,8 +173,8 @@ def test_the_command_says_what_comes_next(merpo_runner: MerpoRunner) -> None:
 def test_the_recipe_of_a_package_is_valid_once_it_is_installed(
     install: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    from merpo import registry
-    from merpo.recipe import load_recipe
+    from merpo.components import registry
+    from merpo.recipe.recipe import load_recipe
 
     folder = new_plugin("merpo-own", kind, tmp_path)
     modules = {f"merpo_own/{path.stem}": path.read_text("utf-8") for path in (folder / "merpo_own").glob("*.py")}

@@ -15,22 +15,25 @@ from command import Answer
 from finished import finished_run
 from tiny import tiny_recipe
 
-from merpo import evaluation, load_policy, reevaluate, stop
-from merpo.artifacts import load_artifact
-from merpo.data import collection_folder
-from merpo.data_names import find_datasets
+from merpo import load_policy
+from merpo.artifacts.artifact import load_artifact
+from merpo.artifacts.keeper import Keeper
+from merpo.components.interfaces import Method
+from merpo.data.data_names import find_datasets
+from merpo.data.manifest import read_manifest, write_manifest
+from merpo.data.needed import collection_folder
+from merpo.data.store import read_policy
 from merpo.errors import DatasetError, MerpoError
-from merpo.files import sha256_file
-from merpo.interfaces import Method
-from merpo.keeper import Keeper
-from merpo.lock import folder_lock
-from merpo.manifest import read_manifest, write_manifest
-from merpo.new_task import adapt_new
-from merpo.policy import act
-from merpo.reevaluate import evaluate_saved
-from merpo.report import load_report
-from merpo.report_text import verdict
-from merpo.store import read_policy
+from merpo.evaluation import evaluate as evaluation
+from merpo.nn.policy import act
+from merpo.report.report import load_report
+from merpo.report.text import verdict
+from merpo.run import evaluate as reevaluate
+from merpo.run.adapt import adapt_new
+from merpo.run.evaluate import evaluate_saved
+from merpo.support import stop
+from merpo.support.files import sha256_file
+from merpo.support.lock import folder_lock
 
 Merpo = Callable[..., Answer]
 LONG = "x" * 300

@@ -1,4 +1,4 @@
-"""merpo.noise: one generator per task, and nothing from global state."""
+"""merpo.nn.noise: one generator per task, and nothing from global state."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from merpo.noise import Streams, derive_seed
+from merpo.nn.noise import Streams, derive_seed
 
 DRAWS = {
     "normal": lambda s: s.normal(2, 3),

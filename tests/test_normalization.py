@@ -20,26 +20,26 @@ from test_single import TINY_SINGLE
 from tiny import tiny_recipe
 
 import merpo
-from merpo.artifacts import load_artifact
-from merpo.catalog import collections, entries
-from merpo.component import from_table
-from merpo.context import Context
-from merpo.data import collection_folder, load_data
-from merpo.dataset import TaskDataset, stack_tasks
+from merpo.algorithm.rollout import roll_out
+from merpo.algorithm.settings import GivenPolicySettings
+from merpo.artifacts.artifact import load_artifact
+from merpo.components.component import from_table
+from merpo.components.context import Context
+from merpo.components.registry import get
+from merpo.components.task_data import from_rows
+from merpo.data.catalog import collections, entries
+from merpo.data.dataset import TaskDataset, stack_tasks
+from merpo.data.needed import collection_folder, load_data
+from merpo.data.normalize import fit_normalization, normalize_tasks, split_normalization, with_normalization
+from merpo.data.store import read_policy
 from merpo.errors import ArtifactError, DatasetError, PluginError
-from merpo.export import export_policies
-from merpo.new_task import adapt_new
-from merpo.normalization import fit_normalization, normalize_tasks, split_normalization, with_normalization
-from merpo.policy import init_policy
-from merpo.policy_source import given_policy
-from merpo.reevaluate import evaluate_saved
-from merpo.registry import get
-from merpo.report import load_report
-from merpo.rollout import roll_out
-from merpo.run import run_recipe
-from merpo.settings import GivenPolicySettings
-from merpo.store import read_policy
-from merpo.task_data import from_rows
+from merpo.nn.policy import init_policy
+from merpo.policies.export import export_policies
+from merpo.policies.given import given_policy
+from merpo.report.report import load_report
+from merpo.run.adapt import adapt_new
+from merpo.run.evaluate import evaluate_saved
+from merpo.run.run import run_recipe
 from merpo.types import Normalization, Spec
 
 KNOB: dict[str, Any] = {"data": {"normalize_observations": True}}
@@ -51,14 +51,14 @@ MIXED: dict[str, Any] = {"data": {**KNOB["data"], "test_quality": "random"}}
 def run(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run with the knob, whose unseen tasks have data of another quality; tests only read it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("merpo.report_html.pictures", lambda report: [])
+        patch.setattr("merpo.report.html.pictures", lambda report: [])
         return finished_run(store, tmp_path_factory.mktemp("runs") / "normalized", {**MIXED, **EVALUATED})
 
 
 @pytest.fixture(autouse=True)
 def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """They take long, and have tests of their own."""
-    monkeypatch.setattr("merpo.report_html.pictures", lambda report: [])
+    monkeypatch.setattr("merpo.report.html.pictures", lambda report: [])
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_a_run_goes_on_with_what_it_had_fitted(
         (half / "artifacts" / f"{name}.safetensors").unlink()
         del manifest["artifacts"][name]
     (half / "manifest.json").write_text(json.dumps(manifest), "utf-8")
-    monkeypatch.setattr("merpo.runner.fit_normalization", lambda datasets: pytest.fail("fitted again"))
+    monkeypatch.setattr("merpo.run.runner.fit_normalization", lambda datasets: pytest.fail("fitted again"))
     run_recipe(tiny_recipe({**MIXED, **EVALUATED}), half, [0], None, True)
     for path in (run / "artifacts").iterdir():
         assert (half / "artifacts" / path.name).read_bytes() == path.read_bytes(), path.name

@@ -1,4 +1,4 @@
-"""merpo.optim: gradients and Adam slice by slice, against torch's own and a loop."""
+"""merpo.nn.optim: gradients and Adam slice by slice, against torch's own and a loop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from oracles import adam as slow_adam
 from small import generator, normal
 from strategies import SEEDS
 
-from merpo.nets import init_mlp
-from merpo.optim import AdamState, adam, adam_, adam_init, gradient, sgd
-from merpo.packed import pack
-from merpo.params import clone
+from merpo.nn.nets import init_mlp
+from merpo.nn.optim import AdamState, adam, adam_, adam_init, gradient, sgd
+from merpo.nn.packed import pack
+from merpo.nn.params import clone
 from merpo.types import Params
 
 

@@ -1,4 +1,4 @@
-"""merpo.packed: blocks hold what the ordinary weights hold, whatever is done to them; their padding stays zero."""
+"""merpo.nn.packed: blocks hold what the ordinary weights hold, whatever is done to them; their padding stays zero."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from small import generator, normal
 from strategies import SEEDS
 
-from merpo import params as P
-from merpo.artifacts import load_artifact, save_artifact
-from merpo.nets import init_mlp, mlp
-from merpo.optim import adam_, adam_init, gradient, sgd
-from merpo.packed import LANE, Packed, leaves, like, pack, rebuild
+from merpo.artifacts.artifact import load_artifact, save_artifact
+from merpo.nn import params as P
+from merpo.nn.nets import init_mlp, mlp
+from merpo.nn.optim import adam_, adam_init, gradient, sgd
+from merpo.nn.packed import LANE, Packed, leaves, like, pack, rebuild
 from merpo.types import Params
 
 SIZES = st.lists(st.integers(1, 9), min_size=2, max_size=4)

@@ -1,4 +1,4 @@
-"""merpo.params: trees of tensors against plain loops."""
+"""merpo.nn.params: trees of tensors against plain loops."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from oracles import outer_step, squared_distance
 from small import normal
 from strategies import SEEDS
 
-from merpo import params as P
+from merpo.nn import params as P
 from merpo.types import Params
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import make
 
-from merpo.evaluation import oracle_evaluation
+from merpo.evaluation.evaluate import oracle_evaluation
 
 ID = "merpo_tasks.environments:merpo/PointRobotWind-v0"
 ACTIONS = st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=10)

@@ -1,4 +1,4 @@
-"""merpo.policy: the squashed Gaussian against torch's own and a loop."""
+"""merpo.nn.policy: the squashed Gaussian against torch's own and a loop."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from small import SPEC, generator, normal
 from strategies import SEEDS
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
-from merpo.optim import gradient
-from merpo.policy import LOG_STD, TanhGaussian, act, distribution, init_policy
+from merpo.nn.optim import gradient
+from merpo.nn.policy import LOG_STD, TanhGaussian, act, distribution, init_policy
 
 
 def gaussian(seed: int, *shape: int) -> TanhGaussian:

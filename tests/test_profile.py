@@ -16,14 +16,14 @@ import torch
 from command import Answer
 from tiny import tiny_recipe
 
-from merpo import profile as module
 from merpo.errors import MerpoError
-from merpo.metrics import read_metrics
-from merpo.profile import PYTHON, Profile
-from merpo.profile_kinds import kind, seconds_by_kind
-from merpo.report import OWN
-from merpo.run import run_recipe
-from merpo.workers import workers
+from merpo.nn.workers import workers
+from merpo.report.report import OWN
+from merpo.run import profile as module
+from merpo.run.profile import PYTHON, Profile
+from merpo.run.profile_kinds import kind, seconds_by_kind
+from merpo.run.run import run_recipe
+from merpo.support.metrics import read_metrics
 
 COMPUTED = {"meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior", "unseen tasks"}
 ALWAYS = {"data", "fit", "adapt", "evaluate", "report"}

@@ -13,10 +13,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from merpo.context import Context, Log
+from merpo.components.context import Context, Log
 from merpo.errors import ArtifactError, TrainingError
-from merpo.metrics import METRICS_FILE, MetricsWriter, read_metrics
-from merpo.progress import Progress
+from merpo.support.metrics import METRICS_FILE, MetricsWriter, read_metrics
+from merpo.support.progress import Progress
 
 
 class Clock:
@@ -72,7 +72,7 @@ def test_what_was_last_heard_is_said_at_the_end_even_of_a_stage_cut_short() -> N
         progress.log("fit", 1, 100, {})
         progress.log("fit", 9, 100, {"loss": 2.0})
         raise KeyboardInterrupt
-    assert lines(console)[-1] == "fit: 9/100  ETA 0 s  loss 2"
+    assert lines(console)[-1] == "fit: 9/100  ETA 0.0 s  loss 2"
 
 
 def test_a_stage_that_runs_again_within_another_begins_anew() -> None:
@@ -95,7 +95,7 @@ def test_the_numbers_that_matter_come_first_and_tasks_are_averaged() -> None:
     }
     with Progress(console, clock=Clock()) as progress:
         progress.log("fit", 1, 1, metrics)
-    assert lines(console) == ["fit: 1/1  done in 0 s  loss 2  alpha 0.5  other0 0  other1 1  other2 2"]
+    assert lines(console) == ["fit: 1/1  done in 0.0 s  loss 2  alpha 0.5  other0 0  other1 1  other2 2"]
 
 
 def test_notes_are_printed_as_they_are() -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from merpo import Spec, TaskData, TaskDataset
-from merpo.testing_data import tiny_datasets
-from merpo.testing_runner import MerpoRunner
-from merpo.validate import check_dataset
+from merpo.data.validate import check_dataset
+from merpo.testing.runner import MerpoRunner
+from merpo.testing.testing_data import tiny_datasets
 
 
 def test_pytest_finds_the_fixtures_by_entry_point() -> None:
@@ -61,6 +61,6 @@ def test_the_runner_gives_what_a_user_would_see(merpo_runner: MerpoRunner) -> No
 
 
 def test_a_defect_is_raised_as_it_is(merpo_runner: MerpoRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("merpo.recipe.load_recipe", lambda *_: 1 // 0)
+    monkeypatch.setattr("merpo.recipe.recipe.load_recipe", lambda *_: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         merpo_runner("check", "x.toml")

@@ -12,13 +12,13 @@ from strategies import make_dataset
 from test_data import ensure
 from tiny import tiny_recipe
 
-from merpo import quality_table
-from merpo.collect import Checkpoints
-from merpo.collect_needed import collect_recipe
-from merpo.data import collection_folder
-from merpo.learning_curve import curve_picture
-from merpo.quality_table import quality_lines, quality_rows
-from merpo.store import read_dataset, write_dataset
+from merpo.collect.collect import collect_recipe
+from merpo.collect.learning_curve import curve_picture
+from merpo.collect.train import Checkpoints
+from merpo.data import quality_table
+from merpo.data.needed import collection_folder
+from merpo.data.quality_table import quality_lines, quality_rows
+from merpo.data.store import read_dataset, write_dataset
 
 FIELDS: dict[str, Any] = {"family": "f", "family_settings": {}, "task_index": 0, "seed": 0, "settings": {}}
 

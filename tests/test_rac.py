@@ -1,4 +1,4 @@
-"""merpo.rac: Eq. (7) and Eq. (9) against a loop, and what one step of Algorithm 1 uses and moves."""
+"""merpo.algorithm.rac: Eq. (7) and Eq. (9) against a loop, and what one step of Algorithm 1 uses and moves."""
 
 from __future__ import annotations
 
@@ -12,16 +12,25 @@ from oracles import gaussian_kl, regularized_objective, tanh_gaussian_log_densit
 from small import SPEC, generator, normal, rac, streams, task_data
 from strategies import SEEDS
 
-from merpo.duals import init_duals
-from merpo.meta_model import init_meta_model
-from merpo.optim import gradient
-from merpo.packed import Packed
-from merpo.params import expand, stack, tree_map
-from merpo.policy import TanhGaussian, distribution, init_policy
-from merpo.rac import RAC, Anchors, TaskState, evaluate_policy, fresh_state, gather_batches, improvement_loss, rac_step
-from merpo.rollout import empty_buffer
-from merpo.task_data import from_rows
-from merpo.testing_laws import leaves
+from merpo.algorithm.duals import init_duals
+from merpo.algorithm.meta_model import init_meta_model
+from merpo.algorithm.rac import (
+    RAC,
+    Anchors,
+    TaskState,
+    evaluate_policy,
+    fresh_state,
+    gather_batches,
+    improvement_loss,
+    rac_step,
+)
+from merpo.algorithm.rollout import empty_buffer
+from merpo.components.task_data import from_rows
+from merpo.nn.optim import gradient
+from merpo.nn.packed import Packed
+from merpo.nn.params import expand, stack, tree_map
+from merpo.nn.policy import TanhGaussian, distribution, init_policy
+from merpo.testing.laws import leaves
 from merpo.types import Params
 
 T = 2

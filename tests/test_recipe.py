@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from wheels import TOYS
 
 from merpo.errors import RecipeError
-from merpo.recipe import Recipe, from_tables, load_recipe, recipe_schema, resolved, to_toml
-from merpo.recipe_text import MAX_BYTES, MAX_DEPTH
+from merpo.recipe.recipe import Recipe, from_tables, load_recipe, recipe_schema, resolved, to_toml
+from merpo.recipe.text import MAX_BYTES, MAX_DEPTH
 
 Load = Callable[..., Recipe]
 

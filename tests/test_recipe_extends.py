@@ -1,4 +1,4 @@
-"""merpo.recipe_extends: a recipe beneath another, and every wrong way to say so."""
+"""merpo.recipe.extends: a recipe beneath another, and every wrong way to say so."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from merpo.errors import RecipeError
-from merpo.recipe import load_recipe
-from merpo.recipe_extends import MAX_CHAIN, merge, read_tables
+from merpo.recipe.extends import MAX_CHAIN, merge, read_tables
+from merpo.recipe.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 

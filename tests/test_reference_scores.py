@@ -18,23 +18,23 @@ from rich.console import Console
 from test_compare import place
 from test_report import synthetic
 
-from merpo.catalog import Entry
-from merpo.comparison import compare_runs
-from merpo.comparison_files import write_comparison
+from merpo.compare.comparison import compare_runs
+from merpo.compare.comparison_files import write_comparison
+from merpo.compare.table import Suites, read_suites
+from merpo.compare.table_page import suites_page
+from merpo.compare.table_rows import suites_of
+from merpo.data.catalog import Entry
+from merpo.data.minari.exports import export_minari
+from merpo.data.minari.imports import import_minari
+from merpo.data.reference_scores import ReferenceScores, minari_reference, stored_reference
 from merpo.errors import MerpoError
-from merpo.measured import Measured, MeasuredTask
-from merpo.measured_text import print_measured
-from merpo.minari_export import export_minari
-from merpo.minari_import import import_minari
-from merpo.reference_scores import ReferenceScores, minari_reference, stored_reference
-from merpo.report import Report, load_report
-from merpo.report_html import write_report
-from merpo.report_template import scores_table
-from merpo.report_text import print_summary, scores_line
-from merpo.statistics import bootstrap
-from merpo.suites import Suites, read_suites
-from merpo.suites_of_runs import suites_of
-from merpo.suites_text import suites_page
+from merpo.report.html import write_report
+from merpo.report.html_parts import scores_table
+from merpo.report.report import Report, load_report
+from merpo.report.statistics import bootstrap
+from merpo.report.text import print_summary, scores_line
+from merpo.run.measured import Measured, MeasuredTask
+from merpo.run.measured_text import print_measured
 
 PUBLISHED = {  # https://github.com/Farama-Foundation/D4RL, d4rl/infos.py
     "halfcheetah": (-280.178953, 12135.0), "hopper": (-20.272305, 3234.3), "walker2d": (1.629008, 4592.3),
@@ -45,7 +45,7 @@ HALF = ReferenceScores(random=-20.0, expert=0.0, source="D4RL")
 @pytest.fixture(autouse=True)
 def _surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
-    monkeypatch.setattr("merpo.report_html.pictures", lambda report: [])  # they have tests of their own
+    monkeypatch.setattr("merpo.report.html.pictures", lambda report: [])  # they have tests of their own
 
 
 def imported(body: str, said: list[str] | None = None, **more: Any) -> ReferenceScores | None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from wheels import TOYS, build_wheel, unpack
 
-from merpo import registry
+from merpo.components import registry
+from merpo.components.interfaces import KINDS, AlphaScheduler, Method
 from merpo.errors import MerpoError, PluginError, RecipeError
-from merpo.interfaces import KINDS, AlphaScheduler, Method
 
 Install = Callable[..., Path]
 
@@ -80,7 +80,7 @@ def test_a_plugin_installed_by_pip_is_found(tmp_path: Path) -> None:
     subprocess.run(pip, check=True, timeout=120)
     code = (
         f"import sys; sys.path.insert(0, {str(site)!r})\n"
-        "from merpo.registry import get\nprint(get('method', 'toy')().alpha.initial)"
+        "from merpo.components.registry import get\nprint(get('method', 'toy')().alpha.initial)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert done.stdout.strip() == "0.3", done.stderr
@@ -298,7 +298,7 @@ def test_the_built_in_plugins_are_entry_points_and_all_their_components_work(ins
 
 def test_schema_of_a_kind_offers_each_component(install: Install) -> None:
     install("merpo-toys", {"toys_g": TOYS})
-    from merpo.schema import kind_schema
+    from merpo.components.schema import kind_schema
 
     names_only, even, odd = kind_schema(AlphaScheduler)["oneOf"]
     assert names_only == {"type": "string", "enum": ["even", "odd"]}

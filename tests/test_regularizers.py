@@ -11,9 +11,9 @@ from oracles import mean, tanh_gaussian_log_density
 from small import make, normal, streams
 from strategies import SEEDS
 
-from merpo.noise import Streams
-from merpo.optim import gradient
-from merpo.policy import TanhGaussian
+from merpo.nn.noise import Streams
+from merpo.nn.optim import gradient
+from merpo.nn.policy import TanhGaussian
 
 PARAMETERS = st.tuples(st.floats(-1.2, 1.2), st.floats(-1.0, 0.3))
 

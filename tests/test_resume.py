@@ -15,18 +15,18 @@ from test_adapt import adapt
 from test_collect import SETTINGS, family
 from test_evaluate import _Ending
 
-from merpo.behavior import fit_behavior
-from merpo.collect import train_behavior
-from merpo.context import Context
+from merpo.algorithm.behavior import fit_behavior
+from merpo.algorithm.meta_model import fit_meta_model, init_meta_model
+from merpo.algorithm.meta_policy import KEPT, fit_meta_policy
+from merpo.algorithm.settings import BehaviorSettings, MetaModelSettings, MetaPolicySettings
+from merpo.artifacts.keeper import Keeper
+from merpo.artifacts.trees import flatten
+from merpo.collect.train import train_behavior
+from merpo.components.context import Context
+from merpo.components.interfaces import TaskFamily
 from merpo.errors import PluginError
-from merpo.interfaces import TaskFamily
-from merpo.keeper import Keeper
-from merpo.meta_model import fit_meta_model, init_meta_model
-from merpo.meta_policy import KEPT, fit_meta_policy
-from merpo.params import expand
-from merpo.policy import init_policy
-from merpo.settings import BehaviorSettings, MetaModelSettings, MetaPolicySettings
-from merpo.trees import flatten
+from merpo.nn.params import expand
+from merpo.nn.policy import init_policy
 
 
 class CutError(Exception):

@@ -1,4 +1,4 @@
-"""merpo.rollout: D_model against a Python list, and rollouts that stay with their own task."""
+"""merpo.algorithm.rollout: D_model against a Python list, and rollouts that stay with their own task."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import SPEC, dynamics, generator, streams, task_data
 
-from merpo.params import expand
-from merpo.policy import init_policy
-from merpo.rollout import append, empty_buffer, roll_out, sample_buffer
-from merpo.task_data import TaskData, from_rows
+from merpo.algorithm.rollout import append, empty_buffer, roll_out, sample_buffer
+from merpo.components.task_data import TaskData, from_rows
+from merpo.nn.params import expand
+from merpo.nn.policy import init_policy
 from merpo.types import Params, Spec
 
 NARROW = Spec(1, 1)  # rows of five numbers

@@ -20,18 +20,18 @@ from test_single import TINY_SINGLE
 from tiny import tables, tiny_recipe, write_tiny
 
 import merpo
-from merpo import stop
-from merpo.artifacts import load_artifact
-from merpo.context import Adapted, Context
+from merpo.artifacts.artifact import load_artifact
+from merpo.artifacts.run_folder import RunFolder
+from merpo.components.context import Adapted, Context
+from merpo.components.interfaces import Method
+from merpo.components.task_data import TaskData
 from merpo.errors import ArtifactError, MerpoError, TrainingError
-from merpo.files import sha256_file
-from merpo.interfaces import Method
-from merpo.metrics import METRICS_FILE, read_metrics
-from merpo.recipe import from_tables
-from merpo.report import load_report
-from merpo.run import run_recipe
-from merpo.run_folder import RunFolder
-from merpo.task_data import TaskData
+from merpo.recipe.recipe import from_tables
+from merpo.report.report import load_report
+from merpo.run.run import run_recipe
+from merpo.support import stop
+from merpo.support.files import sha256_file
+from merpo.support.metrics import METRICS_FILE, read_metrics
 from merpo.types import Params
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
@@ -106,7 +106,7 @@ def test_what_a_run_leaves_behind(first: Path) -> None:
         "report.json", "timings.json", "training_curve.json",
     }  # fmt: skip
     assert {path.stem for path in (first / "artifacts").iterdir()} == {*STAGES, *WHOLE}
-    assert merpo.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
+    assert merpo.recipe.recipe.load_recipe(first / "recipe.toml") == tiny_recipe(EVALUATED)
     manifest = json.loads((first / "manifest.json").read_text("utf-8"))
     assert manifest["seed"] == 0
     assert manifest["versions"]["torch"] == torch.__version__
@@ -470,7 +470,7 @@ def test_a_disk_that_refuses_is_a_line_and_exit_code_2(
     def refuse(*arguments: object) -> None:
         raise OSError(number, os.strerror(number), "some/where")
 
-    monkeypatch.setattr("merpo.run.run_recipe", refuse)
+    monkeypatch.setattr("merpo.run.run.run_recipe", refuse)
     answer = merpo_cli("run", "tiny.toml")
     assert answer.code == 2
     assert f"error: some/where: {os.strerror(number)}" in answer.err

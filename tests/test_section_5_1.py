@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from merpo.data import collection_folder
-from merpo.recipe import Recipe, load_recipe, resolved
+from merpo.data.needed import collection_folder
+from merpo.recipe.recipe import Recipe, load_recipe, resolved
 
 RECIPES = Path(__file__).resolve().parent.parent / "recipes" / "section_5_1"
 COMPARED = ["combo", "combo_3_good", "combo_3_poor", "rac_good", "rac_poor"]  # on each body

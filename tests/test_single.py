@@ -16,21 +16,21 @@ from hypothesis import strategies as st
 from small import SINGLE, SPEC, dynamics, generator, make, normal, task_data
 from tiny import TINY, tiny_recipe
 
-from merpo.catalog import collections, entries
-from merpo.context import Context
+from merpo.algorithm.rollout import penalised_reward
+from merpo.algorithm.settings import GivenPolicySettings, ModelSettings
+from merpo.algorithm.task_models import fit_models
+from merpo.components.context import Context
+from merpo.components.interfaces import DynamicsLearner
+from merpo.components.task_data import from_rows
+from merpo.data.catalog import collections, entries
+from merpo.data.store import read_policy
 from merpo.errors import MerpoError, RecipeError
-from merpo.interfaces import DynamicsLearner
-from merpo.policy import act, distribution
-from merpo.policy_source import given_policy
-from merpo.reevaluate import evaluate_saved
-from merpo.report import load_report
-from merpo.rollout import penalised_reward
-from merpo.run import run_recipe
-from merpo.saved_policies import read_policies
-from merpo.settings import GivenPolicySettings, ModelSettings
-from merpo.store import read_policy
-from merpo.task_data import from_rows
-from merpo.task_models import fit_models
+from merpo.nn.policy import act, distribution
+from merpo.policies.given import given_policy
+from merpo.policies.saved import read_policies
+from merpo.report.report import load_report
+from merpo.run.evaluate import evaluate_saved
+from merpo.run.run import run_recipe
 
 PLANE = tiny_recipe().tasks.spec()
 TINY_SINGLE = {

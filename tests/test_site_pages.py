@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 import typer
-from page_api import GROUPS, MODULES, grouped, meaning
+from page_api import GROUPS, PLACES, grouped, meaning
 from page_markdown import code, deeper, table, text
 from pages import PAGES
 
 import merpo
-from merpo import registry
-from merpo.cli import app
-from merpo.listing import field_rows
-from merpo.recipe import Recipe
+from merpo.cli.app import app
+from merpo.cli.components import field_rows
+from merpo.components import registry
+from merpo.recipe.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -67,7 +67,7 @@ def test_the_library_page_has_every_public_name_once_in_a_group_that_fits() -> N
     left_over = set(grouped()) - set(GROUPS)
     assert not left_over, f"give their modules a group in site_pages/page_api.py: {[grouped()[g] for g in left_over]}"
     assert set(grouped()) == set(GROUPS)  # no group is empty
-    assert set(MODULES.values()) == set(GROUPS)
+    assert set(PLACES.values()) == set(GROUPS)
     page = PAGES["reference/api.md"]()
     assert all(f"\n::: {full}\n" in page for full in names)
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import make
 
-from merpo.evaluation import oracle_evaluation
+from merpo.evaluation.evaluate import oracle_evaluation
 from merpo.testing import check_component
 
 ID = "merpo_tasks.environments:merpo/SparsePointRobot-v0"

@@ -15,17 +15,17 @@ from command import Answer
 from finished import finished_run, interrupted_meta_policy
 from tiny import tiny_recipe
 
-from merpo import report_html
-from merpo.context import Adapted, Context
+from merpo.artifacts.versions import processor
+from merpo.compare.table_rows import suites_of
+from merpo.components.context import Adapted, Context
+from merpo.components.interfaces import Method
+from merpo.components.task_data import TaskData
 from merpo.errors import ArtifactError
-from merpo.interfaces import Method
-from merpo.report import Report, load_report, training_seconds
-from merpo.run import run_recipe
-from merpo.stage_times import FILE
-from merpo.suites_of_runs import suites_of
-from merpo.task_data import TaskData
+from merpo.report import html as report_html
+from merpo.report.report import Report, load_report, training_seconds
+from merpo.run.run import run_recipe
+from merpo.run.stage_times import FILE
 from merpo.types import Params
-from merpo.versions import processor
 
 STAGES = ["meta-model", "models", "behavior", "meta-policy", "unseen-models", "unseen-behavior"]
 EVALUATED = {"evaluate": {"during_training": 1}}
@@ -179,7 +179,7 @@ def test_the_rest_of_a_stage_that_began_without_a_stored_time_is_no_time(
 @contextmanager
 def interrupted(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Adaptation is cut off after the second step that it keeps."""
-    from merpo.keeper import Keeper
+    from merpo.artifacts.keeper import Keeper
 
     keep = Keeper.keep
 

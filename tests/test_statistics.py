@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from merpo.errors import MerpoError
-from merpo.statistics import bootstrap, gap_closed, gap_interval, mean, paired_difference
+from merpo.report.statistics import bootstrap, gap_closed, gap_interval, mean, paired_difference
 
 numbers = st.floats(-1e3, 1e3)
 tables = st.integers(1, 4).flatmap(

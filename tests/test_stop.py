@@ -1,4 +1,4 @@
-"""merpo.stop: the first signal asks, the second one does not."""
+"""merpo.support.stop: the first signal asks, the second one does not."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import threading
 
 import pytest
 
-from merpo import stop
 from merpo.errors import StoppedError
+from merpo.support import stop
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals")
 
 STUBBORN = """
 import time
-from merpo.stop import graceful, requested
+from merpo.support.stop import graceful, requested
 with graceful():
     print("ready", flush=True)
     while not requested():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from merpo.stopwatch import Stopwatch
+from merpo.support.stopwatch import Stopwatch
 
 
 def test_time_belongs_to_the_innermost_stage(monkeypatch: pytest.MonkeyPatch) -> None:

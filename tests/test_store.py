@@ -1,4 +1,4 @@
-"""merpo.store: what is stored comes back bit for bit; whatever is damaged is a `DatasetError` naming the file."""
+"""merpo.data.store: what is stored comes back bit for bit; whatever is damaged is a `DatasetError` naming the file."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from safetensors.torch import save
 from strategies import make_dataset, task_datasets
 
 from merpo import __version__
-from merpo.dataset import TaskDataset
-from merpo.errors import DatasetError, MerpoError
-from merpo.manifest import FORMAT_VERSION, write_manifest
-from merpo.store import (
+from merpo.data.dataset import TaskDataset
+from merpo.data.manifest import FORMAT_VERSION, write_manifest
+from merpo.data.store import (
     Manifest,
     collection_dir,
     data_path,
@@ -41,7 +40,8 @@ from merpo.store import (
     store_root,
     write_dataset,
 )
-from merpo.validate import ARRAYS
+from merpo.data.validate import ARRAYS
+from merpo.errors import DatasetError, MerpoError
 
 DATA = make_dataset([3, 4], [True, False], 2, 1, seed=5)
 POLICY = {"w0": torch.arange(6.0).view(2, 3), "b0": torch.tensor([0.5])}
@@ -490,6 +490,6 @@ def test_a_fingerprint_is_the_same_for_ever() -> None:
 
 def test_importing_the_store_imports_nothing_heavy() -> None:
     heavy = ("torch", "numpy", "gymnasium", "safetensors")
-    code = f"import sys, merpo.store; print([m for m in {heavy} if m in sys.modules])"
+    code = f"import sys, merpo.data.store; print([m for m in {heavy} if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

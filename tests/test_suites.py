@@ -13,14 +13,14 @@ import pytest
 from command import Answer
 from test_compare import moved, place
 
-from merpo.aggregates import mean_difference, mean_score
+from merpo.compare.aggregates import mean_difference, mean_score
+from merpo.compare.method_sizes import networks
+from merpo.compare.suite_row import Row
+from merpo.compare.table import Suites, merged, read_suites
+from merpo.compare.table_page import suites_page
+from merpo.compare.table_rows import suites_of
 from merpo.errors import ArtifactError, MerpoError
-from merpo.method_sizes import networks
-from merpo.report import Report
-from merpo.suite_row import Row
-from merpo.suites import Suites, merged, read_suites
-from merpo.suites_of_runs import suites_of
-from merpo.suites_text import suites_page
+from merpo.report.report import Report
 
 ROOT = Path(__file__).resolve().parent.parent
 Merpo = Callable[..., Answer]

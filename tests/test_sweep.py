@@ -22,12 +22,12 @@ from test_logs_run import logs_tables
 from tiny import write_tiny
 
 from merpo.errors import MerpoError, RecipeError
-from merpo.lock import folder_lock
-from merpo.processes import Command, Ended, run_commands
-from merpo.recipe import from_tables, load_recipe
-from merpo.sweep import Outcome, _data_key, _lacks_data, last_line, threads_each
-from merpo.sweep_plan import combinations, common, plan, split_values
-from merpo.sweep_summary import print_sweep, summarize_sweep
+from merpo.recipe.recipe import from_tables, load_recipe
+from merpo.support.lock import folder_lock
+from merpo.support.processes import Command, Ended, run_commands
+from merpo.sweep.plan import combinations, common, plan, split_values
+from merpo.sweep.summary import print_sweep, summarize_sweep
+from merpo.sweep.sweep import Outcome, _data_key, _lacks_data, last_line, threads_each
 
 Merpo = Callable[..., Answer]
 
@@ -185,7 +185,7 @@ def test_children_are_stopped_with_their_parent(tmp_path: Path, sent: signal.Sig
     parent = f"""
 import signal, sys
 from pathlib import Path
-from merpo import processes
+from merpo.support import processes
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
 processes.GRACE = 1.0
 commands = [processes.Command((sys.executable, "-c", code), Path({str(tmp_path)!r}) / f"{{i}}.log")

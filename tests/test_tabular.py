@@ -12,8 +12,8 @@ from oracles import penalised_backup
 from small import critic
 from strategies import SEEDS
 
-from merpo.optim import gradient
-from merpo.rac import conservative_loss
+from merpo.algorithm.rac import conservative_loss
+from merpo.nn.optim import gradient
 from merpo.types import Batch, Params, Spec
 
 S, A, DISCOUNT = 4, 3, 0.9

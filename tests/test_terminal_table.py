@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
-from merpo.measured import Measured, MeasuredTask
-from merpo.measured_text import print_measured
-from merpo.terminal_table import frame, print_table
+from merpo.run.measured import Measured, MeasuredTask
+from merpo.run.measured_text import print_measured
+from merpo.support.tables import frame, print_table
 
 
 def measured(names: tuple[str, ...] = ("task-002.medium", "task-003.medium")) -> Measured:

@@ -13,11 +13,11 @@ from strategies import SEEDS
 from test_rac import anchors, models, start
 from test_rac import rac as small_rac
 
-from merpo.context import Context
-from merpo.noise import Streams
-from merpo.params import gather, tree_map
-from merpo.rac import Anchors, TaskState, rac_step
-from merpo.testing_laws import leaves
+from merpo.algorithm.rac import Anchors, TaskState, rac_step
+from merpo.components.context import Context
+from merpo.nn.noise import Streams
+from merpo.nn.params import gather, tree_map
+from merpo.testing.laws import leaves
 
 NAMES = ("a", "b", "c")
 

@@ -1,4 +1,4 @@
-"""merpo.trees: what a checkpoint holds comes back in the form in which it went."""
+"""merpo.artifacts.trees: what a checkpoint holds comes back in the form in which it went."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small import SPEC, generator, rac, streams
 
-from merpo.duals import init_duals
+from merpo.algorithm.duals import init_duals
+from merpo.algorithm.rac import fresh_state
+from merpo.algorithm.rollout import empty_buffer
+from merpo.artifacts.trees import flatten, restored
 from merpo.errors import ArtifactError, PluginError
-from merpo.packed import Packed
-from merpo.params import expand
-from merpo.policy import init_policy
-from merpo.rac import fresh_state
-from merpo.rollout import empty_buffer
-from merpo.trees import flatten, restored
+from merpo.nn.packed import Packed
+from merpo.nn.params import expand
+from merpo.nn.policy import init_policy
 
 KEYS = st.text("ab/~.", min_size=1, max_size=4)
 TREES = st.recursive(

@@ -1,4 +1,4 @@
-"""merpo.validate: data that cannot be trained on is refused by name, before any training."""
+"""merpo.data.validate: data that cannot be trained on is refused by name, before any training."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import make_dataset, task_collections, task_datasets
 
-from merpo.dataset import TaskDataset
+from merpo.data.dataset import TaskDataset
+from merpo.data.validate import ARRAYS, check_dataset, check_datasets
 from merpo.errors import DatasetError
 from merpo.types import Spec
-from merpo.validate import ARRAYS, check_dataset, check_datasets
 
 GOOD = make_dataset([2, 3], [True, False], 2, 1, seed=3)
 

@@ -21,13 +21,13 @@ from finished import finished_run
 from small import make
 from tiny import tiny_recipe
 
-from merpo.data import collection_folder
+from merpo.data.needed import collection_folder
 from merpo.errors import MerpoError, StoppedError
-from merpo.film import Film, film
-from merpo.report import Report, load_report
-from merpo.report_html import build_report_html, write_report
-from merpo.run import run_recipe
-from merpo.videos import Shot, Videos, film_shots, params_digest
+from merpo.evaluation.film import Film, film
+from merpo.evaluation.videos import Shot, Videos, film_shots, params_digest
+from merpo.report.html import build_report_html, write_report
+from merpo.report.report import Report, load_report
+from merpo.run.run import run_recipe
 
 FILMED = {"evaluate": {"videos": 1}, "tasks": {"component": "point-robot-wind", "horizon": 10}}
 POLICIES = ("behavior", "meta_policy", "adapted")
@@ -139,7 +139,7 @@ def test_a_stopped_call_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest
         filmed.append(seed)
         return film(family, task, act, seed)
 
-    monkeypatch.setattr("merpo.videos.film", stopping)
+    monkeypatch.setattr("merpo.evaluation.videos.film", stopping)
     with pytest.raises(StoppedError):
         film_shots(tmp_path, family, wanted, 0, silent)
     filmed.clear()

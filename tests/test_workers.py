@@ -1,4 +1,4 @@
-"""merpo.workers: tasks in groups and threads give what they give in one go."""
+"""merpo.nn.workers: tasks in groups and threads give what they give in one go."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small import METHOD, make, task_data
 
-from merpo.context import Context
-from merpo.nets import init_mlp
-from merpo.packed import pack
-from merpo.testing_laws import leaves
-from merpo.workers import CACHE, fitting, groups, workers
+from merpo.components.context import Context
+from merpo.nn.nets import init_mlp
+from merpo.nn.packed import pack
+from merpo.nn.workers import CACHE, fitting, groups, workers
+from merpo.testing.laws import leaves
 
 
 @given(tasks=st.integers(1, 40), size=st.integers(0, 50), count=st.integers(1, 5))

@@ -1,4 +1,4 @@
-"""A whole run in about a second, as tests use it: the tiny recipe of `merpo.testing_tiny`."""
+"""A whole run in about a second, as tests use it: the tiny recipe of `merpo.recipe.tiny`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import tomli_w
 
-from merpo.recipe import Recipe, from_tables
-from merpo.testing_tiny import TINY, WIDTH
-from merpo.testing_tiny import tiny_tables as tables
+from merpo.recipe.recipe import Recipe, from_tables
+from merpo.recipe.tiny import TINY, WIDTH
+from merpo.recipe.tiny import tiny_tables as tables
 
 __all__ = ["TINY", "WIDTH", "tables", "tiny_recipe", "write_tiny"]
 

@@ -1,0 +1,226 @@
+"""Algorithm 1, RAC: conservative policy evaluation (Eq. (1)) and regularized policy improvement (Eq. (7), Eq. (9))."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from merpo.algorithm.duals import Duals, temperature, tune_beta, tune_lambda, tune_temperature
+from merpo.algorithm.rollout import ModelBuffer, append, roll_out, sample_buffer
+from merpo.algorithm.settings import RacSettings
+from merpo.components.interfaces import Critic, DynamicsLearner, PolicyRegularizer
+from merpo.components.task_data import TaskData
+from merpo.lazy import torch
+from merpo.nn.noise import Streams
+from merpo.nn.optim import AdamState, adam_, adam_init, gradient, slopes, watched
+from merpo.nn.packed import pack
+from merpo.nn.params import clone, lerp_, tree_map
+from merpo.nn.policy import TanhGaussian, distribution
+from merpo.types import Batch, Params
+
+__all__ = [
+    "RAC",
+    "Anchors",
+    "TaskState",
+    "conservative_loss",
+    "fresh_state",
+    "improvement_loss",
+    "rac_step",
+]
+
+
+class RAC(NamedTuple):
+    """The components and knobs of Algorithm 1."""
+
+    settings: RacSettings
+    critic: Critic
+    regularizer: PolicyRegularizer | None
+    dynamics: DynamicsLearner | None
+
+
+class TaskState(NamedTuple):
+    """Everything that T tasks learn; the leading dim of every leaf is the task."""
+
+    policy: Params
+    critic: Params  # [T, critic, ...]
+    target: Params
+    policy_opt: AdamState
+    critic_opt: AdamState
+    duals: Duals
+    buffer: ModelBuffer
+
+
+class Anchors(NamedTuple):
+    """What the policy is kept near: the behaviour clones [T, ...] and the meta-policy (no task dim)."""
+
+    behavior: Params
+    meta: Params
+
+
+def fresh_state(policy: Params, critic: Params, duals: Duals, buffer: ModelBuffer) -> TaskState:
+    """A state whose optimisers have not moved and whose targets are the critics themselves."""
+    policy, critic = pack(policy), pack(critic)
+    return TaskState(policy, critic, clone(critic), adam_init(policy, 1), adam_init(critic, 1), duals, buffer)
+
+
+def conservative_loss(beta: torch.Tensor, gap: torch.Tensor, bellman_error: torch.Tensor) -> torch.Tensor:
+    """Eq. (1). β (E_ρ[Q] − E_D[Q]) + ½ E_{d_f}[(Q − B̂Q)²], every term [T]."""
+    return beta * gap + bellman_error
+
+
+def improvement_loss(
+    values: torch.Tensor, lambda_: torch.Tensor, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor
+) -> torch.Tensor:
+    """Eq. (7). −(E_{s~ρ, a~π}[Q] − λ α D(π, π_β) − λ (1 − α) D(π, π_c)), every term [T]; α = 0 is Eq. (6)."""
+    return -(values - lambda_ * alpha * to_behavior - lambda_ * (1.0 - alpha) * to_meta)
+
+
+def rac_step(
+    rac: RAC,
+    state: TaskState,
+    data: TaskData,
+    models: Params | None,
+    anchors: Anchors | None,
+    noise: Streams,
+    improve: bool = True,
+) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
+    """Lines 3 to 5 once, for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T].
+
+    The state's networks, optimisers and ring are updated in place: the old state must not be read again.
+    """
+    state, real, rho = gather_batches(rac, state, data, models, noise)
+    policy = watched(state.policy) if improve else state.policy
+    n_real = real.actions.shape[1] if improve and anchors is not None else 0  # only Eq. (9) reads π there
+    on_data, on_rho = policy_at(policy, real.observations[:, :n_real], rho.observations)
+    state, metrics = evaluate_policy(rac, state, real, rho, on_rho, noise)
+    if improve:
+        losses, state, more = improvement_losses(rac, state, real, rho.observations, on_data, on_rho, anchors, noise)
+        adam_(state.policy, slopes(losses, policy), state.policy_opt, rac.settings.actor_lr)
+        metrics.update(more, policy_loss=losses.detach())
+    return state, rho.observations, metrics
+
+
+def gather_batches(
+    rac: RAC, state: TaskState, data: TaskData, models: Params | None, noise: Streams
+) -> tuple[TaskState, Batch, Batch]:
+    """Line 3: roll out the model, then draw rows of D_n and of ρ from D_model; rewards are scaled here, once.
+
+    The first rows of ρ are the model's share of d_f. Without a model ρ is the policy at the dataset's own states (CQL),
+    and all rows are real.
+    """
+    settings = rac.settings
+    if rac.dynamics is None or models is None:
+        real = scaled(data.sample(noise, settings.batch_size), settings.reward_scale)
+        return state, real, real
+    n_real = min(settings.batch_size - 1, max(1, round(settings.batch_size * settings.real_ratio)))
+    count, length, penalty = settings.rollout_batch, settings.rollout_length, settings.reward_penalty
+    rows = roll_out(rac.dynamics, models, state.policy, data, noise, count, length, penalty)
+    state = state._replace(buffer=append(state.buffer, rows))
+    n_rho = max(settings.rho_batch or 0, settings.batch_size - n_real)
+    rho = sample_buffer(state.buffer, noise, n_rho, data.spec)
+    real = data.sample(noise, n_real)
+    return state, scaled(real, settings.reward_scale), scaled(rho, settings.reward_scale)
+
+
+def scaled(batch: Batch, factor: float) -> Batch:
+    """The batch with its rewards multiplied by `factor`."""
+    return batch if factor == 1 else batch._replace(rewards=batch.rewards * factor)
+
+
+def policy_at(policy: Params, of_data: torch.Tensor, of_rho: torch.Tensor) -> tuple[TanhGaussian, TanhGaussian]:
+    """π at the data's states and at those of ρ, [T, B, O] both: computed once, as line 4 does not change π."""
+    both = distribution(policy, torch.cat([of_data, of_rho], dim=1))
+    parts = zip(*(torch.split(leaf, [of_data.shape[1], of_rho.shape[1]], dim=1) for leaf in both), strict=True)
+    on_data, on_rho = (TanhGaussian(*leaves) for leaves in parts)
+    return on_data, on_rho
+
+
+def evaluate_policy(
+    rac: RAC, state: TaskState, real: Batch, rho: Batch, on_rho: TanhGaussian, noise: Streams
+) -> tuple[TaskState, dict[str, torch.Tensor]]:
+    """Line 4: one step of every critic on Eq. (1), β tuned just before it, and the targets' Polyak step.
+
+    `on_rho` is the policy at the states of ρ.
+    """
+    settings, critic = rac.settings, rac.critic
+    n_real, rows, width = real.rewards.shape[1], settings.batch_size, real.actions.shape[-1]
+    mixed = real if rho is real else tree_map(lambda a, b: torch.cat([a, b[:, : rows - n_real]], dim=1), real, rho)
+
+    def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        with torch.no_grad():
+            known = observations is rho.observations
+            mean, log_std = on_rho if known else distribution(state.policy, observations)
+            policy = TanhGaussian(mean[:, None], log_std[:, None])  # one distribution, n draws
+            return policy.sample(noise.normal(n, observations.shape[1], width))
+
+    with torch.no_grad():
+        following, log_probs = distribution(state.policy, mixed.next_observations).sample(noise.normal(rows, width))
+        heat = temperature(state.duals, settings)
+        targets = critic.backup(state.target, mixed, following, log_probs, heat, settings.discount)
+    duals, probes = state.duals, None
+    observations, actions = mixed.observations, mixed.actions
+    if settings.beta_initial > 0:
+        probes = critic.probes(rho, propose, noise)
+        observations = torch.cat([observations, probes.observations], dim=1)
+        actions = torch.cat([actions, probes.actions], dim=1)
+    metrics: dict[str, torch.Tensor] = {}
+
+    def loss(params: Params) -> torch.Tensor:
+        nonlocal duals
+        sizes = [rows, observations.shape[1] - rows]
+        values, probed = torch.split(critic.value(params, observations, actions), sizes, dim=-1)
+        error = critic.bellman_error(values, targets)
+        gap = torch.zeros_like(error)
+        if probes is not None:
+            gap = critic.gap(probes, probed, values[..., :n_real])
+            duals = tune_beta(duals, gap.detach(), settings)
+        metrics.update(bellman_error=error.detach(), q_gap=gap.detach(), q=values.detach().mean((1, 2)))
+        return conservative_loss(duals.log_beta.exp(), gap, error)
+
+    _, grads = gradient(loss, state.critic)
+    adam_(state.critic, grads, state.critic_opt, settings.critic_lr)
+    lerp_(state.target, state.critic, settings.polyak)
+    metrics["beta"] = duals.log_beta.exp()
+    return state._replace(duals=duals), metrics
+
+
+def improvement_losses(
+    rac: RAC,
+    state: TaskState,
+    real: Batch,
+    states: torch.Tensor,
+    on_data: TanhGaussian,
+    on_rho: TanhGaussian,
+    anchors: Anchors | None,
+    noise: Streams,
+) -> tuple[torch.Tensor, TaskState, dict[str, torch.Tensor]]:
+    """Line 5: Eq. (7) [T] of the policy at the data's states and at `states` of ρ [T, B, O]; λ is tuned just before.
+
+    Without anchors it is SAC's loss.
+    """
+    settings, duals = rac.settings, state.duals
+    heat = temperature(duals, settings)[:, None]
+    actions, log_probs = on_rho.sample(noise.normal(*on_rho.mean.shape[1:]))
+    values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
+    duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
+    metrics = {"entropy": -log_probs.detach().mean(-1)}
+    behavior, meta = _anchor_distributions(anchors, real, states)
+    if behavior is None or meta is None or rac.regularizer is None:
+        losses = -values.mean(-1)
+    else:
+        to_behavior = rac.regularizer.to_behavior(on_data, behavior, real.actions, noise)
+        to_meta = rac.regularizer.to_meta(on_rho, meta, noise)
+        duals = tune_lambda(duals, to_behavior.detach(), to_meta.detach(), settings)
+        metrics.update(to_behavior=to_behavior.detach(), to_meta=to_meta.detach())
+        losses = improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
+    metrics.update(lambda_=duals.lambda_, alpha=duals.alpha, temperature=heat.squeeze(-1))
+    return losses, state._replace(duals=duals), metrics
+
+
+def _anchor_distributions(
+    anchors: Anchors | None, real: Batch, states: torch.Tensor
+) -> tuple[TanhGaussian | None, TanhGaussian | None]:
+    """π̂_β at the data's states and π_c at the states of ρ, neither of which this step moves."""
+    if anchors is None:
+        return None, None
+    with torch.no_grad():
+        return distribution(anchors.behavior, real.observations), distribution(anchors.meta, states)

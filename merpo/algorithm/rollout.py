@@ -1,0 +1,83 @@
+"""Algorithm 1, line 3: rollouts of the learnt model into D_model."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from merpo.components.interfaces import DynamicsLearner
+from merpo.components.task_data import TaskData, from_rows, to_rows
+from merpo.lazy import torch
+from merpo.nn.noise import Streams
+from merpo.nn.params import flat_index, take
+from merpo.nn.policy import act
+from merpo.types import Batch, Params, Spec
+
+__all__ = ["ModelBuffer", "append", "empty_buffer", "penalised_reward", "roll_out", "sample_buffer"]
+
+
+class ModelBuffer(NamedTuple):
+    """The most recent rows of D_model of T tasks, as a ring."""
+
+    rows: torch.Tensor  # [T, capacity, 2 O + A + 2]
+    written: torch.Tensor  # [T], rows ever written
+
+
+def empty_buffer(spec: Spec, tasks: int, capacity: int, device: torch.device | str) -> ModelBuffer:
+    """A buffer of `capacity` rows per task, none written yet."""
+    width = 2 * spec.observation_dim + spec.action_dim + 2
+    return ModelBuffer(
+        torch.zeros(tasks, capacity, width, device=device), torch.zeros(tasks, dtype=torch.int64, device=device)
+    )
+
+
+def append(buffer: ModelBuffer, rows: torch.Tensor) -> ModelBuffer:
+    """Write `rows` [T, B, D] over the oldest. The buffer's tensor is reused: its old value must not be read again."""
+    capacity, count = buffer.rows.shape[1], rows.shape[1]
+    rows = rows[:, -capacity:]
+    start = buffer.written + (count - rows.shape[1])
+    slots = (start[:, None] + torch.arange(rows.shape[1], device=rows.device)) % capacity
+    held = buffer.rows.view(-1, buffer.rows.shape[-1])
+    held.index_copy_(0, flat_index(buffer.rows, slots), rows.flatten(0, 1))
+    return ModelBuffer(buffer.rows, buffer.written + count)
+
+
+def sample_buffer(buffer: ModelBuffer, noise: Streams, count: int, spec: Spec) -> Batch:
+    """`count` written rows of each task, drawn uniformly: [T, B, ...]."""
+    filled = buffer.written.clamp(max=buffer.rows.shape[1])
+    index = (noise.uniform(count) * filled[:, None]).long()
+    return from_rows(take(buffer.rows, index), spec)
+
+
+def penalised_reward(rewards: torch.Tensor, uncertainty: torch.Tensor, penalty: float) -> torch.Tensor:
+    """MOPO (Yu et al., 2020), the uncertainty-penalised MDP: r̃(s, a) = r̂(s, a) − λ u(s, a), every term [T, B]."""
+    return rewards - penalty * uncertainty
+
+
+def roll_out(
+    dynamics: DynamicsLearner,
+    models: Params,
+    policy: Params,
+    data: TaskData,
+    noise: Streams,
+    count: int,
+    length: int,
+    penalty: float = 0.0,
+) -> torch.Tensor:
+    """Rows [T, count · length, D] of `count` rollouts per task from states of D_n, each following π for `length` steps.
+
+    A rollout that ended is started anew from another state of D_n, so that every step gives `count` rows.
+    With a `penalty` every reward is less by that much per unit of the model's uncertainty.
+    """
+    spec, rows = data.spec, []
+    with torch.no_grad():
+        observations = data.sample(noise, count).observations
+        for step in range(length):
+            actions = act(policy, observations, noise.normal(count, spec.action_dim))
+            following, rewards, ended = dynamics.step(models, spec, observations, actions, noise)
+            if penalty > 0:
+                rewards = penalised_reward(rewards, dynamics.uncertainty(models, observations, actions), penalty)
+            rows.append(to_rows(Batch(observations, actions, rewards, following, ended)))
+            if step + 1 < length:
+                fresh = data.sample(noise, count).observations
+                observations = torch.where(ended[..., None] > 0, fresh, following)
+    return torch.cat(rows, dim=1)

@@ -1,0 +1,91 @@
+"""Artifacts: what a stage learned, as one safetensors file whose header says where it comes from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from merpo.errors import ArtifactError
+from merpo.support.files import atomic_write_tensors, sha256_file
+from merpo.types import Params
+
+__all__ = ["FORMAT_VERSION", "Groups", "load_artifact", "save_artifact"]
+
+FORMAT_VERSION = 1
+_KEY = "merpo-artifact"  # one entry, because safetensors writes several in an order that changes from run to run
+
+Groups: TypeAlias = "dict[str, Params]"  # e.g. "meta_policy" -> its parameters
+
+
+def save_artifact(path: Path, groups: Mapping[str, Params], header: Mapping[str, str]) -> str:
+    """Write groups of parameters as `group/parameter`, all or nothing, and return the file's sha256.
+
+    `header` holds text only: the stage's name, the resolved recipe as JSON, versions; `format_version` is added.
+    Raises `ArtifactError` for a group without tensors, a group named with a slash, or text that is not `str`.
+    """
+    for name, params in groups.items():
+        if not name or "/" in name or not params:
+            raise ArtifactError(
+                f"{path}: group {name!r} with {len(params)} tensors, expected a name without '/' and a tensor"
+            )
+    for key, value in header.items():
+        if not isinstance(value, str):
+            raise ArtifactError(f"{path}: header {key!r} is {type(value).__name__}, expected text")
+    tensors = {f"{group}/{key}": value for group, params in groups.items() for key, value in params.items()}
+    text = json.dumps({**header, "format_version": str(FORMAT_VERSION)}, sort_keys=True)
+    atomic_write_tensors(path, tensors, {_KEY: text})
+    return sha256_file(path)
+
+
+def load_artifact(path: Path, sha256: str | None = None) -> tuple[Groups, dict[str, str]]:
+    """The groups and the header of an artifact, checked against its recorded `sha256` where there is one.
+
+    The tensors are copies, so that a file that is later replaced or cut cannot reach them. Raises `ArtifactError`
+    where the file is missing, truncated, altered, not an artifact, or of a newer format.
+    """
+    content = _read(path)
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256:
+        raise ArtifactError(f"{path}: the content has changed: sha256 is {found}, recorded was {sha256}")
+    header, tensors = _parse(path, content)
+    groups: Groups = {}
+    for name, tensor in tensors.items():
+        group, slash, key = name.partition("/")
+        if not (group and slash and key):
+            raise ArtifactError(f"{path}: tensor {name!r}, expected 'group/parameter'")
+        groups.setdefault(group, {})[key] = tensor
+    return groups, header
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot read this artifact ({error.strerror or error})") from None
+
+
+def _parse(path: Path, content: bytes) -> tuple[dict[str, str], Params]:
+    """Header and tensors of a file's content, each tensor owning its memory."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = {name: tensor.clone() for name, tensor in load(content).items()}
+        size = int.from_bytes(content[:8], "little")  # the length of the JSON that follows, already found valid
+        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+        header = json.loads(metadata[_KEY]) if _KEY in metadata else None
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
+        raise ArtifactError(f"{path}: damaged, or not a safetensors file ({error})") from None
+    if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):
+        raise ArtifactError(
+            f"{path}: a safetensors file, but not an artifact of merpo (header entry {_KEY!r} expected)"
+        )
+    version = header.get("format_version", "none")
+    if version != str(FORMAT_VERSION):
+        raise ArtifactError(
+            f"{path}: format version {version!r}, expected {str(FORMAT_VERSION)!r}; the merpo that wrote it can read it"
+        )
+    return header, tensors

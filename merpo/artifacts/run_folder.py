@@ -1,0 +1,187 @@
+"""A run's folder: what the run is, the stages it has finished, and what it measured on the way."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, final
+
+from merpo.artifacts.artifact import load_artifact, save_artifact
+from merpo.artifacts.run_places import MANIFEST, refuse_foreign
+from merpo.artifacts.versions import versions
+from merpo.errors import ArtifactError
+from merpo.nn.params import ordinary, to_device, tree_map
+from merpo.recipe.recipe import Recipe, resolved, to_toml
+from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
+from merpo.types import Params
+
+__all__ = ["ADAPTED", "ADAPTED_WAY", "BEST", "LOCK", "META", "OUTPUTS", "RunFolder", "mean_return"]
+
+REPORT = "report.json"
+LOCK = "run.lock"
+META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
+ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and what led to them
+OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # the artifacts that are no single stage's
+
+# What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
+UNTRAINED = ("title", "description", "requires", "evaluate", "run")
+
+
+@final
+class RunFolder:
+    """`recipe.toml`, `manifest.json`, `artifacts/*.safetensors`, `metrics.jsonl`, `report.json`, `report.html`.
+
+    A stage that an earlier run of the same recipe, seed and data finished here is loaded, not computed again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        recipe: Recipe,
+        seed: int,
+        data: Mapping[str, str],
+        note: Callable[[str], None],
+        device: str = "cpu",
+    ) -> None:
+        self.path = path
+        self._note, self._device = note, device
+        self._stages: dict[str, dict[str, Params]] = {}
+        tables = resolved(recipe)
+        trained = {key: value for key, value in tables.items() if key not in UNTRAINED}
+        self.fingerprint = fingerprint(plain({"recipe": trained, "seed": seed, "data": dict(data)}))
+        self._header = {
+            "recipe": json.dumps(tables, sort_keys=True),
+            "seed": str(seed),
+            "fingerprint": self.fingerprint,
+            "versions": json.dumps(versions(), sort_keys=True),
+        }
+        content = {"fingerprint": self.fingerprint, "seed": seed, "versions": versions(), "datasets": dict(data)}
+        self._manifest: dict[str, Any] = {**content, "artifacts": self._finished()}
+        atomic_write_json(path / MANIFEST, self._manifest)  # first: it is what makes the folder a run's
+        atomic_write_text(path / "recipe.toml", to_toml(recipe))
+
+    def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
+        """What `compute` gives, saved as `artifacts/name.safetensors`; loaded from there if this run has it already.
+
+        Raises `ArtifactError` where the file is not what this run wrote.
+        """
+        if name in self._stages:
+            return self._stages[name]
+        if self.finished(name):
+            groups, _ = self.load(name)
+        else:
+            groups = ordinary(compute())
+            self.save(name, groups)
+        self._stages[name] = groups
+        return groups
+
+    def load(self, name: str) -> tuple[dict[str, Params], dict[str, str]]:
+        """The groups of a finished artifact, empty ones included, and its header.
+
+        Raises `ArtifactError` where the file is not what this run wrote.
+        """
+        path = self.artifact(name)
+        groups, header = _load(path, self._manifest["artifacts"][name])
+        self._note(f"{name}: loaded from {path}")
+        return to_device(groups, self._device), header
+
+    def save(self, name: str, groups: Mapping[str, Params], more: Mapping[str, str] | None = None) -> None:
+        """Write groups of parameters as an artifact, and its sha256 into the manifest; `more` goes into the header.
+
+        Empty groups (a method without a model) have no tensors; the header keeps their names.
+        """
+        self.must_be_there()
+        on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
+        header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header, **(more or {})}
+        self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
+        atomic_write_json(self.path / MANIFEST, self._manifest)
+
+    def artifact(self, name: str) -> Path:
+        """Where a stage's artifact is."""
+        return self.path / "artifacts" / f"{name}.safetensors"
+
+    def recorded(self) -> list[str]:
+        """The artifacts that were written, in that order."""
+        return list(self._manifest["artifacts"])
+
+    def finished(self, name: str) -> bool:
+        """Whether the artifact is recorded and there."""
+        return name in self._manifest["artifacts"] and self.artifact(name).exists()
+
+    def lost(self, name: str) -> bool:
+        """Whether the artifact is recorded and was deleted."""
+        return name in self._manifest["artifacts"] and not self.artifact(name).exists()
+
+    def whole(self) -> bool:
+        """Whether no artifact that a stage is loaded from was deleted."""
+        return not any(self.lost(name) for name in self.recorded() if name != BEST)
+
+    def read_curve(self) -> dict[str, Any]:
+        """The evaluations during meta-training that this folder holds, by step."""
+        path = self.path / "training_curve.json"
+        return _read_json(path) if path.exists() else {}
+
+    def add_to_curve(self, step: int, point: Mapping[str, Any]) -> None:
+        """Record one evaluation during meta-training."""
+        self.must_be_there()
+        atomic_write_json(self.path / "training_curve.json", {**self.read_curve(), str(step): dict(point)})
+
+    def keep_best(self, step: int, score: float, meta: Mapping[str, Params]) -> None:
+        """Save the meta-artifact after `step` if no other evaluation of the curve is better; of equals the first is.
+
+        To be called before the evaluation enters the curve: a run that was cut off in between does both again.
+        """
+        others = ((mean_return(point), -int(at)) for at, point in self.read_curve().items() if int(at) != step)
+        if (score, -step) > max(others, default=(-math.inf, 0)):
+            self.save(BEST, meta, {"step": str(step), "score": repr(score)})
+
+    def must_be_there(self) -> None:
+        """Refuse to write the rest of a run where its beginning has vanished, as with a disk that was taken off."""
+        if not (self.path / MANIFEST).exists():
+            raise ArtifactError(f"{self.path}: has vanished; bring it back, and the same command goes on")
+
+    def _finished(self) -> dict[str, str]:
+        """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished here."""
+        refuse_foreign(self.path)
+        manifest = self.path / MANIFEST
+        if not manifest.exists():
+            return {}
+        found = _read_json(manifest)
+        if found.get("fingerprint") != self.fingerprint and self._begun(found):
+            raise ArtifactError(
+                f"{self.path}: holds a run of another recipe, seed or data ({str(found.get('fingerprint'))[:12]}, "
+                f"expected {self.fingerprint[:12]}); give another --out"
+            )
+        artifacts = found.get("artifacts", {})
+        return dict(artifacts) if isinstance(artifacts, dict) else {}
+
+    def _begun(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether there is more than a start that was refused, by a setting that has been corrected since."""
+        written = (self.path / name for name in ("metrics.jsonl", "training_curve.json", "checkpoints", REPORT))
+        return bool(manifest.get("artifacts")) or any(path.exists() and path.stat().st_size for path in written)
+
+
+def mean_return(point: Mapping[str, Any]) -> float:
+    """The mean return of the policies adapted at one evaluation."""
+    returns: list[float] = point["adapted"]
+    return math.fsum(returns) / len(returns)
+
+
+def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
+    try:
+        groups, header = load_artifact(path, sha256)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; delete it and the stage is computed again") from None
+    return {name: groups.get(name, {}) for name in json.loads(header["groups"])}, header
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path}: cannot be read ({error!s:.200}); give another --out") from None
+    if not isinstance(found, dict):
+        raise ArtifactError(f"{path}: holds a JSON {type(found).__name__}, expected an object; give another --out")
+    return found

@@ -1,0 +1,178 @@
+"""The commands that come after training: they print, and leave the rest to modules that are imported when needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["register"]
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
+PoliciesPath = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run or of `merpo adapt`, or their adapted.safetensors.", show_default=False
+    ),
+]
+RunPaths = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.", show_default=False),
+]
+Score = Annotated[
+    str, typer.Option(metavar="S", help="gap, normalized, return, or auto: the first that every task has.")
+]
+Device = Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")]
+ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the comparison's files.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module to the app."""
+    for command in (adapt, evaluate, export, report, compare, sweep):
+        app.command()(command)
+
+
+def adapt(
+    run: RunPath,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            metavar="DATA", help="collection/dataset of the store, a manifest, or a folder of datasets; repeatable."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the result.", show_default=False)],
+    meta: Annotated[
+        str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
+    ] = "last",
+    device: Device = None,
+) -> None:
+    """Adapt a run's meta-policy to further tasks, from their data alone."""
+    from rich.console import Console
+
+    from merpo.run.adapt import adapt_new
+    from merpo.run.new_task_text import print_adaptation
+
+    print_adaptation(adapt_new(run, data, out, device, meta), out, Console())
+
+
+def evaluate(
+    run: PoliciesPath,
+    episodes: Annotated[
+        int | None, typer.Option(min=1, max=100_000, help="Episodes per task, instead of the recipe's.")
+    ] = None,
+    stochastic: Annotated[
+        bool | None,
+        typer.Option(
+            "--stochastic/--deterministic",
+            help="Draw actions, or take the most likely one; else as the run's recipe says.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
+    device: Device = None,
+) -> None:
+    """Measure saved policies anew in the true environments."""
+    from rich.console import Console
+
+    from merpo.run.evaluate import evaluate_saved
+    from merpo.run.measured_text import print_measured
+    from merpo.support.files import atomic_write_text
+
+    measured = evaluate_saved(run, episodes, stochastic, seed, device)
+    print_measured(measured, Console())
+    if out is not None:  # last: where it cannot be written, what was measured stands on the terminal
+        atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
+
+
+def export(
+    run: PoliciesPath,
+    form: Annotated[str, typer.Option("--format", metavar="F", help="safetensors or onnx.")] = "safetensors",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the files; else RUN/export.")] = None,
+    task: Annotated[
+        list[int], typer.Option(metavar="INDEX", help="Only this task, by its index; may be repeated.")
+    ] = [],  # noqa: B006 - typer copies it
+    tolerance: Annotated[
+        float, typer.Option(min=0.0, help="Largest difference of an action from the original's.")
+    ] = 1e-5,
+) -> None:
+    """Write adapted policies as files of their own, one per task, and compare each with the original."""
+    from merpo.policies.export import export_policies
+
+    folder = out or (run if run.is_dir() else run.parent) / "export"
+    done = export_policies(run, folder, form, task, tolerance)
+    for one in done:
+        print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
+    worst = max(one.difference for one in done)
+    print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
+
+
+def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+    """Build the page and pictures of runs anew; of several, also one page over all of them."""
+    from merpo.artifacts.finished_run import REPORT, find_runs
+    from merpo.report.html import write_report
+    from merpo.report.report import load_report
+
+    folders = find_runs(runs)
+    for folder in folders:
+        print(f"report: {write_report(load_report(folder / REPORT), folder)}")
+    if len(folders) > 1:
+        compare(runs, out, score)
+
+
+def compare(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+    """Compare runs on the same unseen tasks: aggregates, profiles and probabilities of improvement."""
+    from rich.console import Console
+
+    from merpo.compare.comparison import compare_runs
+    from merpo.compare.comparison_files import print_comparison, write_comparison
+
+    found = compare_runs(runs, score)
+    page = write_comparison(found, out)
+    print_comparison(found, Console())
+    print(f"comparison: {page}")
+
+
+def sweep(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)],
+    overrides: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=A,B,...", help="Values of a key; every combination with the others is run."),
+    ] = [],  # noqa: B006 - typer copies it
+    seeds: Annotated[str | None, typer.Option(metavar="A:B", help="Seeds A, A+1, ..., B-1 of each variant.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=1024, help="Runs at a time.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the sweep; else sweeps/ and the recipe's name.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and whether they are finished.")] = False,
+) -> None:
+    """Run every combination of values and seeds as local processes; what is finished is skipped."""
+    from merpo.cli.options import parse_seeds
+    from merpo.sweep.plan import is_finished, plan
+
+    folder = out or Path("sweeps") / recipe.stem
+    planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
+    if dry_run:
+        for job in planned:
+            print(f"{job.folder}: {'finished' if is_finished(job) else 'to run'}")
+        return
+    from rich.console import Console
+
+    from merpo.support.lock import folder_lock
+    from merpo.sweep.summary import print_sweep, summarize_sweep, write_sweep
+    from merpo.sweep.sweep import LOCK, run_sweep
+
+    with folder_lock(folder / LOCK):
+        try:
+            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
+        except KeyboardInterrupt:
+            finished = sum(map(is_finished, planned))
+            print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
+            raise
+        summary = summarize_sweep(recipe, outcomes)
+        write_sweep(summary, folder)
+    print_sweep(summary, Console())
+    print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
+    if summary.failed:
+        raise typer.Exit(1)

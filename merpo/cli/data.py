@@ -1,0 +1,114 @@
+"""`merpo data`: other people's data in, the store's data out, and what is in the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["data_app"]
+
+data_app = typer.Typer(
+    name="data",
+    help="Import, list, show, verify and delete datasets of the store.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Names = Annotated[
+    list[str],
+    typer.Argument(metavar="NAME...", help="COLLECTION, COLLECTION/DATASET, or one with * and ?.", show_default=False),
+]
+TaskParams = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="TOML: a table of task parameters for every dataset, by its name.")
+]
+Family = Annotated[
+    str | None, typer.Option(help="The family of tasks whose environments these parameters are for; else logs.")
+]
+
+
+@data_app.command("import")
+def import_data(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...", help="Folders or files (npz, csv, parquet), or ids of Minari's.", show_default=False
+        ),
+    ],
+    name: Annotated[str | None, typer.Option(metavar="COLLECTION", help="Where they go; else by the source.")] = None,
+    columns: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TOML: which columns are observations, actions, rewards.")
+    ] = None,
+    task_params: TaskParams = None,
+    family: Family = None,
+    ignore_env_spec: Annotated[
+        bool, typer.Option("--ignore-env-spec", help="Import a dataset of Minari's that names unknown code.")
+    ] = False,
+) -> None:
+    """Import logs, one file per task, or datasets of Minari's into the store."""
+    from merpo.data.import_any import import_any
+
+    for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec):
+        print(f"look at it: merpo data show {collection}")
+
+
+@data_app.command("export")
+def export_data(
+    names: Names,
+    namespace: Annotated[
+        str | None, typer.Option(metavar="NS", help="Minari's namespace; else the collection's name.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="hdf5, arrow or parquet.")] = "hdf5",
+) -> None:
+    """Export datasets of the store as Minari datasets, NAMESPACE/NAME-v0."""
+    from merpo.data.catalog import find
+    from merpo.data.minari.exports import export_minari
+
+    found = [entry for name in names for entry in find(name)]
+    export_minari(found, namespace, form)
+
+
+@data_app.command("list")
+def list_data(
+    collection: Annotated[str | None, typer.Argument(help="Only this one's datasets.", show_default=False)] = None,
+) -> None:
+    """List the collections of the store, or the datasets of one."""
+    from merpo.data.listing import print_collections, print_entries
+
+    print_collections() if collection is None else print_entries(collection)
+
+
+@data_app.command()
+def show(names: Names) -> None:
+    """Show what is known of datasets: where they came from, their sizes and returns."""
+    from merpo.data.catalog import find
+    from merpo.data.listing import print_entry, print_qualities, print_snippet
+
+    found = [entry for name in names for entry in find(name)]
+    for entry in found:
+        print_entry(entry)
+    print_qualities(found)
+    print_snippet(found)
+
+
+@data_app.command()
+def verify(names: Names) -> None:
+    """Read datasets whole and compare them with their checksums; exit code 2 if one is damaged."""
+    from merpo.data.listing import verify_all
+
+    verify_all(list(names))
+
+
+@data_app.command()
+def delete(names: Names, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+    """Delete datasets from the store."""
+    from merpo.data.catalog import delete, find
+
+    found = [entry for name in names for entry in find(name)]
+    if not yes:
+        typer.confirm(
+            f"delete {len(found)} datasets, {', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)}?", abort=True
+        )
+    gone = delete(found)
+    print(f"deleted {len(found)} datasets ({len(gone)} files)")

@@ -1,0 +1,63 @@
+"""How SAC learnt what a collection was made with: the checkpoints' returns as CSV and as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from merpo.collect.policies_file import read_policies
+from merpo.data.places import CURVE, CURVE_PICTURE
+from merpo.report.figures.style import axis_title, blank, color_of, grid_of, legend, png, series_style
+from merpo.support.files import atomic_write_bytes, atomic_write_text
+
+if TYPE_CHECKING:
+    from merpo.collect.train import Checkpoints
+    from merpo.recipe.recipe import Recipe
+
+__all__ = ["curve_picture", "draw_curve", "write_curve"]
+
+NAMED = 8  # tasks with a colour and a name of their own; more are thin lines of one colour
+
+
+def write_curve(folder: Path, checkpoints: Checkpoints) -> None:
+    """`learning_curve.csv`: a line per checkpoint and task; unless it is there."""
+    path = folder / CURVE
+    if path.exists():
+        return
+    lines = ["step,task,return"]
+    for step, returns in zip(checkpoints.steps, checkpoints.returns.tolist(), strict=True):
+        lines += [f"{step},{task},{value:.6g}" for task, value in enumerate(returns)]
+    atomic_write_text(path, "\n".join(lines) + "\n")
+
+
+def draw_curve(recipe: Recipe, folder: Path) -> Path:
+    """`learning_curve.png` in a recipe's collection, drawn from its policies if it is not there; gives its path.
+
+    Raises `ArtifactError` where the policies are gone or damaged.
+    """
+    path = folder / CURVE_PICTURE
+    if not path.exists():
+        checkpoints = read_policies(recipe, folder)
+        write_curve(folder, checkpoints)  # of collections made by older versions
+        atomic_write_bytes(path, curve_picture(checkpoints, recipe.tasks.name))
+    return path
+
+
+def curve_picture(checkpoints: Checkpoints, family: str) -> bytes:
+    """Return against environment steps as PNG, each task and their mean."""
+    figure = blank(8.0, 4.0)
+    axis = grid_of(figure, 1, 1)[0][0]
+    few = checkpoints.returns.shape[1] <= NAMED
+    for task, returns in enumerate(checkpoints.returns.T.tolist()):
+        color, marker, dashes = series_style(task)
+        if few:
+            style = {"color": color, "marker": marker, "linestyle": dashes, "label": f"task {task}", "markersize": 3.5}
+            axis.plot(checkpoints.steps, returns, linewidth=1.4, **style)
+        else:
+            axis.plot(checkpoints.steps, returns, color=color_of("behavior"), linewidth=0.7, alpha=0.5)
+    if not few:
+        mean = checkpoints.returns.mean(1).tolist()
+        axis.plot(checkpoints.steps, mean, color=color_of("adapted"), linewidth=2.2, label="mean of the tasks")
+    axis_title(axis, family, x="environment steps of SAC, per task", y="return of stochastic episodes")
+    legend(figure, [axis], columns=4)
+    return png(figure)

@@ -1,0 +1,133 @@
+"""Behaviour policies as in appendix A.2.2: SAC on every task, with checkpoints of different quality.
+
+All tasks train at once in the same stacked engine as Algorithm 1 (`merpo.collect.sac`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from merpo.algorithm.rac import TaskState, rac_step
+from merpo.collect.sac import sac_state
+from merpo.components.context import Context
+from merpo.components.interfaces import Critic, TaskFamily
+from merpo.components.task_data import TaskData, from_rows, to_rows
+from merpo.errors import PluginError
+from merpo.evaluation.evaluate import evaluate
+from merpo.lazy import torch
+from merpo.nn.noise import Streams
+from merpo.nn.packed import pack
+from merpo.nn.params import clone, stack, tree_map
+from merpo.nn.policy import act
+from merpo.recipe.sections import QUALITIES, CollectSettings
+from merpo.types import Grid, Params, Spec, Task
+
+__all__ = ["LOOP", "MEASURED_EPISODES", "QUALITIES", "Checkpoints", "pick_checkpoints", "train_behavior"]
+
+LOOP = "collect"  # whose state is kept, and who reports
+MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
+
+
+class Checkpoints(NamedTuple):
+    """Behaviour policies of T tasks at K moments of SAC training; the first is untrained."""
+
+    policies: Params  # [K, T, ...]
+    steps: list[int]  # environment steps taken by each task at each checkpoint
+    returns: torch.Tensor  # [K, T], mean return of stochastic episodes
+
+
+def train_behavior(
+    family: TaskFamily, critic: Critic, tasks: Sequence[Task], settings: CollectSettings, context: Context
+) -> Checkpoints:
+    """SAC on all `tasks` at once, `settings.steps` environment steps each, with a checkpoint every so many."""
+    spec, n = family.spec(), len(tasks)
+    noise = context.streams("collect", n)
+    rac, state = sac_state(settings, critic, spec, n, context.generator("collect-init"))
+    grid = family.grid(tasks, 1, context.seed, restart=True)
+    width = 2 * spec.observation_dim + spec.action_dim + 2
+    rows = torch.zeros(n, settings.steps, width)
+    policies, steps, returns = [], [], []
+    start: dict[str, Any] = {"state": state, "noise": noise, "rows": None, "policies": None, "returns": None}
+    first, kept = context.resume(LOOP, start)
+    if first:
+        _replay(grid, kept["rows"], spec)
+        state, rows[:, :first] = kept["state"], kept["rows"]
+        returns = list(kept["returns"])
+        every = pack(kept["policies"])
+        policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
+        steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
+    for step in range(first, settings.steps + 1):
+        if settings.is_checkpoint(step):
+            policies.append(clone(state.policy))
+            steps.append(step)
+            returns.append(_mean_returns(family, tasks, state.policy, spec, context))
+            context.log(LOOP, step, settings.steps, {"return": returns[-1]})
+        if step == settings.steps:
+            break
+        context.on_step()
+        seen = grid.observations()
+        if step < settings.seed_steps:
+            actions = noise.uniform(1, spec.action_dim) * 2.0 - 1.0
+        else:
+            with torch.no_grad():
+                actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
+        rows[:, step] = to_rows(grid.step(seen, actions)[0])[:, 0]
+        if settings.learns(step):
+            starts = tuple(t * settings.steps for t in range(n))
+            data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
+            state, _, found = rac_step(rac, state, data, None, None, noise)
+            context.check("collect", step + 1, found)
+        context.keep(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
+    grid.close()
+    return Checkpoints(stack(policies), steps, torch.stack(returns))
+
+
+def _kept(
+    state: TaskState, noise: Streams, rows: torch.Tensor, policies: list[Params], returns: list[torch.Tensor]
+) -> dict[str, Any]:
+    """What collection needs to go on; of the environments that is the actions in `rows` [T, steps, D]."""
+    found = {"policies": dict(stack(policies)), "returns": torch.stack(returns)}
+    return {"state": state, "noise": noise, "rows": rows, **found}
+
+
+def _replay(grid: Grid, rows: torch.Tensor, spec: Spec) -> None:
+    """Bring new environments to where those were that gave `rows` [T, steps, D], by the same actions.
+
+    Raises `PluginError` where they then give other transitions.
+    """
+    for step, expected in enumerate(rows.unbind(1)):
+        actions = from_rows(expected[:, None], spec).actions.contiguous()
+        found = to_rows(grid.step(grid.observations(), actions)[0])[:, 0]
+        if not torch.equal(found, expected):
+            task = int((found != expected).any(1).nonzero()[0])
+            raise PluginError(
+                f"collect, step {step}: the environment of task {task} does not repeat what it did, so that training "
+                "cannot go on; delete the checkpoint, and training begins anew"
+            )
+
+
+def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: float) -> list[list[int]]:
+    """Which checkpoints make a quality, per task.
+
+    random: the untrained policy. expert: the best. medium: the first that closes `medium_fraction` of the distance
+    from random to best. mixed: all of them in turn.
+    """
+    returns = checkpoints.returns
+    if quality == "mixed":
+        return [list(range(len(returns)))] * returns.shape[1]
+    if quality == "random":
+        return [[0]] * returns.shape[1]
+    if quality == "expert":
+        return [[int(k)] for k in returns.argmax(0)]
+    first, best = returns[0], returns.amax(0)
+    good = (returns >= first + medium_fraction * (best - first)) | (returns == best)  # the sum may round above the best
+    return [[int(k)] for k in good.int().argmax(0)]
+
+
+def _mean_returns(
+    family: TaskFamily, tasks: Sequence[Task], policy: Params, spec: Spec, context: Context
+) -> torch.Tensor:
+    noise, e = context.streams("collect-eval", len(tasks)), MEASURED_EPISODES
+    play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(e, spec.action_dim))  # noqa: E731
+    return evaluate(family, tasks, play, e, context.seed).returns.mean(1)

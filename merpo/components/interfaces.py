@@ -1,0 +1,292 @@
+"""The kinds of component: hyper-parameters plus pure methods, without parameters, optimisers or counters.
+
+A concrete component subclasses one kind, sets `name`, declares its knobs as pydantic fields with a bound and a
+description, and is never subclassed in turn. Its recipe section *is* the component.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import core_schema
+
+from merpo.components.component import Component, dump_component
+from merpo.components.grid import EnvGrid
+from merpo.components.registry import resolve
+from merpo.components.schema import kind_schema
+from merpo.errors import MerpoError
+from merpo.types import Batch, Grid, Params, Probes, Propose, Spec, Task
+
+if TYPE_CHECKING:
+    import gymnasium
+    import numpy as np
+    import torch
+
+    from merpo.components.context import Adapted, Context, TaskData
+    from merpo.nn.noise import Streams
+    from merpo.nn.policy import TanhGaussian
+
+__all__ = [
+    "KINDS",
+    "AlphaScheduler",
+    "Critic",
+    "DynamicsLearner",
+    "Kind",
+    "MetaLearner",
+    "Method",
+    "PolicyRegularizer",
+    "TaskFamily",
+    "can_draw",
+]
+
+
+class Kind(Component):
+    """A kind of component: a recipe's section names one, and the registry finds it."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        """A field typed as a kind takes `{component = "name", ...}`, one typed as a component its own fields."""
+        if cls.name:
+            return handler(source)
+
+        def validate(value: Any) -> Component:
+            return value if isinstance(value, cls) else resolve(cls, value)
+
+        def dump(value: Component) -> dict[str, Any]:
+            return dump_component(value)
+
+        return core_schema.no_info_plain_validator_function(
+            validate,
+            serialization=core_schema.plain_serializer_function_ser_schema(dump, when_used="always"),
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        if cls.name:
+            return handler(schema)
+        return kind_schema(cls)
+
+
+class DynamicsLearner(Kind):
+    """T̂_θ(s', r | s, a) as an ensemble of M members, adapted from a meta-model. Parameters are [*lead, member, ...]."""
+
+    kind = "dynamics"
+
+    @abstractmethod
+    def init(self, spec: Spec, data: Batch, generator: torch.Generator) -> Params:
+        """Parameters of one ensemble [member, ...]; `data` [N, ...], rows of all training tasks, normalises it."""
+
+    @abstractmethod
+    def loss(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The negative log-likelihood of `batch` [*lead, member, B, ...], one number per member: [*lead, member]."""
+
+    @abstractmethod
+    def score(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The held-out error by which the best members are chosen, lower is better: [*lead, member]."""
+
+    @abstractmethod
+    def keep_best(self, params: Params, scores: torch.Tensor) -> Params:
+        """The parameters [T, elite, ...] of the members with the lowest `scores` [T, member]."""
+
+    @abstractmethod
+    def step(
+        self, params: Params, spec: Spec, observations: torch.Tensor, actions: torch.Tensor, noise: Streams
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """One model step of B rows, each by an elite drawn at random: s' [T, B, O], r [T, B], terminations [T, B]."""
+
+    def uncertainty(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """How unsure the elites are of s' and r at B rows, at least 0: [T, B]. It draws nothing.
+
+        Only `rac.reward_penalty` above 0 asks for it. Raises `MerpoError` here, for models that cannot tell.
+        """
+        raise MerpoError(f"dynamics {self.name!r} do not tell how unsure they are: expected rac.reward_penalty = 0")
+
+
+class MetaLearner(Kind):
+    """How the meta-model φ_m follows from the tasks' models: the inner penalty and the outer step."""
+
+    kind = "meta_learner"
+
+    inner_optimizer: ClassVar[Literal["adam", "sgd"]] = "adam"
+    outer_optimizer: ClassVar[Literal["adam", "sgd"]] = "sgd"
+
+    inner_lr: float
+    outer_lr: float
+
+    @abstractmethod
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        """What the inner problem adds to each member's loss: [T, member]."""
+
+    def pull(self) -> float | None:
+        """η where `penalty` is η‖θ − φ‖², with 0 for none; its gradient then needs no graph. None: something else."""
+        return None
+
+    @abstractmethod
+    def direction(
+        self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
+    ) -> Params:
+        """The direction d of the outer step φ ← φ − ξ₁ d (or Adam on d), for the trainable part of φ.
+
+        `adapt(phi, differentiable)` runs the inner steps on a batch of tasks and gives θ [T, member, ...];
+        `query(theta)` is the loss on other rows of the same tasks [T, member].
+        """
+
+
+class Critic(Kind):
+    """Q(s, a) and the two terms of Eq. (1). Parameters are [*lead, critic, ...]."""
+
+    kind = "critic"
+
+    @abstractmethod
+    def init(self, spec: Spec, generator: torch.Generator) -> Params:
+        """Parameters of one task's critics [critic, ...]."""
+
+    @abstractmethod
+    def value(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """Q of every critic: observations [T, B, O], actions [T, B, A] -> [T, critic, B]."""
+
+    @abstractmethod
+    def backup(
+        self,
+        target: Params,
+        batch: Batch,
+        actions: torch.Tensor,
+        log_probs: torch.Tensor,
+        temperature: torch.Tensor,
+        discount: float,
+    ) -> torch.Tensor:
+        """The Bellman target of each row [T, B] with a' ~ π(·|s') [T, B, A], log π(a'|s') [T, B], temperature [T]."""
+
+    @abstractmethod
+    def bellman_error(self, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """½ E_{d_f}[(Q − B̂Q)²] of Eq. (1), summed over critics: values [T, critic, B], targets [T, B] -> [T]."""
+
+    @abstractmethod
+    def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
+        """Where Q is to be low, from rows `rho` of model rollouts; `propose` draws the current policy's actions.
+
+        They are given to `value` together with the rows of the Bellman error, in one pass through the networks.
+        """
+
+    @abstractmethod
+    def gap(self, probes: Probes, probe_values: torch.Tensor, data_values: torch.Tensor) -> torch.Tensor:
+        """The difference in the first term of Eq. (1), E_ρ[Q] − E_D[Q], averaged over critics: [T].
+
+        `probe_values` [T, critic, P] is Q at the probes, `data_values` [T, critic, B] at rows of the dataset.
+        """
+
+
+class PolicyRegularizer(Kind):
+    """D(π_n, π_β,n) and D(π_n, π_c) of Eq. (7)."""
+
+    kind = "regularizer"
+
+    @abstractmethod
+    def to_behavior(
+        self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
+    ) -> torch.Tensor:
+        """Divergence [T] from the behaviour policy, of which `behavior` is a clone, at the data's rows [T, B, ...]."""
+
+    @abstractmethod
+    def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:
+        """Divergence from the meta-policy [T], at states of ρ_n."""
+
+
+class AlphaScheduler(Kind):
+    """α_n, the balance between the behaviour policy (1) and the meta-policy (0)."""
+
+    kind = "alpha"
+
+    initial: float
+
+    @abstractmethod
+    def update(self, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor) -> torch.Tensor:
+        """The next α [T] from this one [T] and the two divergences [T]."""
+
+
+class TaskFamily(Kind):
+    """A distribution of tasks with the same spaces. Environments take and give actions in [-1, 1]."""
+
+    kind = "tasks"
+
+    has_environment: ClassVar[bool] = True  # without, nothing is collected and no returns are measured
+
+    horizon: int
+
+    @abstractmethod
+    def spec(self) -> Spec:
+        """Dimensions and the termination function of every task."""
+
+    @abstractmethod
+    def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
+        """The training and the unseen tasks' parameters; the same on every call."""
+
+    @abstractmethod
+    def make(self, task: Task) -> gymnasium.Env[Any, Any]:
+        """The Gymnasium environment of one task, action box [-1, 1], truncated after `horizon` steps."""
+
+    @abstractmethod
+    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
+        """The optimal policy of one task (observation [O] -> action [A]), where it is known."""
+
+    def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
+        """`episodes` environments of each task, where episode e begins as `make`'s environment reset with `seed + e`.
+
+        By default that environment, one after the other. Own code may step them together, with the same results.
+        """
+        return EnvGrid(self.make, tasks, episodes, seed, restart)
+
+
+class Method(Kind):
+    """A whole algorithm: meta-training on the training tasks, then adaptation to a new task from its data alone."""
+
+    kind = "method"
+
+    learns_from_tasks: ClassVar[bool] = True  # without, observations are normalised by the data that `adapt` is given
+
+    @property
+    def min_transitions(self) -> int:
+        """The rows of its largest batch; a dataset with fewer is refused before any training."""
+        return 2
+
+    @abstractmethod
+    def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
+        """The meta-artifact: named groups of parameters, saved as they are; calls `context.checkpoint` now and then."""
+
+    @abstractmethod
+    def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        """A policy for every given task from its own data and the meta-artifact."""
+
+    @abstractmethod
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        """Deterministic actions [T, B, A] of adapted policies (or of a meta-policy, without the task dim)."""
+
+    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Stochastic actions [T, B, A] from standard normal `noise` [T, B, A].
+
+        Raises `MerpoError` here, for methods whose policies are deterministic only.
+        """
+        raise MerpoError(f"method {self.name!r} has deterministic policies only")
+
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor | None:
+        """The discounted return that the adapted critics expect of actions [T, B, A], in units of reward: [T, B].
+
+        None where the method has no critic.
+        """
+        return None
+
+
+KINDS: dict[str, type[Component]] = {
+    kind.kind: kind
+    for kind in (DynamicsLearner, MetaLearner, Critic, PolicyRegularizer, AlphaScheduler, TaskFamily, Method)
+}
+
+
+def can_draw(method: Method) -> bool:
+    """Whether a method's policies are stochastic: whether it has a `sample` of its own."""
+    return type(method).sample is not Method.sample

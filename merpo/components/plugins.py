@@ -1,0 +1,145 @@
+"""Finds plugins through entry points and asks each for its components, so that a broken one takes no other down.
+
+Trust: an installed plugin is code that runs when the registry is first used. `MERPO_LOAD_PLUGINS` (names of
+distributions, separated by commas; empty for none) restricts which are loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
+
+import pluggy
+
+from merpo.components import hookspecs
+from merpo.components.api_version import api_problem
+from merpo.errors import nearest
+
+__all__ = ["ENTRY_POINT_GROUP", "LOAD_VARIABLE", "Plugin", "load_plugins", "normalised"]
+
+ENTRY_POINT_GROUP = "merpo"
+LOAD_VARIABLE = "MERPO_LOAD_PLUGINS"
+
+
+class Plugin(NamedTuple):
+    """One entry point and what came of it; `reason` says why `status` is not "ok"."""
+
+    name: str
+    distribution: str
+    version: str
+    status: str  # ok | broken | blocked
+    reason: str
+    offered: Sequence[Any]  # what its hook gave, not yet checked
+
+
+def normalised(name: str) -> str:
+    """The name of a distribution as packaging compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def load_plugins() -> list[Plugin]:
+    """Every plugin that is installed, in the order of distribution and name."""
+    manager = pluggy.PluginManager("merpo")
+    manager.add_hookspecs(hookspecs)
+    allowed = _allowed()
+    plugins = []
+    for distribution, version, found in sorted(_entry_points(), key=lambda row: (normalised(row[0]), str(row[2]))):
+        if isinstance(found, str):
+            plugins.append(Plugin(distribution, distribution, version, "broken", found, ()))
+        elif allowed is not None and normalised(distribution) not in allowed:
+            reason = f"{LOAD_VARIABLE}={os.environ[LOAD_VARIABLE]!r} does not name {distribution}"
+            plugins.append(Plugin(found.name, distribution, version, "blocked", reason, ()))
+        else:
+            offered, reason = _ask(manager, found, distribution)
+            plugins.append(Plugin(found.name, distribution, version, "broken" if reason else "ok", reason, offered))
+    return plugins
+
+
+def _allowed() -> set[str] | None:
+    """The distributions that may load, or None for all."""
+    value = os.environ.get(LOAD_VARIABLE)
+    return None if value is None else {normalised(name.strip()) for name in value.split(",") if name.strip()}
+
+
+def _entry_points() -> Iterator[tuple[str, str, importlib.metadata.EntryPoint | str]]:
+    """(distribution, version, entry point or what is wrong with them), each distribution once.
+
+    A distribution may be on the path twice (an editable install run from its own folder): the first one counts, as
+    it does for imports.
+    """
+    for candidate, distribution in _candidates().items():
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # its folder has another name
+            distribution = importlib.metadata.distribution(candidate)  # noqa: PLW2901 - the first one on the path
+        try:
+            name, version = str(distribution.name), str(distribution.version)
+        except Exception:  # noqa: BLE001, S112 - metadata that says neither; nothing can be attributed to it
+            continue
+        try:
+            group = set(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
+        except Exception as error:  # noqa: BLE001 - not UTF-8, or not in the format of entry points
+            yield name, version, f"its entry points cannot be read: {_one_line(error)}"
+            continue
+        for entry_point in sorted(group):
+            yield name, version, entry_point
+
+
+def _candidates() -> dict[str, importlib.metadata.Distribution]:
+    """By normalised name, the distributions that have entry points of merpo, or some that cannot be read.
+
+    Entry points are read before the metadata, as an environment has hundreds of distributions and merpo few plugins.
+    """
+    found: dict[str, importlib.metadata.Distribution] = {}
+    for distribution in importlib.metadata.distributions():
+        with contextlib.suppress(Exception):  # entry points that cannot be read: the caller says what is wrong
+            if not distribution.entry_points.select(group=ENTRY_POINT_GROUP):
+                continue
+        with contextlib.suppress(Exception):  # metadata without a name: nothing can be attributed to it
+            found.setdefault(normalised(str(distribution.name)), distribution)
+    return found
+
+
+def _ask(
+    manager: pluggy.PluginManager, entry_point: importlib.metadata.EntryPoint, distribution: str
+) -> tuple[list[Any], str]:
+    """What a plugin offers, and what is wrong with the plugin or an empty string. A plugin's prints go to stderr."""
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            plugin = entry_point.load()
+            if problem := api_problem(plugin, distribution):
+                return [], problem
+            manager.register(plugin, name=f"{distribution}:{entry_point.name}")
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit at import
+            return [], f"{entry_point.value} cannot be loaded: {_one_line(error)}"
+        offered: list[Any] = []
+        reasons = []
+        callers = manager.get_hookcallers(plugin) or []
+        for caller in callers:
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is not plugin:
+                    continue
+                if not caller.has_spec():
+                    hint = nearest(caller.name, ["merpo_components"])
+                    reasons.append(f"implements {caller.name}, which is no hook of merpo{hint}")
+                    continue
+                try:
+                    offered += list(cast(Iterable[Any], implementation.function()))
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - likewise
+                    reasons.append(f"{caller.name}() failed: {_one_line(error)}")
+        if not callers:
+            reasons.append(f"{entry_point.value} has no merpo_components hook (is @merpo.hookimpl missing?)")
+        return offered, "; ".join(reasons)
+
+
+def _one_line(error: BaseException) -> str:
+    """`Type: message`, the first line of it."""
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -1,0 +1,165 @@
+"""The components that plugins bring, found by kind and name. It is filled at the first use, never at import."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic_core import PydanticCustomError
+
+from merpo.components.component import Component, from_table, kind_of, kinds
+from merpo.components.conformance import defaults_problem, interface_problem, summary
+from merpo.components.plugins import Plugin, load_plugins
+from merpo.errors import MerpoError, PluginError, RecipeError, nearest
+
+__all__ = ["Entry", "components", "get", "names", "refresh", "resolve"]
+
+PLUGIN = "plugin"  # the kind of a row that stands for a plugin or an offered thing of no kind
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One component, or one plugin that gave none. `status` is ok, broken, clash or blocked; `reason` says why."""
+
+    kind: str
+    name: str
+    summary: str
+    distribution: str
+    version: str
+    status: str = "ok"
+    reason: str = ""
+    cls: type[Component] | None = None
+
+
+def components(kind: str | None = None) -> list[Entry]:
+    """Everything that was found, sorted by kind and name, or only `kind` ("plugin" for plugins that did not load).
+
+    Raises RecipeError for an unknown kind.
+    """
+    if kind is not None and kind != PLUGIN:
+        _check_kind(kind)
+    return [_with_defaults_checked(entry) for entry in _found() if kind in (None, entry.kind)]
+
+
+def names(kind: str) -> list[str]:
+    """The names of a kind that a recipe can use."""
+    return [entry.name for entry in components(kind) if entry.status == "ok"]
+
+
+def get(kind: str, name: str) -> type[Component]:
+    """The class called `name` of a kind.
+
+    Raises RecipeError for an unknown name, with the nearest one; PluginError for a name that clashes or is broken.
+    """
+    _check_kind(kind)
+    entries = [_with_defaults_checked(entry) for entry in _found() if (entry.kind, entry.name) == (kind, name)]
+    for entry in entries:
+        if entry.status == "ok" and entry.cls is not None:
+            return entry.cls
+    if entries:
+        raise PluginError(f"{kind} {name!r} cannot be used: {entries[0].reason}")
+    known = names(kind)
+    choices = ", ".join(known) or "none"
+    raise RecipeError(f"unknown {kind} {name!r:.80}{nearest(name[:80], known)}; installed: {choices}{_unloaded()}")
+
+
+def resolve(kind: type[Component], value: Any) -> Component:
+    """The component that `value` describes: `{"component": name, **fields}`, or just its name.
+
+    Runs inside pydantic's validation: raises ValidationError, or PydanticCustomError, which pydantic gives a place.
+    """
+    if isinstance(value, str):
+        value = {"component": value}
+    if not isinstance(value, Mapping) or not isinstance(value.get("component"), str):
+        choices = ", ".join(names(kind.kind)) or "none"
+        raise _problem(f'expected a section with component = "name"; installed: {choices}')
+    try:
+        cls = get(kind.kind, value["component"])
+    except MerpoError as error:
+        raise _problem(str(error)) from None
+    return from_table(cls, {key: item for key, item in value.items() if key != "component"})
+
+
+def refresh() -> None:
+    """Forget what was found; the next use looks again."""
+    _found.cache_clear()
+    defaults_problem.cache_clear()
+
+
+@functools.cache
+def _found() -> tuple[Entry, ...]:
+    """All entries with their interfaces checked and clashes marked; nothing is built yet."""
+    entries = []
+    for plugin in load_plugins():
+        if plugin.status != "ok":
+            source = plugin.distribution, plugin.version
+            entries.append(Entry(PLUGIN, plugin.name, "", *source, plugin.status, plugin.reason))
+        entries += [_entry(plugin, cls) for cls in dict.fromkeys(_hashable(plugin))]
+    return tuple(sorted(_clashes_marked(entries), key=lambda e: (e.kind == PLUGIN, e.kind, e.name, e.distribution)))
+
+
+def _hashable(plugin: Plugin) -> list[Any]:
+    """What a plugin offers; a thing that is not even hashable is shown by its text."""
+    return [item if isinstance(item, type) else repr(item)[:80] for item in plugin.offered]
+
+
+def _entry(plugin: Plugin, offered: Any) -> Entry:
+    """The row of one offered thing; what is no class of a kind becomes a row of the plugin."""
+    cls = offered if isinstance(offered, type) and issubclass(offered, Component) else None
+    kind = kind_of(cls) if cls else None
+    problem = interface_problem(offered)
+    return Entry(
+        kind=kind.kind if kind else PLUGIN,
+        name=cls.name if cls and isinstance(cls.name, str) and cls.name else getattr(offered, "__name__", plugin.name),
+        summary=summary(cls) if cls else "",
+        distribution=plugin.distribution,
+        version=plugin.version,
+        status="broken" if problem else "ok",
+        reason=problem,
+        cls=cls,
+    )
+
+
+def _clashes_marked(entries: list[Entry]) -> list[Entry]:
+    """Entries in which a name that two components of a kind share is usable by neither."""
+    rivals: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.status == "ok":
+            rivals[entry.kind, entry.name].append(entry)
+
+    def marked(entry: Entry) -> Entry:
+        same = rivals[entry.kind, entry.name] if entry.status == "ok" else []
+        if len(same) < 2:
+            return entry
+        owners = " and ".join(f"{e.distribution} {e.version}" for e in same)
+        return replace(entry, status="clash", reason=f"{owners} both bring {entry.kind} {entry.name!r}; uninstall one")
+
+    return [marked(entry) for entry in entries]
+
+
+def _with_defaults_checked(entry: Entry) -> Entry:
+    """The entry, broken if its class cannot be built from its defaults. Apart, since defaults may name components."""
+    if entry.status != "ok" or entry.cls is None:
+        return entry
+    problem = defaults_problem(entry.cls)
+    return replace(entry, status="broken", reason=problem) if problem else entry
+
+
+def _unloaded() -> str:
+    """A hint at plugins that might have brought what is missing."""
+    rows = [f"{entry.distribution} ({entry.status})" for entry in _found() if entry.kind == PLUGIN]
+    return f"; plugins not loaded: {', '.join(rows)}, see `merpo list-components`" if rows else ""
+
+
+def _check_kind(kind: str) -> None:
+    _found()  # plugins import the kinds that they implement
+    known = kinds()
+    if known and kind not in known:
+        raise RecipeError(f"unknown kind {kind!r:.80}{nearest(kind, known)}; kinds: {', '.join(known)}")
+
+
+def _problem(message: str) -> PydanticCustomError:
+    return PydanticCustomError("component", "{problem}", {"problem": message})

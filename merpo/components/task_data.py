@@ -1,0 +1,67 @@
+"""Rows of many tasks in one flat tensor: what a method is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from merpo.lazy import torch
+from merpo.nn.noise import Streams
+from merpo.types import Batch, Spec
+
+__all__ = ["TaskData", "from_rows", "no_tasks", "to_rows"]
+
+
+class TaskData(NamedTuple):
+    """Rows of T tasks in one flat tensor; task t owns rows starts[t] to starts[t] + sizes[t]."""
+
+    rows: torch.Tensor  # [N, 2 O + A + 2]: s, a, r, s', termination
+    starts: Sequence[int]
+    sizes: Sequence[int]
+    spec: Spec
+
+    @property
+    def n_tasks(self) -> int:
+        """T."""
+        return len(self.starts)
+
+    def select(self, index: Sequence[int]) -> TaskData:
+        """The same rows seen by some of the tasks; nothing is copied."""
+        return self._replace(starts=tuple(self.starts[i] for i in index), sizes=tuple(self.sizes[i] for i in index))
+
+    def split(self, fraction: float) -> tuple[TaskData, TaskData]:
+        """(training, held-out) rows of every task; rows were shuffled when they were stacked."""
+        held = tuple(max(1, int(size * fraction)) for size in self.sizes)
+        kept = tuple(size - h for size, h in zip(self.sizes, held, strict=True))
+        rest = tuple(start + k for start, k in zip(self.starts, kept, strict=True))
+        return self._replace(sizes=kept), self._replace(starts=rest, sizes=held)
+
+    def sample(self, noise: Streams, *shape: int) -> Batch:
+        """Independent rows of every task, drawn with replacement: a batch [T, *shape, ...]."""
+        index = noise.integers(self.sizes, *shape, offset=self.starts)  # [T, *shape]
+        rows = self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
+        return from_rows(rows, self.spec)
+
+    def first(self, count: int) -> Batch:
+        """The first rows of every task (at most `count`, and equally many for all): a batch [T, B, ...]."""
+        count = min(count, *self.sizes)
+        return from_rows(torch.stack([self.rows[start : start + count] for start in self.starts]), self.spec)
+
+
+def to_rows(batch: Batch) -> torch.Tensor:
+    """A batch as rows [*lead, B, 2 O + A + 2]."""
+    r, d = batch.rewards.unsqueeze(-1), batch.terminations.unsqueeze(-1)
+    return torch.cat([batch.observations, batch.actions, r, batch.next_observations, d], dim=-1)
+
+
+def from_rows(rows: torch.Tensor, spec: Spec) -> Batch:
+    """The inverse of `to_rows`; views, not copies."""
+    o, a = spec.observation_dim, spec.action_dim
+    s, u, r, s2, d = torch.split(rows, [o, a, 1, o, 1], dim=-1)
+    return Batch(s, u, r.squeeze(-1), s2, d.squeeze(-1))
+
+
+def no_tasks(spec: Spec, device: str = "cpu") -> TaskData:
+    """T = 0, for methods that learn from no training task."""
+    width = 2 * spec.observation_dim + spec.action_dim + 2
+    return TaskData(torch.zeros(0, width, device=device), (), (), spec)

@@ -1,0 +1,1 @@
+"""Datasets, the store, import and export."""

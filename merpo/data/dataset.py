@@ -1,0 +1,69 @@
+"""Offline data: one task's arrays as they are stored, and many tasks' rows as training reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from merpo.components.task_data import TaskData, to_rows
+from merpo.errors import DatasetError
+from merpo.lazy import torch
+from merpo.types import Batch, Spec, Task
+
+__all__ = ["TaskDataset", "stack_tasks"]
+
+
+@dataclass(frozen=True)
+class TaskDataset:
+    """One task's N transitions in E episodes, float32 but for `episode_offsets` (int64); actions are in [-1, 1]."""
+
+    observations: torch.Tensor  # [N, O]
+    actions: torch.Tensor  # [N, A]
+    rewards: torch.Tensor  # [N]
+    next_observations: torch.Tensor  # [N, O]
+    terminations: torch.Tensor  # [N], 1.0 where the episode truly ended
+    truncations: torch.Tensor  # [N], 1.0 where it was cut by time
+    episode_offsets: torch.Tensor  # [E + 1], episode e is rows offsets[e] to offsets[e + 1]
+    task: Task = field(default_factory=dict)
+    name: str = "dataset"
+
+    def __len__(self) -> int:
+        return self.rewards.shape[0]
+
+    def episode_returns(self) -> torch.Tensor:
+        """Undiscounted return of every episode [E]."""
+        total = torch.cat([self.rewards.new_zeros(1), self.rewards.double().cumsum(0)])
+        return (total[self.episode_offsets[1:]] - total[self.episode_offsets[:-1]]).float()
+
+
+def concatenate(parts: Sequence[TaskDataset]) -> TaskDataset:
+    """Datasets of one task, one after the other; task and name are the first one's."""
+    first = parts[0]
+    arrays = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
+    offsets, total = [first.episode_offsets], len(first)
+    for part in parts[1:]:
+        offsets.append(part.episode_offsets[1:] + total)
+        total += len(part)
+    joined = {key: torch.cat([getattr(part, key) for part in parts]) for key in arrays}
+    return TaskDataset(**joined, episode_offsets=torch.cat(offsets), task=first.task, name=first.name)
+
+
+def stack_tasks(datasets: Sequence[TaskDataset], spec: Spec, seed: int = 0, device: str = "cpu") -> TaskData:
+    """Datasets of several tasks as one `TaskData`, each task's rows shuffled once with `seed`.
+
+    Raises `DatasetError` if there is none or a dataset's dims are not the family's.
+    """
+    if not datasets:
+        raise DatasetError("no datasets: at least one task is needed")
+    blocks, starts, start = [], [], 0
+    for data in datasets:
+        dims = (data.observations.shape[-1], data.actions.shape[-1])
+        if dims != (spec.observation_dim, spec.action_dim):
+            expected = (spec.observation_dim, spec.action_dim)
+            raise DatasetError(f"{data.name}: (observation, action) dims are {dims}, expected {expected}")
+        batch = Batch(data.observations, data.actions, data.rewards, data.next_observations, data.terminations)
+        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+        blocks.append(to_rows(batch)[order])
+        starts.append(start)
+        start += len(data)
+    return TaskData(torch.cat(blocks).to(device), tuple(starts), tuple(len(d) for d in datasets), spec)

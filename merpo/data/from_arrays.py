@@ -1,0 +1,243 @@
+"""One task's dataset from arrays as logs have them: flat or in episodes, with or without the next observations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from merpo.data.action_bounds import Bound, scale_actions
+from merpo.data.dataset import TaskDataset
+from merpo.data.validate import check_dataset
+from merpo.errors import DatasetError
+from merpo.lazy import np, torch
+from merpo.types import Task
+
+__all__ = ["from_arrays"]
+
+Arrays: TypeAlias = "dict[str, torch.Tensor | None]"
+
+MATRICES = ("observations", "actions", "next_observations")
+
+
+def from_arrays(
+    observations: Any,
+    actions: Any,
+    rewards: Any,
+    next_observations: Any = None,
+    terminations: Any = None,
+    truncations: Any = None,
+    *,
+    episodes: Any = None,
+    action_low: Bound | None = None,
+    action_high: Bound | None = None,
+    task: Task | None = None,
+    name: str = "dataset",
+) -> TaskDataset:
+    """A checked dataset from arrays of NumPy, PyTorch or lists, in time order.
+
+    Flat arrays have N rows: observations [N, O], actions [N, A], the others [N]. `episodes` [N] labels each row's
+    episode; without it one ends wherever `terminations` or `truncations` is 1. Without `next_observations` they
+    are the observations of the following rows, and the last row of every episode, which has none, is left out.
+
+    Arrays in episodes are lists of such arrays, or blocks [E, L, O] and [E, L, A] and [E, L]; without
+    `next_observations` each episode has one more observation than actions.
+
+    Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1].
+    What has neither ended nor been cut at an episode's last row counts as cut by time, unless `truncations` is
+    given. Raises `DatasetError` that names the array, what was found and what was expected.
+    """
+    given = {
+        "observations": observations,
+        "actions": actions,
+        "rewards": rewards,
+        "next_observations": next_observations,
+        "terminations": terminations,
+        "truncations": truncations,
+    }
+    left_out = None
+    if _in_episodes(observations):
+        if episodes is not None:
+            raise DatasetError(f"{name}: episodes is given, expected none as the observations come in episodes")
+        arrays, offsets = _join(given, name)
+    else:
+        arrays = {key: None if value is None else _tensor(value, key, name) for key, value in given.items()}
+        begins = _offsets(arrays, episodes, name)
+        left_out = begins[1:] - 1 if next_observations is None else None
+        arrays, offsets = _with_successors(arrays, begins, name)
+    data = _assemble(arrays, offsets, dict(task or {}), name)
+    try:
+        scaled = scale_actions(data.actions, action_low, action_high, name)
+        data = TaskDataset(**{**vars(data), "actions": scaled})
+        check_dataset(data)
+    except DatasetError as error:
+        raise DatasetError(str(error), _given(error.at, left_out)) from None
+    return data
+
+
+def _given(at: tuple[str, int] | None, left_out: torch.Tensor | None) -> tuple[str, int] | None:
+    """Which row it was of those that were given, of which some may have been left out of the dataset."""
+    if at is None or left_out is None:
+        return at
+    key, row = at
+    for last in left_out.tolist():
+        row += last <= row
+    return (key, row + 1) if key == "next_observations" else (key, row)
+
+
+def _in_episodes(observations: Any) -> bool:
+    """Whether the first of the arrays is a sequence of matrices, or a block [E, L, O]."""
+    if isinstance(observations, list | tuple) and len(observations):
+        return _dims(observations[0]) == 2
+    return _dims(observations) == 3
+
+
+def _dims(value: Any) -> int:
+    """The dims of an array, 0 for what is none."""
+    try:
+        return int(np.ndim(value))
+    except ValueError:  # lists of unequal lengths
+        return 0
+
+
+def _tensor(value: Any, key: str, name: str) -> torch.Tensor:
+    """A float32 tensor [N, .] or [N]; one column is a matrix for `MATRICES` and flat for the others."""
+    try:
+        given = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DatasetError(f"{name}: {key} is no array of numbers ({error!s:.120})") from None
+    if given.dtype.kind not in "biuf":
+        raise DatasetError(f"{name}: {key} is an array of {given.dtype}, expected real numbers")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused by its place
+        array = torch.from_numpy(given.astype(np.float32, order="C", copy=True))
+    if key in MATRICES and array.dim() == 1:
+        array = array.unsqueeze(-1)
+    if key not in MATRICES and array.dim() == 2 and array.shape[1] == 1:
+        array = array.squeeze(-1)
+    dims = 2 if key in MATRICES else 1
+    if array.dim() != dims:
+        raise DatasetError(f"{name}: {key} has shape {tuple(array.shape)}, expected {dims} dim(s)")
+    return array
+
+
+def _join(given: Mapping[str, Any], name: str) -> tuple[Arrays, torch.Tensor]:
+    """Episodes one after the other. One more observation than actions holds the next observations too."""
+    for key, value in given.items():
+        if value is not None and not hasattr(value, "__len__"):
+            raise DatasetError(f"{name}: {key} is {value!r:.40}, expected episodes, as observations are")
+    count = len(given["actions"])
+    for key, value in given.items():
+        if value is not None and len(value) != count:
+            raise DatasetError(f"{name}: {key} has {len(value)} episodes, expected {count} as actions have")
+    parts: dict[str, list[torch.Tensor]] = {key: [] for key, value in given.items() if value is not None}
+    parts.setdefault("next_observations", [])
+    lengths = []
+    for e in range(count):
+        where = f"{name}, episode {e}"
+        one = {key: _tensor(value[e], key, where) for key, value in given.items() if value is not None}
+        steps, seen = len(one["actions"]), len(one["observations"])
+        if "next_observations" not in one:
+            if seen != steps + 1:
+                raise DatasetError(
+                    f"{where}: {seen} observations and {steps} actions, expected {steps + 1} observations, the last "
+                    "one included; or next_observations"
+                )
+            one["next_observations"] = one["observations"][1:]
+            one["observations"] = one["observations"][:-1]
+        for key, array in one.items():
+            if len(array) != steps:
+                raise DatasetError(f"{where}: {key} has {len(array)} rows, expected {steps} as actions have")
+            parts[key].append(array)
+        lengths.append(steps)
+    try:
+        joined: Arrays = {key: torch.cat(arrays) for key, arrays in parts.items()}
+    except RuntimeError as error:
+        raise DatasetError(f"{name}: episodes differ in their dimensions ({error!s:.120})") from None
+    return joined, torch.tensor([0, *lengths]).cumsum(0)
+
+
+def _offsets(arrays: Arrays, episodes: Any, name: str) -> torch.Tensor:
+    """Where episodes begin and end: at a new label, or after a row that ended or was cut; else it is all one."""
+    rows = len(_needed(arrays, "observations"))
+    for key, array in arrays.items():
+        if array is not None and len(array) != rows:
+            raise DatasetError(f"{name}: {key} has {len(array)} rows, expected {rows} as observations have")
+    if not rows:
+        raise DatasetError(f"{name}: is empty, expected at least one transition")
+    last = torch.zeros(rows, dtype=torch.bool)
+    last[-1] = True
+    if episodes is not None:
+        labels = _labels(episodes, rows, name)
+        last[:-1] = torch.from_numpy(labels[1:] != labels[:-1])
+        begun = int(last.sum())
+        if begun != len(set(labels.tolist())):
+            raise DatasetError(f"{name}: the rows of an episode are apart, expected them one after the other, in time")
+    else:
+        for key in ("terminations", "truncations"):
+            if (flags := arrays[key]) is not None:
+                last |= flags == 1.0
+    return torch.cat([torch.zeros(1, dtype=torch.int64), last.nonzero().flatten() + 1])
+
+
+def _labels(episodes: Any, rows: int, name: str) -> np.ndarray:
+    try:
+        labels = np.asarray(episodes)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f"{name}: episodes is no array ({error!s:.120})") from None
+    if labels.shape != (rows,):
+        raise DatasetError(f"{name}: episodes has shape {labels.shape}, expected ({rows},), a label per row")
+    empty = "" if labels.dtype.kind == "U" else None
+    missing = np.isnan(labels) if labels.dtype.kind == "f" else labels == empty
+    if missing.any():
+        raise DatasetError(f"{name}: episodes has no label in row {int(missing.argmax())}, expected one per row")
+    return labels
+
+
+def _with_successors(arrays: Arrays, offsets: torch.Tensor, name: str) -> tuple[Arrays, torch.Tensor]:
+    """Next observations from the rows that follow; an episode's last row, which has none, is left out."""
+    if arrays["next_observations"] is not None:
+        return arrays, offsets
+    ended = arrays["terminations"]
+    if ended is not None and bool((ended != 0.0).any()):
+        raise DatasetError(
+            f"{name}: terminations without next_observations: the rows at which episodes end would be left out; "
+            "give next_observations, or episodes with one more observation than actions"
+        )
+    lengths = offsets.diff() - 1
+    if bool((lengths < 1).any()):
+        at = int((lengths < 1).nonzero()[0])
+        raise DatasetError(f"{name}: episode {at} has one row, expected two, or next_observations")
+    keep = torch.ones(len(_needed(arrays, "observations")), dtype=torch.bool)
+    keep[offsets[1:] - 1] = False
+    arrays = {**arrays, "next_observations": _needed(arrays, "observations").roll(-1, 0), "truncations": None}
+    kept: Arrays = {key: None if array is None else array[keep] for key, array in arrays.items()}
+    return kept, torch.cat([offsets[:1], lengths.cumsum(0)])
+
+
+def _needed(arrays: Arrays, key: str) -> torch.Tensor:
+    array = arrays[key]
+    if array is None:
+        raise DatasetError(f"{key} is missing, expected an array")
+    return array
+
+
+def _assemble(arrays: Arrays, offsets: torch.Tensor, task: Task, name: str) -> TaskDataset:
+    """Flags where none are given: nothing ends, and what has not ended at an episode's last row was cut by time."""
+    rewards = _needed(arrays, "rewards")
+    rows = len(rewards)
+    ended = arrays.get("terminations")
+    ended = torch.zeros(rows) if ended is None else ended
+    cut = arrays.get("truncations")
+    if cut is None:
+        cut = torch.zeros(rows)
+        cut[offsets[1:] - 1] = 1.0 - ended[offsets[1:] - 1]
+    return TaskDataset(
+        observations=_needed(arrays, "observations"),
+        actions=_needed(arrays, "actions"),
+        rewards=rewards,
+        next_observations=_needed(arrays, "next_observations"),
+        terminations=ended,
+        truncations=cut,
+        episode_offsets=offsets,
+        task=task,
+        name=name,
+    )

@@ -1,0 +1,122 @@
+"""The manifest beside every stored dataset: where its transitions came from, and what its files must hash to."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from merpo.errors import DatasetError
+from merpo.support.files import FILE_NAME, Digest, atomic_write_json, fingerprint, plain
+
+__all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "read_manifest", "write_manifest"]
+
+FORMAT_VERSION = 1
+RECOLLECT = "collect it again with: merpo collect RECIPE, or delete and import it again"
+_LIMIT = 1_000_000  # bytes; a manifest has a few thousand
+Count = Annotated[int, Field(ge=1)]
+_STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class Behavior(BaseModel):
+    """The policy that collected the data, and what it earned."""
+
+    model_config = _STRICT
+
+    checkpoint: Annotated[str, Field(pattern=FILE_NAME)] | None
+    sha256: Digest | None  # of the checkpoint
+    step: Annotated[int, Field(ge=0)]  # after how many training steps
+    return_mean: float
+    return_std: Annotated[float, Field(ge=0.0)]
+
+
+class Manifest(BaseModel):
+    """All that is known of one task's dataset but its transitions."""
+
+    model_config = _STRICT
+
+    format_version: Count
+    family: str
+    family_settings: dict[str, Any]
+    task: dict[str, Any]
+    task_index: Annotated[int, Field(ge=0)]
+    quality: str
+    behavior: Behavior
+    seed: int
+    episodes: Count
+    transitions: Count
+    observation_dim: Count
+    action_dim: Count
+    versions: dict[str, str]
+    sha256: Digest  # of the safetensors file
+    size: Count  # of the same, in bytes
+    settings: dict[str, Any]
+
+
+def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
+    """Write the fields of a `Manifest` with a checksum that no longer matches after a flipped bit or a hand edit."""
+    manifest = _validate(path, plain(content))
+    fields = manifest.model_dump(mode="json")
+    if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # what could not be read again
+        raise DatasetError(
+            f"{path}: its parameters and settings take more than {_LIMIT} bytes, expected a few thousand"
+        )
+    atomic_write_json(path, {**fields, "checksum": fingerprint(fields)})
+    return manifest
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest at `path`; whatever is wrong with it is a `DatasetError`."""
+    content = _read_object(path)
+    checksum = content.pop("checksum", None)
+    version = content.get("format_version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        _refuse(path, f"format_version is {reprlib.repr(version)}, expected {FORMAT_VERSION}: not a manifest of merpo")
+    if version > FORMAT_VERSION:
+        raise DatasetError(
+            f"{path}: format {version!r:.20}, this merpo reads up to {FORMAT_VERSION}; upgrade merpo, or {RECOLLECT}"
+        )
+    try:
+        expected = fingerprint(content)
+    except DatasetError as error:  # NaN, infinity, absurd nesting
+        _refuse(path, str(error))
+    if checksum != expected:
+        _refuse(path, f"checksum is {reprlib.repr(checksum)}, expected {expected}: damaged or edited")
+    return _validate(path, content)
+
+
+def _validate(path: Path, content: dict[str, Any]) -> Manifest:
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        _refuse(path, "; ".join(_describe(dict(detail)) for detail in error.errors()[:3]))
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file of reasonable size."""
+    try:
+        if not path.exists():
+            raise DatasetError(f"{path}: no such dataset; {RECOLLECT}")
+        if not path.is_file() or path.stat().st_size > _LIMIT:
+            _refuse(path, f"expected a file of at most {_LIMIT} bytes")
+        value = json.loads(path.read_bytes())
+    except OSError as error:
+        _refuse(path, f"cannot be read: {error.strerror or error}")
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, absurd numbers, absurd nesting
+        _refuse(path, f"not valid JSON ({str(error) or type(error).__name__:.120})")
+    if not isinstance(value, dict):
+        _refuse(path, f"found a JSON {type(value).__name__}, expected an object")
+    return value
+
+
+def _describe(detail: dict[str, Any]) -> str:
+    place = ".".join(map(str, detail["loc"]))
+    return f"{place}: {detail['msg']}, got {reprlib.repr(detail['input'])}"
+
+
+def _refuse(path: Path, what: str) -> NoReturn:
+    raise DatasetError(f"{path}: {what}; {RECOLLECT}")

@@ -1,0 +1,1 @@
+"""Minari's datasets: read without executing or following anything, and written."""

@@ -1,0 +1,144 @@
+"""Datasets of the store as datasets of Minari's, with the task and the family in their metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from merpo.data.catalog import Entry
+from merpo.data.dataset import TaskDataset
+from merpo.data.manifest import Manifest
+from merpo.data.minari.files import inside, minari_root, require_id
+from merpo.data.minari.imports import TASK_KEY
+from merpo.data.reference_scores import stored_reference
+from merpo.data.store import read_dataset
+from merpo.errors import DatasetError, MerpoError
+from merpo.lazy import gymnasium, np
+from merpo.support.files import atomic_write_json
+from merpo.version import __version__
+
+__all__ = ["FORMATS", "export_minari"]
+
+FORMATS = ("hdf5", "arrow", "parquet")
+
+
+def export_minari(
+    found: list[Entry], namespace: str | None, form: str = "hdf5", note: Callable[[str], None] = print
+) -> list[str]:
+    """Write each dataset as `NAMESPACE/NAME-v0` under Minari's root; returns the ids.
+
+    Without a namespace it is the collection's name. Killed, it leaves whole datasets only. Raises `DatasetError` for an
+    id that is taken, and for episodes whose rows do not follow one another.
+    """
+    if form not in FORMATS:
+        raise DatasetError(f"--format: got {form!r:.40}, expected one of {', '.join(FORMATS)}")
+    ids = [require_id(f"{namespace or _plain(entry.collection)}/{_plain(entry.name)}-v0") for entry in found]
+    for entry, dataset_id in zip(found, ids, strict=True):
+        if ids.count(dataset_id) > 1:
+            raise DatasetError(f"{entry}: two datasets would be called {dataset_id}; export one collection at a time")
+        if inside(minari_root() / dataset_id).exists():
+            there = minari_root() / dataset_id
+            raise DatasetError(f"{there}: is there already; delete it with: minari delete {dataset_id}")
+    for entry, dataset_id in zip(found, ids, strict=True):
+        data, manifest = read_dataset(entry.folder, entry.name)
+        _write(data, manifest, dataset_id, form)
+        note(f"{entry}: exported as {dataset_id} ({form})")
+    return ids
+
+
+def _write(data: TaskDataset, manifest: Manifest, dataset_id: str, form: str) -> None:
+    """Everything goes into a folder beside the place, which then takes its name."""
+    storage_class = _storage_class()
+    episodes = list(_episodes(data))
+    place = minari_root() / dataset_id
+    temporary = place.with_name(f".{place.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        _make_namespaces(dataset_id)
+        temporary.mkdir()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # advice on metadata
+                box, real = gymnasium.spaces.Box, np.float32
+                storage = storage_class.new(
+                    temporary / "data",
+                    observation_space=box(-np.inf, np.inf, (data.observations.shape[1],), real),
+                    action_space=box(-1.0, 1.0, (data.actions.shape[1],), real),
+                    data_format=form,
+                )
+                storage.update_metadata(_metadata(manifest, dataset_id))
+                storage.update_episodes(episodes)
+            temporary.rename(place)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise DatasetError(f"{place}: cannot be written: {error.strerror or error}") from error
+
+
+def _storage_class() -> Any:
+    try:
+        from minari.dataset.minari_storage import MinariStorage
+    except ImportError:
+        raise MerpoError("minari is not installed, which writes its datasets; pip install 'merpo[minari]'") from None
+    return MinariStorage
+
+
+def _episodes(data: TaskDataset) -> Iterator[Any]:
+    """Minari's buffers, of one more observation than actions; where that would lose numbers it is refused."""
+    from minari.data_collector.episode_buffer import EpisodeBuffer
+
+    offsets = data.episode_offsets.tolist()
+    for e, (start, end) in enumerate(pairwise(offsets)):
+        seen, after = data.observations[start:end], data.next_observations[start:end]
+        if not seen[1:].equal(after[:-1]):
+            row = start + int((seen[1:] != after[:-1]).any(-1).nonzero()[0])
+            raise DatasetError(
+                f"{data.name}: episode {e}: the next observation of row {row} is not the observation of row {row + 1}; "
+                "Minari keeps them once, so such data cannot be exported"
+            )
+        yield EpisodeBuffer(
+            id=e,
+            observations=np.concatenate([seen.numpy(), after[-1:].numpy()]),
+            actions=data.actions[start:end].numpy(),
+            rewards=data.rewards[start:end].numpy(),
+            terminations=data.terminations[start:end].numpy().astype(np.bool_),
+            truncations=data.truncations[start:end].numpy().astype(np.bool_),
+        )
+
+
+def _metadata(manifest: Manifest, dataset_id: str) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    reference = stored_reference(manifest.settings)
+    scores = {} if reference is None else {"ref_min_score": reference.random, "ref_max_score": reference.expert}
+    return {
+        **scores,
+        "dataset_id": dataset_id,
+        "minari_version": version("minari"),
+        "algorithm_name": f"merpo {__version__}, {manifest.quality}",
+        "description": f"Task {json.dumps(manifest.task)} of {manifest.family}; actions are scaled to [-1, 1].",
+        TASK_KEY: {"family": manifest.family, "task": manifest.task, "sha256": manifest.sha256},
+    }
+
+
+def _make_namespaces(dataset_id: str) -> None:
+    """The folders of a namespace with the file that Minari looks for in each."""
+    folder = minari_root()
+    folder.mkdir(parents=True, exist_ok=True)
+    *namespaces, _ = dataset_id.split("/")
+    for name in namespaces:
+        folder = folder / name
+        folder.mkdir(exist_ok=True)
+        path = folder / "namespace_metadata.json"
+        if not path.exists():
+            atomic_write_json(path, {})
+
+
+def _plain(name: str) -> str:
+    """A name without the dots, which an id must not have."""
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)

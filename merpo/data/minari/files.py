@@ -1,0 +1,197 @@
+"""Minari's local datasets as files: ids, folders and metadata. What a foreign dataset names is never executed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from merpo.errors import DatasetError, nearest
+from merpo.recipe.sources import is_minari_id
+
+__all__ = ["Box", "MinariDataset", "Space", "check_env_spec", "inside", "minari_root", "open_minari", "require_id"]
+
+MAX_METADATA = 16 << 20  # bytes
+MAX_DEPTH = 8  # of spaces in spaces
+# Packages of environments whose classes an env_spec may name. merpo runs none of them; Minari's own tools would.
+ENVIRONMENTS = ("ale_py", "gymnasium", "gymnasium_robotics", "merpo_tasks", "metaworld", "minigrid", "shimmy")
+
+
+class Box(NamedTuple):
+    """Where in an episode a block of numbers lies, its size, and its bounds."""
+
+    path: tuple[str, ...]
+    size: int
+    low: list[float]
+    high: list[float]
+
+
+Space = tuple[Box, ...]  # side by side, keys of a Dict in alphabetical order
+
+
+class MinariDataset(NamedTuple):
+    """One dataset of Minari's on this machine."""
+
+    dataset_id: str
+    folder: Path  # with metadata.json and the data
+    metadata: Mapping[str, Any]
+    observations: Space
+    actions: Space
+
+    @property
+    def format(self) -> str:
+        """`hdf5`, `arrow` or `parquet`; older datasets, which do not say, are HDF5."""
+        return str(self.metadata.get("data_format", "hdf5"))
+
+
+def minari_root() -> Path:
+    """The folder of Minari's datasets: `MINARI_DATASETS_PATH`, or its default in the user's home."""
+    chosen = os.environ.get("MINARI_DATASETS_PATH")
+    return Path(chosen) if chosen else Path.home() / ".minari" / "datasets"
+
+
+def require_id(text: str) -> str:
+    """An id of Minari's; `DatasetError` for anything else, such as a path."""
+    if not is_minari_id(text):
+        raise DatasetError(f"{text[:100]!r} is no id of Minari's, expected one such as 'D4RL/door/human-v2'")
+    return text
+
+
+def open_minari(dataset_id: str, ignore_env_spec: bool = False) -> MinariDataset:
+    """The metadata of a local dataset, checked; raises `DatasetError` that names file and key."""
+    folder = inside(minari_root() / require_id(dataset_id) / "data")
+    path = inside(folder / "metadata.json")
+    metadata = _read_json(path)
+    if not ignore_env_spec:
+        for key in ("env_spec", "eval_env_spec"):
+            check_env_spec(path, key, metadata.get(key))
+    try:
+        spaces = {key: tuple(_space(path, key, metadata.get(key))) for key in ("observation_space", "action_space")}
+    except (RecursionError, OverflowError) as error:
+        raise DatasetError(f"{path}: a space that is too deep or too large ({type(error).__name__})") from None
+    return MinariDataset(dataset_id, folder, metadata, spaces["observation_space"], spaces["action_space"])
+
+
+def inside(path: Path) -> Path:
+    """`path`, unless links lead it out of Minari's root."""
+    try:
+        leads = path.resolve()
+        good = leads.is_relative_to(minari_root().resolve())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from None
+    if not good:
+        raise DatasetError(f"{path}: leads out of {minari_root()}, to {leads}; refused")
+    return path
+
+
+def check_env_spec(path: Path, key: str, text: Any) -> None:
+    """Refuse a spec that names code other than a known package's environments, though merpo would not run it."""
+    if text is None:
+        return
+    spec = _parse(path, key, text) if isinstance(text, str) else text
+    if not isinstance(spec, dict):
+        raise DatasetError(f"{path}: {key} is a {type(spec).__name__}, expected an object")
+    for place, entry in _entry_points(spec, key):
+        package = entry.partition(":")[0].split(".")[0] if isinstance(entry, str) else ""
+        if package not in ENVIRONMENTS:
+            raise DatasetError(
+                f"{path}: {place} is {entry!r:.80}, which is code outside of {', '.join(ENVIRONMENTS)}; merpo runs no "
+                "such code, but Minari's own tools would. If you trust it, import the arrays with --ignore-env-spec"
+            )
+
+
+def _entry_points(spec: dict[str, Any], key: str) -> Iterator[tuple[str, Any]]:
+    for name in ("entry_point", "vector_entry_point"):
+        if spec.get(name) is not None:
+            yield f"{key}.{name}", spec[name]
+    wrappers = spec.get("additional_wrappers") or []
+    for i, wrapper in enumerate(wrappers if isinstance(wrappers, list) else []):
+        entry = wrapper.get("entry_point") if isinstance(wrapper, dict) else wrapper
+        yield f"{key}.additional_wrappers[{i}].entry_point", entry
+
+
+def _space(path: Path, key: str, text: Any) -> Iterator[Box]:
+    if text is None:
+        raise DatasetError(
+            f"{path}: {key} is missing; Minari would run the env_spec to find it, merpo does not. "
+            "Load and save the dataset with Minari where you trust it"
+        )
+    yield from _boxes(path, key, _parse(path, key, text), (), 0)
+
+
+def _boxes(path: Path, key: str, space: Any, place: tuple[str, ...], depth: int) -> Iterator[Box]:
+    """The boxes of a space; `place` is where its arrays lie."""
+    kind = space.get("type") if isinstance(space, dict) else None
+    below = space.get("subspaces") if isinstance(space, dict) else None
+    if depth > MAX_DEPTH:
+        raise DatasetError(f"{path}: {key} nests deeper than {MAX_DEPTH}")
+    if kind == "Dict" and isinstance(below, dict):
+        for name in sorted(below):
+            if not name or "/" in name or name.startswith("."):
+                raise DatasetError(f"{path}: {key} has the key {name[:40]!r}, expected a plain name")
+            yield from _boxes(path, key, below[name], (*place, name), depth + 1)
+    elif kind == "Tuple" and isinstance(below, list):
+        for i, part in enumerate(below):
+            yield from _boxes(path, key, part, (*place, f"_index_{i}"), depth + 1)
+    elif kind == "Box":
+        yield _box(path, key, space, place)
+    else:
+        where = ".".join((key, *place))
+        raise DatasetError(f"{path}: {where} is {kind!r:.40}, expected Box, or Dict or Tuple of Box")
+
+
+def _box(path: Path, key: str, space: dict[str, Any], place: tuple[str, ...]) -> Box:
+    shape, where = space.get("shape"), ".".join((key, *place))
+    good = isinstance(shape, list) and all(isinstance(n, int) and 0 < n <= 10**6 for n in shape)
+    size = 1
+    for length in shape if good and shape is not None else [0]:
+        size *= length
+    if not 0 < size <= 10**6:
+        raise DatasetError(f"{path}: {where}.shape is {shape!r:.60}, expected a list of positive lengths")
+    bounds = [_flat(space.get(end)) for end in ("low", "high")]
+    if any(len(bound) not in (1, size) for bound in bounds):
+        raise DatasetError(f"{path}: {where} has bounds of other sizes than its shape {shape}")
+    low, high = (bound * size if len(bound) == 1 else bound for bound in bounds)
+    return Box(place, size, low, high)
+
+
+def _flat(value: Any, depth: int = 0) -> list[float]:
+    """The numbers of nested lists, none where they nest absurdly."""
+    if isinstance(value, list) and depth < 32:
+        return [number for item in value for number in _flat(item, depth + 1)]
+    return [float(value)] if isinstance(value, int | float) else []
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file():
+            near = _nearest_dataset(path.parent.parent)
+            raise DatasetError(f"{path}: no such dataset of Minari's on this machine{near}")
+        if path.stat().st_size > MAX_METADATA:
+            raise DatasetError(f"{path}: has {path.stat().st_size} bytes, expected at most {MAX_METADATA}")
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path}: not UTF-8 (byte {error.start})") from None
+    value = _parse(path, "the file", text)
+    if not isinstance(value, dict):
+        raise DatasetError(f"{path}: found a JSON {type(value).__name__}, expected an object")
+    return value
+
+
+def _parse(path: Path, key: str, text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DatasetError(f"{path}: {key} is not valid JSON ({str(error) or type(error).__name__:.120})") from None
+
+
+def _nearest_dataset(folder: Path) -> str:
+    """A hint at another name or version beside the one that is not there."""
+    try:
+        return nearest(folder.name, [one.name for one in folder.parent.iterdir() if one.is_dir()])
+    except OSError:
+        return ""

@@ -1,0 +1,152 @@
+"""Minari's datasets into the store: metadata and arrays are read here, nothing that they name is executed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from merpo.data.from_arrays import from_arrays
+from merpo.data.import_logs import LOGS, Imported, check_params, store_imported
+from merpo.data.minari.arrow import read_arrow
+from merpo.data.minari.files import MinariDataset, minari_root, open_minari, require_id
+from merpo.data.minari.hdf5 import read_hdf5
+from merpo.data.reference_scores import KEY, minari_reference
+from merpo.errors import DatasetError, MerpoError
+from merpo.recipe.sources import minari_place
+from merpo.types import Task
+
+__all__ = ["TASK_KEY", "import_minari", "read_minari"]
+
+TASK_KEY = "merpo_task"  # in a dataset's metadata: {"family": ..., "task": {...}}, as `merpo data export` writes it
+READERS = {"hdf5": read_hdf5, "arrow": read_arrow, "parquet": read_arrow}
+
+
+def import_minari(
+    ids: Sequence[str],
+    collection: str | None = None,
+    params: Mapping[str, Task] | None = None,
+    family: str | None = None,
+    ignore_env_spec: bool = False,
+    note: Callable[[str], None] = print,
+) -> list[str]:
+    """Read, check and store datasets; returns the collections' names.
+
+    What is not on this machine is downloaded through Minari. Raises `DatasetError` for what is refused.
+    """
+    known = {text: minari_place(require_id(text)) for text in ids}
+    check_params(params or {}, [*known, *(name for _, name in known.values())])
+    made: dict[tuple[str, str], list[Imported]] = {}
+    for text, (place, name) in known.items():
+        _ensure_local(text, note)
+        dataset = open_minari(text, ignore_env_spec)
+        carried = dataset.metadata.get(TASK_KEY)
+        carried = carried if isinstance(carried, dict) else {}
+        task = next((p for p in ((params or {}).get(text), (params or {}).get(name)) if p is not None), None)
+        task = _carried_task(carried) if task is None else task  # {} is a task, of a family that has a single one
+        task = {"minari": text, **_environment(dataset)} if task is None else task
+        its_family = family or _family(carried)
+        one = read_minari(dataset, task, name)
+        reference = minari_reference(dataset.metadata, task, text, note)
+        if reference is not None:
+            one = one._replace(settings={**one.settings, KEY: reference.model_dump()})
+        made.setdefault((collection or place, its_family), []).append(one)
+    for (chosen, its_family), datasets in made.items():
+        store_imported(chosen, datasets, its_family, note)
+    return list(dict.fromkeys(chosen for chosen, _ in made))
+
+
+def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
+    """All episodes of a local dataset as one, actions scaled from the bounds of their space to [-1, 1]."""
+    reader = READERS.get(dataset.format)
+    if reader is None:
+        path, known = dataset.folder / "metadata.json", ", ".join(READERS)
+        raise DatasetError(f"{path}: data_format is {dataset.format!r:.40}, expected one of {known}")
+    low, high = _bounds(dataset)
+    episodes = list(reader(dataset))
+    columns = {key: [episode[key] for episode in episodes] for key in ("observations", "actions", "rewards")}
+    ends = {key: [episode[key] for episode in episodes] for key in ("terminations", "truncations")}
+    data = from_arrays(**columns, **ends, action_low=low, action_high=high, task=task, name=str(dataset.folder))
+    kept = {
+        key: str(value)[:200]
+        for key in ("author", "algorithm_name", "code_permalink")
+        if (value := dataset.metadata.get(key))
+    }
+    settings = {
+        "source": "minari",
+        "dataset_id": dataset.dataset_id,
+        "format": dataset.format,
+        "observations": [".".join(box.path) for box in dataset.observations if box.path],
+        "action_low": low,
+        "action_high": high,
+        **kept,
+    }
+    return Imported(replace(data, name=name), settings)
+
+
+def _bounds(dataset: MinariDataset) -> tuple[list[float], list[float]]:
+    """The bounds of the actions, which must be finite for them to be scaled."""
+    low, high = ([number for box in dataset.actions for number in getattr(box, end)] for end in ("low", "high"))
+    if any(not -1e30 < a < b < 1e30 for a, b in zip(low, high, strict=True)):
+        path = dataset.folder / "metadata.json"
+        raise DatasetError(f"{path}: action_space goes from {low[:4]} to {high[:4]}, expected finite bounds")
+    return low, high
+
+
+def _family(carried: Mapping[str, Any]) -> str:
+    """The family that a dataset says its task is of: a name, looked up only if a recipe says the same."""
+    name = carried.get("family")
+    return name if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) else LOGS
+
+
+def _carried_task(carried: Mapping[str, Any]) -> Task | None:
+    task = carried.get("task")
+    return task if isinstance(task, dict) else None
+
+
+def _environment(dataset: MinariDataset) -> Task:
+    """The name of the environment that the data comes from, where it says so; a family may know it, nothing is made."""
+    text = dataset.metadata.get("env_spec")
+    try:
+        spec = json.loads(text) if isinstance(text, str) else text
+    except (ValueError, RecursionError):  # only with `ignore_env_spec`
+        return {}
+    name = spec.get("id") if isinstance(spec, dict) else None
+    return {"environment": name} if isinstance(name, str) and re.fullmatch(r"[A-Za-z0-9_./:-]{1,100}", name) else {}
+
+
+def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
+    """Download what is not here, through Minari; one line says why where that fails."""
+    if (minari_root() / dataset_id / "data" / "metadata.json").exists():
+        return
+    try:
+        from minari.storage.hosting import download_dataset
+    except ImportError:
+        raise MerpoError("minari is not installed, which downloads; pip install 'merpo[minari]'") from None
+    if not _online():
+        raise DatasetError(f"minari:{dataset_id}: not on this machine, and there is no network to download it")
+    note(f"minari: {dataset_id} is not in {minari_root()}; downloading")
+    try:
+        download_dataset(dataset_id)
+    except ImportError as error:
+        raise MerpoError(f"minari:{dataset_id}: {error!s:.200}") from None
+    except Exception as error:  # noqa: BLE001 - whatever Minari and its clients raise
+        raise DatasetError(
+            f"minari:{dataset_id}: cannot be downloaded ({type(error).__name__}: {error!s:.200})"
+        ) from None
+
+
+def _online() -> bool:
+    """Whether Minari's default remote answers; where there is a proxy, it is Minari that must find out."""
+    import os
+    import socket
+
+    if any(os.environ.get(name) for name in ("MINARI_REMOTE", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    try:
+        socket.create_connection(("huggingface.co", 443), timeout=5).close()
+    except OSError:
+        return False
+    return True

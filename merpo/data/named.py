@@ -1,0 +1,122 @@
+"""The data that a recipe names, instead of what would be collected for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from merpo.components.interfaces import TaskFamily
+from merpo.data.catalog import Entry, find, has_minari
+from merpo.data.dataset import TaskDataset
+from merpo.data.import_logs import LOGS
+from merpo.data.manifest import Manifest
+from merpo.data.store import read_dataset
+from merpo.data.validate import check_datasets
+from merpo.errors import DatasetError, MerpoError
+from merpo.recipe.recipe import Recipe
+from merpo.recipe.sources import Source, minari_place, parse_source
+from merpo.types import Task
+
+__all__ = ["check_environment", "ensure_named", "load_named", "missing_minari", "plays"]
+
+Loaded = list[tuple[TaskDataset, Manifest]]
+
+
+def ensure_named(recipe: Recipe, note: Callable[[str], None], fetch: bool = True) -> None:
+    """Import what is named of Minari and not in the store yet; raises `DatasetError` for what cannot be found."""
+    for source in missing_minari(recipe):
+        if not fetch:
+            raise DatasetError(f"minari:{source.name} is not in the store; run: merpo data import {source.name}")
+        from merpo.data.minari.imports import import_minari
+
+        import_minari([source.name], note=note)
+    train, test = _entries(recipe)
+    note(f"data: {len(train)} + {len(test)} datasets found by name")
+
+
+def missing_minari(recipe: Recipe) -> list[Source]:
+    """What a recipe names of Minari and the store lacks; `DatasetError` where another dataset is in its place."""
+    sources = [source for source in _sources(recipe.data.train) + _sources(recipe.data.test) if source.door == "minari"]
+    return [source for source in sources if not has_minari(source.name)]
+
+
+def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
+    """The checked datasets of the training tasks and of the unseen tasks, numbered in the recipe's order."""
+    train, test = _entries(recipe)
+    every = [_read(entry, index, recipe.tasks) for index, entry in enumerate(train + test)]
+    check_datasets([data for data, _ in every], batch_size)
+    _check_dims(recipe.tasks, every)
+    if recipe.tasks.has_environment:
+        for i, (data, manifest) in enumerate(every):
+            if i >= len(train) or manifest.family != recipe.tasks.name:
+                check_environment(recipe.tasks, data.name, data.task)
+    return every[: len(train)], every[len(train) :]
+
+
+def _sources(texts: Sequence[str] | None) -> list[Source]:
+    return [parse_source(text) for text in texts or ()]
+
+
+def _entry(source: Source) -> Entry:
+    return Entry(*minari_place(source.name))
+
+
+def _entries(recipe: Recipe) -> tuple[list[Entry], list[Entry]]:
+    """The datasets of both parts; one that is named twice is refused, as unseen tasks must be unseen."""
+    train, test = (
+        [entry for s in _sources(part) for entry in (find(s.name) if s.door == "store" else [_entry(s)])]
+        for part in (recipe.data.train, recipe.data.test)
+    )
+    seen: dict[Entry, str] = {}
+    for part, found in (("data.train", train), ("data.test", test)):
+        for entry in found:
+            if entry in seen:
+                raise DatasetError(f"{part}: {entry} is also in {seen[entry]}, expected every dataset once")
+            seen[entry] = part
+    return train, test
+
+
+def plays(family: TaskFamily, manifest: Manifest) -> bool:
+    """Whether a family's environments may play a dataset's task.
+
+    It is made or imported for that family; or imported for none, but its task names an environment, as Minari's do,
+    and then it is the family that knows it or not.
+    """
+    return manifest.family == family.name or (manifest.family == LOGS and "environment" in manifest.task)
+
+
+def _read(entry: Entry, index: int, family: TaskFamily) -> tuple[TaskDataset, Manifest]:
+    """A dataset with its full name and its number in this recipe; its family must be the one that plays its task."""
+    data, manifest = read_dataset(entry.folder, entry.name)
+    if family.has_environment and not plays(family, manifest):
+        raise DatasetError(
+            f"{entry}: holds data of the family {manifest.family!r}, expected {family.name!r}, whose environments are "
+            f'to play its task; use tasks.component = "logs", or import it with --family {family.name} '
+            "--task-params FILE"
+        )
+    return replace(data, name=str(entry)), manifest.model_copy(update={"task_index": index})
+
+
+def _check_dims(family: TaskFamily, every: Loaded) -> None:
+    spec = family.spec()
+    for data, manifest in every:
+        found = manifest.observation_dim, manifest.action_dim
+        if found != (spec.observation_dim, spec.action_dim):
+            hint = f"; set tasks.observation_dim = {found[0]}, tasks.action_dim = {found[1]}"
+            raise DatasetError(
+                f"{data.name}: (observation, action) dims are {found}, the tasks' are "
+                f"{(spec.observation_dim, spec.action_dim)}{'' if family.has_environment else hint}"
+            )
+
+
+def check_environment(family: TaskFamily, name: str, task: Task) -> None:
+    """Refuse a task of the dataset `name` whose parameters make no environment, before anything is trained on it."""
+    try:
+        family.make(task).close()
+    except MerpoError:
+        raise
+    except Exception as error:  # whatever a family's environment raises for parameters that it does not know
+        raise DatasetError(
+            f"{name}: {family.name} makes no environment of the parameters {task!r:.120} "
+            f"({type(error).__name__}: {error!s:.120}); import it with --task-params FILE"
+        ) from error

@@ -1,0 +1,88 @@
+"""Observations in units of their spread: fitted on data, kept with the artifacts, applied wherever one is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from merpo.components.task_data import TaskData
+from merpo.data.dataset import TaskDataset
+from merpo.errors import ArtifactError, DatasetError, PluginError
+from merpo.lazy import torch
+from merpo.types import SMALLEST_STD, Normalization, Params, Terminated
+
+__all__ = ["NORMALIZATION", "fit_normalization", "normalize_tasks", "split_normalization", "with_normalization"]
+
+NORMALIZATION = "normalization"  # the group of an artifact that holds `mean` and `std` of observations
+
+RELATIVE = 1e-5  # of a dim's largest value: what varies by less is rounding, float32 having seven digits
+
+
+def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
+    """Mean and standard deviation [O] over all rows of some tasks' data.
+
+    A dim that does not vary has std 1: it is centred, and a new task in which it differs is not blown up. Raises
+    `DatasetError` where there is no dataset.
+    """
+    if not datasets:
+        raise DatasetError("no datasets: at least one is needed to normalise observations")
+    rows = sum(len(data) for data in datasets)
+    mean = _total([data.observations.double().sum(0) for data in datasets]) / rows
+    square = _total([(data.observations.double() - mean).square().sum(0) for data in datasets]) / rows
+    largest = torch.stack([data.observations.abs().amax(0) for data in datasets]).amax(0).double()
+    std = square.sqrt()
+    varies = std > (RELATIVE * largest).clamp(min=SMALLEST_STD)
+    kind = datasets[0].observations.dtype
+    return Normalization(mean.to(kind), torch.where(varies, std, torch.ones_like(std)).to(kind))
+
+
+def normalize_tasks(normalization: Normalization, data: TaskData) -> TaskData:
+    """The same tasks in normalised observations; their termination function is given the environment's own."""
+    own = normalization.to(data.rows.device)
+    o, a = data.spec.observation_dim, data.spec.action_dim
+    rows = data.rows.clone()
+    for start in (0, o + a + 1):  # s and s'
+        rows[:, start : start + o] = own.apply(rows[:, start : start + o])
+    ends = data.spec.terminated
+    terminated = None if ends is None else _on_raw_observations(ends, own)
+    return data._replace(rows=rows, spec=data.spec._replace(terminated=terminated, normalization=own))
+
+
+def _on_raw_observations(ends: Terminated, normalization: Normalization) -> Terminated:
+    """A termination function of normalised observations from one of the environment's own."""
+
+    def terminated(observations: torch.Tensor, actions: torch.Tensor, next_observations: torch.Tensor) -> torch.Tensor:
+        return ends(normalization.undo(observations), actions, normalization.undo(next_observations))
+
+    return terminated
+
+
+def with_normalization(groups: Mapping[str, Params], normalization: Normalization | None) -> dict[str, Params]:
+    """The groups of an artifact with the normalisation among them, if there is one."""
+    if normalization is None:
+        return dict(groups)
+    if groups.get(NORMALIZATION):
+        raise PluginError(
+            f"the method's artifacts have a group {NORMALIZATION!r} of their own: expected "
+            "data.normalize_observations = false"
+        )
+    return {**groups, NORMALIZATION: normalization._asdict()}
+
+
+def split_normalization(
+    groups: Mapping[str, Params], normalized: bool, place: object
+) -> tuple[dict[str, Params], Normalization | None]:
+    """The inverse of `with_normalization`; `normalized` is what the recipe asks for.
+
+    Raises `ArtifactError` where the normalisation should be there and is not.
+    """
+    if not normalized:
+        return dict(groups), None
+    found = groups.get(NORMALIZATION, {})
+    if set(found) != {"mean", "std"}:
+        raise ArtifactError(f"{place}: {NORMALIZATION} holds {sorted(found)!s:.80}, expected mean and std")
+    rest = {name: group for name, group in groups.items() if name != NORMALIZATION}
+    return rest, Normalization(**found)
+
+
+def _total(parts: Sequence[torch.Tensor]) -> torch.Tensor:
+    return torch.stack(list(parts)).sum(0)

@@ -1,0 +1,84 @@
+"""Where the local data store keeps things. Every name is checked, so that nothing lands outside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from merpo.errors import DatasetError
+from merpo.support.files import FILE_NAME
+
+__all__ = [
+    "CURVE",
+    "CURVE_PICTURE",
+    "LOCK",
+    "POLICIES",
+    "POLICIES_RECORD",
+    "SHARED",
+    "collection_dir",
+    "collection_path",
+    "data_path",
+    "manifest_path",
+    "policy_path",
+    "store_root",
+]
+
+# What all datasets of a collection share, and is of no use without them.
+POLICIES = "checkpoints.safetensors"  # SAC's
+POLICIES_RECORD = "checkpoints.toml"  # written after them, and vouches for them
+CURVE, CURVE_PICTURE = "learning_curve.csv", "learning_curve.png"
+LOCK = "collect.lock"  # of a collection while one writes into it
+SHARED = (POLICIES, POLICIES_RECORD, CURVE, CURVE_PICTURE)
+
+
+def store_root() -> Path:
+    """The store: `MERPO_DATA`, or a folder under the user's data folder."""
+    chosen = os.environ.get("MERPO_DATA", "").strip()
+    if chosen:
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError as error:
+            raise DatasetError(f"MERPO_DATA is {chosen!r}: {error}; expected a folder") from error
+    import platformdirs
+
+    return platformdirs.user_data_path("merpo") / "data"
+
+
+def collection_dir(root: Path, family_name: str, fingerprint: str) -> Path:
+    """The folder of one collection: a family's name and the first 12 digits of its settings' fingerprint."""
+    if not re.fullmatch(r"[0-9a-f]{12,}", fingerprint):
+        raise DatasetError(f"fingerprint is {fingerprint!r:.80}, expected at least 12 hexadecimal digits")
+    return root / _checked(f"{family_name}-{fingerprint[:12]}")
+
+
+def collection_path(root: Path, name: str) -> Path:
+    """The folder of the collection called `name`. Raises `DatasetError` for a name that leads out of the store."""
+    folder = root / _checked(name)
+    if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
+        raise DatasetError(f"{folder}: is a link out of the data store, expected a folder in it")
+    return folder
+
+
+def manifest_path(folder: Path, name: str) -> Path:
+    """Where a dataset's manifest is."""
+    return folder / _checked(name, ".json")
+
+
+def data_path(folder: Path, name: str) -> Path:
+    """Where a dataset's transitions are."""
+    return folder / _checked(name, ".safetensors")
+
+
+def policy_path(folder: Path, name: str) -> Path:
+    """Where a dataset's behaviour policy is."""
+    return folder / _checked(name, ".policy.safetensors")
+
+
+def _checked(name: str, suffix: str = "") -> str:
+    if not re.fullmatch(FILE_NAME, name) or name.endswith(".policy"):  # whose data would be another's policy
+        raise DatasetError(
+            f"{name!r:.80} cannot be a name in the data store: expected letters, digits, '.', '_', '+', '-', "
+            "a letter or digit first, and no '.policy' at the end"
+        )
+    return name + suffix

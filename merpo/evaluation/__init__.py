@@ -1,0 +1,1 @@
+"""Policies in environments: returns, estimates and videos."""

@@ -1,0 +1,67 @@
+"""What policies are worth: rollouts in the true environments, with one batched policy call per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import NamedTuple
+
+from merpo.components.interfaces import TaskFamily
+from merpo.lazy import np, torch
+from merpo.nn.noise import derive_seed
+from merpo.types import Task
+
+__all__ = ["Evaluation", "evaluate", "oracle_evaluation", "starts"]
+
+
+class Evaluation(NamedTuple):
+    """Undiscounted returns, how episodes ended, and the first episode of each task."""
+
+    returns: torch.Tensor  # [T, E]
+    lengths: torch.Tensor  # [T, E]
+    terminations: torch.Tensor  # [T, E], 1.0 where the episode truly ended, 0.0 where time cut it
+    trajectories: list[list[list[float]]]  # per task, the observations of its first episode
+
+
+def evaluate(
+    family: TaskFamily,
+    tasks: Sequence[Task],
+    act: Callable[[torch.Tensor], torch.Tensor],
+    episodes: int,
+    seed: int,
+    device: str = "cpu",
+) -> Evaluation:
+    """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
+    returns, lengths, terminations = (torch.zeros(len(tasks), episodes) for _ in range(3))
+    with closing(family.grid(tasks, episodes, seed, restart=False)) as grid:
+        first = [grid.observations()[:, 0]]  # of every task's first episode, step by step
+        while grid.running.any() and len(first) <= family.horizon:
+            lengths += torch.as_tensor(grid.running)
+            seen = grid.observations()
+            with torch.no_grad():
+                actions = act(seen.to(device)).cpu()
+            batch, _ = grid.step(seen, actions)
+            returns += batch.rewards
+            terminations += batch.terminations
+            first.append(batch.next_observations[:, 0])
+    paths = [path[: int(n) + 1].tolist() for path, n in zip(torch.stack(first, 1), lengths[:, 0], strict=True)]
+    return Evaluation(returns, lengths, terminations, paths)
+
+
+def starts(seed: int) -> int:
+    """The seed of a run's episodes; other runs' episodes, and those in the data, begin in other states."""
+    return derive_seed(seed, "evaluate") % 2**31  # environments may take no more than 32 bits
+
+
+def oracle_evaluation(family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int) -> Evaluation | None:
+    """The returns of the optimal policies, or None where the family does not know them."""
+    oracles = [family.oracle(task) for task in tasks]
+    known = [oracle for oracle in oracles if oracle is not None]
+    if len(known) < len(oracles):
+        return None
+
+    def act(observations: torch.Tensor) -> torch.Tensor:
+        rows = [[oracle(o) for o in row] for oracle, row in zip(known, observations.cpu().numpy(), strict=True)]
+        return torch.as_tensor(np.asarray(rows), dtype=torch.float32)
+
+    return evaluate(family, tasks, act, episodes, seed)

@@ -1,0 +1,135 @@
+"""The videos of a run: one episode per task and policy, in `videos/`, with a list that says of what they are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from merpo.components.component import dump_component
+from merpo.components.interfaces import TaskFamily
+from merpo.errors import MerpoError, StoppedError
+from merpo.evaluation.film import film
+from merpo.support.files import atomic_write_bytes, atomic_write_text, fingerprint, plain, sha256_file
+from merpo.types import Params, Task
+
+if TYPE_CHECKING:
+    from merpo.components.context import Log
+    from merpo.evaluation.actors import Actor
+
+__all__ = ["FOLDER", "Shot", "Video", "Videos", "film_shots", "params_digest"]
+
+FOLDER, LIST = "videos", "videos.json"
+
+
+class Video(BaseModel):
+    """One film, and what determines it."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    task: int
+    policy: str  # behavior, meta_policy or adapted
+    file: str = Field(pattern=rf"^{FOLDER}/[a-z0-9_.-]+\.mp4$")  # within the run's folder
+    frames: int
+    fps: float
+    steps: int
+    episode_return: float
+    sha256: str
+    key: str  # of the environment, the policy's parameters, the seed, and how it acts
+
+
+class Videos(BaseModel):
+    """All films of a run; `note` says why some are missing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entries: list[Video] = []
+    note: str = ""
+
+
+class Shot(NamedTuple):
+    """A film that is wanted."""
+
+    task_index: int
+    task: Task
+    policy: str
+    actor: Callable[[], Actor]
+    identity: Mapping[str, object]  # of the policy and of how it acts
+
+
+def film_shots(folder: Path, family: TaskFamily, shots: Sequence[Shot], seed: int, log: Log) -> Videos:
+    """Film what is wanted, and keep what an earlier call made of the same policies in the run's `folder`.
+
+    The list is written after every film, so that a call that was stopped goes on where it was. What cannot be filmed
+    is no error: the note has the first reason.
+    """
+    known = {(video.task, video.policy): video for video in _read(folder).entries}
+    made: list[Video] = []
+    note = ""
+    for shot in shots:
+        key = _key(family, shot, seed)
+        video = known.get((shot.task_index, shot.policy))
+        if video is None or video.key != key or not _is_there(folder, video):
+            try:
+                video = _make(folder, family, shot, seed, key)
+            except StoppedError:
+                raise
+            except MerpoError as error:
+                note = note or str(error)
+                continue
+            log(FOLDER, len(made) + 1, len(shots), {"return": video.episode_return})
+        made.append(video)
+        known[shot.task_index, shot.policy] = video
+        _write(folder, Videos(entries=list(known.values())))
+    return Videos(entries=made, note=note)
+
+
+def params_digest(params: Params) -> str:
+    """SHA-256 of names and numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(params.items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _make(folder: Path, family: TaskFamily, shot: Shot, seed: int, key: str) -> Video:
+    made = film(family, shot.task, shot.actor(), seed)
+    file = f"{FOLDER}/task-{shot.task_index:03d}.{shot.policy}.mp4"
+    atomic_write_bytes(folder / file, made.data)
+    return Video(
+        task=shot.task_index,
+        policy=shot.policy,
+        file=file,
+        sha256=hashlib.sha256(made.data).hexdigest(),
+        key=key,
+        **{name: getattr(made, name) for name in ("frames", "fps", "steps", "episode_return")},
+    )
+
+
+def _key(family: TaskFamily, shot: Shot, seed: int) -> str:
+    origin = {"tasks": dump_component(family), "task": shot.task, "seed": seed, **shot.identity}
+    return fingerprint(plain(origin))
+
+
+def _is_there(folder: Path, video: Video) -> bool:
+    path = folder / video.file
+    try:
+        return path.is_file() and sha256_file(path) == video.sha256
+    except OSError:
+        return False
+
+
+def _read(folder: Path) -> Videos:
+    """The list; an empty one where there is none that can be read: then all is filmed anew."""
+    try:
+        return Videos.model_validate_json((folder / FOLDER / LIST).read_bytes())
+    except (OSError, ValidationError):
+        return Videos()
+
+
+def _write(folder: Path, videos: Videos) -> None:
+    atomic_write_text(folder / FOLDER / LIST, videos.model_dump_json(indent=1) + "\n")

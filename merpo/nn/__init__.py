@@ -1,0 +1,1 @@
+"""Parameter trees, padded networks, optimisers and random streams."""

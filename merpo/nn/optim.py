@@ -1,0 +1,116 @@
+"""Gradients and optimisers, slice by slice: no step of one task ever touches another's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from merpo.lazy import torch
+from merpo.nn.packed import leaves, like, rebuild
+from merpo.nn.params import tree_map, weights
+from merpo.types import Params
+
+__all__ = ["AdamState", "adam", "adam_", "adam_init", "gradient", "sgd", "slopes", "watched"]
+
+BETAS, EPS = (0.9, 0.999), 1e-8  # Kingma and Ba
+
+
+class AdamState(NamedTuple):
+    """First and second moments, and the number of steps taken by each slice [*lead]."""
+
+    m: Params
+    v: Params
+    t: torch.Tensor
+
+
+def gradient(
+    loss: Callable[[Params], torch.Tensor], params: Params, create_graph: bool = False
+) -> tuple[torch.Tensor, Params]:
+    """(losses per slice, gradient of their sum) with respect to the trainable part of `params`.
+
+    The sum, never the mean: each slice then gets the gradient of its own loss. With `create_graph` the result can be
+    differentiated again (second-order MAML).
+    """
+    followed = params if create_graph else watched(params)
+    with torch.enable_grad():
+        losses = loss(followed)
+        found = slopes(losses, followed, create_graph)
+    return losses if create_graph else losses.detach(), found
+
+
+def watched(params: Params) -> Params:
+    """The same parameters, of which autograd follows the trainable part: where a gradient is to be taken later."""
+    held = {key: value.detach().requires_grad_(True) for key, value in leaves(weights(params)).items()}
+    return rebuild(params, {**leaves(params), **held})
+
+
+def slopes(losses: torch.Tensor, followed: Params, create_graph: bool = False) -> Params:
+    """The gradient of the sum of `losses` with respect to the trainable part of parameters that autograd follows."""
+    held = leaves(weights(followed))
+    grads = torch.autograd.grad(losses.sum(), list(held.values()), create_graph=create_graph)
+    return rebuild(followed, dict(zip(held, grads, strict=True)))
+
+
+def adam_init(params: Params, dims: int) -> AdamState:
+    """Zero moments for `params` whose first `dims` dims tell slices apart."""
+    zeros = tree_map(torch.zeros_like, weights(params))
+    first = next(iter(leaves(zeros).values()))
+    return AdamState(zeros, tree_map(torch.zeros_like, zeros), first.new_zeros(first.shape[:dims]))
+
+
+def adam(params: Params, grads: Params, state: AdamState, lr: float) -> tuple[Params, AdamState]:
+    """One Adam step, out of place and differentiable, equal to `torch.optim.Adam` on each slice alone."""
+    b1, b2 = BETAS
+    t = state.t + 1
+    rate = lr * (1 - b2**t).sqrt() / (1 - b1**t)  # the two bias corrections
+    floor = EPS * (1 - b2**t).sqrt()
+    old, first, second = leaves(params), leaves(state.m), leaves(state.v)
+    new, m_new, v_new = dict(old), {}, {}
+    for key, grad in leaves(like(params, grads)).items():
+        lead = (...,) + (None,) * (grad.dim() - t.dim())
+        m = torch.lerp(first[key], grad, 1 - b1)
+        v = (second[key] * b2).addcmul(grad, grad, value=1 - b2)
+        new[key] = old[key] - rate[lead] * m / (v.sqrt() + floor[lead])
+        m_new[key], v_new[key] = m, v
+    return rebuild(params, new), AdamState(rebuild(state.m, m_new), rebuild(state.v, v_new), t)
+
+
+def adam_(params: Params, grads: Params, state: AdamState, lr: float, decay: float = 0.0) -> None:
+    """The same step in place, in PyTorch's fused loop: what training uses, as it touches each number once.
+
+    `decay` times the parameters is added to their gradients on the way.
+    """
+    slopes = {key: grad.contiguous() for key, grad in leaves(like(params, grads)).items()}
+    held, first, second = (leaves(tree) for tree in (params, state.m, state.v))
+    columns = [[tree[key] for key in slopes] for tree in (held, slopes, first, second)]
+    if not all(leaf.is_contiguous() for column in columns for leaf in column):
+        raise ValueError("adam_: got a strided view, expected contiguous tensors, as the fused loop knows no strides")
+    if not _even(state.t):  # slices that took other numbers of steps: one by one
+        columns = [[row for leaf in leaves_ for row in leaf.flatten(0, state.t.dim() - 1)] for leaves_ in columns]
+        steps = list(state.t.flatten().repeat(len(slopes)).unbind())
+    else:
+        steps = list(state.t.flatten()[0].expand(len(slopes)).clone().unbind())  # each is counted up on its own
+    _fused_adam(columns, steps, lr, decay)
+    state.t.add_(1)
+
+
+def _even(t: torch.Tensor) -> bool:
+    """Whether all slices took as many steps; a GPU is not asked, as one would have to wait for its answer."""
+    return t.device.type == "cpu" and bool((t == t.flatten()[0]).all())
+
+
+def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr: float, decay: float) -> None:
+    """PyTorch's own functional Adam on parameters, gradients, m and v, each tensor with its number of steps."""
+    from torch.optim.adam import adam as torch_adam
+
+    params, grads, m, v = columns
+    torch_adam(
+        params, grads, m, v, [], steps, fused=True, amsgrad=False, beta1=BETAS[0], beta2=BETAS[1], lr=lr,
+        weight_decay=decay, eps=EPS, maximize=False,
+    )  # fmt: skip
+
+
+def sgd(params: Params, grads: Params, lr: float) -> Params:
+    """One plain gradient step, out of place and differentiable."""
+    held, slopes = leaves(params), leaves(like(params, grads))
+    return rebuild(params, {**held, **{key: held[key] - lr * grad for key, grad in slopes.items()}})

@@ -1,0 +1,1 @@
+"""Policies that are saved, loaded, exported or given."""

@@ -1,0 +1,38 @@
+"""`merpo.load_policy`: a saved policy as a function from observations to actions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from merpo.errors import MerpoError
+from merpo.policies.saved import Policy, from_saved, read_policies
+
+__all__ = ["load_policy"]
+
+
+def load_policy(path: str | Path, task: int | None = None) -> Policy:
+    """The policy in a file of `merpo export` (safetensors or ONNX), a run's folder, or a folder of `merpo adapt`.
+
+    `task` is the index of the task where there are several. A normalisation that was saved with the policy is
+    applied. Raises `MerpoError` where there is no such policy.
+    """
+    place = Path(path)
+    if place.suffix == ".onnx":
+        from merpo.policies.onnx import load_onnx
+
+        return _only(load_onnx(place), task)
+    found = read_policies(place)
+    if task is None:
+        if len(found.tasks) > 1:
+            known = ", ".join(str(one.index) for one in found.tasks)
+            raise MerpoError(
+                f"{place}: holds policies for the tasks {known}; give one of them: load_policy(path, task=…)"
+            )
+        task = found.tasks[0].index
+    return from_saved(found.one(task))
+
+
+def _only(policy: Policy, task: int | None) -> Policy:
+    if task is not None and task != policy.task.index:
+        raise MerpoError(f"{policy!r} is that of task {policy.task.index}, asked for task {task}")
+    return policy

@@ -1,0 +1,88 @@
+"""What a run's adapted policies can be held against, as far as it was kept: other policies, and reference scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from merpo.artifacts.finished_run import is_run, open_run
+from merpo.artifacts.run_folder import META
+from merpo.data.catalog import Entry, collections, entries
+from merpo.data.reference_scores import ReferenceScores, stored_reference
+from merpo.errors import DatasetError
+from merpo.nn.params import expand, stack_alike
+from merpo.nn.policy import policy_dims
+from merpo.policies.saved import SavedPolicies, TaskName
+from merpo.types import Params
+
+__all__ = ["behavior_policies", "meta_policy", "references"]
+
+META_POLICY = "meta_policy"  # a group of the meta-artifact
+PARTS = ("test ", "adapt ")  # of what a manifest's datasets are called, before their names
+
+
+def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
+    """The run's meta-policy for every task, or None where its meta-artifact has none that acts as the adapted do.
+
+    One that was given (`method.meta_policy`) may have other widths than they.
+    """
+    folder = _folder(saved)
+    if folder is None or META not in open_run(folder).manifest["artifacts"]:
+        return None
+    found = open_run(folder).groups(META).get(META_POLICY, {})
+    adapted = {key: value[0] for key, value in saved.policy.items()}
+    if not _alike(found, adapted):
+        return None
+    return saved._replace(policy=expand(found, len(saved.tasks)))
+
+
+def behavior_policies(saved: SavedPolicies) -> Params | None:
+    """The policies [T, ...] that collected the tasks' data, or None where the store does not have all of them.
+
+    Raises `DatasetError` for one that is damaged.
+    """
+    folder = _folder(saved)
+    if folder is None:
+        return None
+    digests = open_run(folder).manifest.get("datasets", {})
+    return stack_alike([_behavior(task, digests) for task in saved.tasks])
+
+
+def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
+    """What 0 and 100 are on each task; None where the store has not its data, or that has no reference scores."""
+    folder = _folder(saved)
+    digests = {} if folder is None else open_run(folder).manifest.get("datasets", {})
+    found = [_dataset(task, digests) for task in saved.tasks]
+    return [None if entry is None else stored_reference(entry.manifest().settings) for entry in found]
+
+
+def _alike(found: Params, adapted: Params) -> bool:
+    """Whether two policies are of one shape, or both squashed Gaussians of the same dims."""
+    shapes = [{key: value.shape for key, value in policy.items()} for policy in (found, adapted)]
+    return shapes[0] == shapes[1] or policy_dims(found) == policy_dims(adapted) is not None
+
+
+def _folder(saved: SavedPolicies) -> Path | None:
+    """The folder of the run that the policies came from."""
+    path = saved.place.resolve().parent.parent
+    return path if is_run(path) else None
+
+
+def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
+    """Who collected a task's data, if the store has the very dataset and one policy collected it."""
+    entry = _dataset(task, digests)
+    return None if entry is None else entry.policy()
+
+
+def _dataset(task: TaskName, digests: dict[str, str]) -> Entry | None:
+    """A task's data, if the store has the very dataset."""
+    digest = next((digests[part + task.name] for part in PARTS if part + task.name in digests), None)
+    every = (entry for collection in collections() for entry in entries(collection))
+    named = [entry for entry in every if task.name in (entry.name, str(entry))]  # a recipe's own data, or named
+    return next((entry for entry in named if _is(entry, digest)), None)
+
+
+def _is(entry: Entry, digest: str | None) -> bool:
+    try:
+        return entry.manifest().sha256 == digest
+    except DatasetError:  # some other dataset of that name
+        return False

@@ -1,0 +1,220 @@
+"""Policies as they are saved: for which tasks, by which method, and with which normalisation of observations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+from pydantic import TypeAdapter, ValidationError
+
+from merpo.artifacts.artifact import load_artifact
+from merpo.artifacts.finished_run import open_run
+from merpo.artifacts.run_folder import ADAPTED, BEST, META
+from merpo.components.component import dump_component
+from merpo.components.interfaces import Method
+from merpo.data.needed import needed
+from merpo.data.normalize import NORMALIZATION
+from merpo.errors import ArtifactError, MerpoError, RecipeError
+from merpo.lazy import np, torch
+from merpo.recipe.recipe import Recipe, from_tables
+from merpo.types import Normalization, Params, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "task_header"]
+
+
+@dataclass(frozen=True)
+class TaskName:
+    """Who a policy is for."""
+
+    name: str
+    index: int
+    params: Task
+
+
+class SavedPolicies(NamedTuple):
+    """Policies of T tasks, and all that is needed to play them."""
+
+    place: Path
+    method: Method
+    policy: Params  # [T, ...]
+    normalization: Params  # `mean` and `std`, [O] or [T, O]; empty where observations go in as they are
+    tasks: tuple[TaskName, ...]
+    observation_dim: int
+    action_dim: int
+    recipe: Recipe | None  # that of the run; an exported policy has none
+    seed: int
+
+    def act(self, observations: torch.Tensor) -> torch.Tensor:
+        """Deterministic actions [T, B, A] at observations [T, B, O] as the environment gives them."""
+        return self.method.act(self.policy, self.normalized(observations))
+
+    def normalized(self, observations: torch.Tensor) -> torch.Tensor:
+        """Observations [T, B, O] as the policies take them."""
+        return Normalization(**self.normalization).apply(observations) if self.normalization else observations
+
+    def one(self, index: int) -> SavedPolicies:
+        """The policy of the task with this index alone, T = 1. Raises `MerpoError` for a task that is not there."""
+        places = [i for i, task in enumerate(self.tasks) if task.index == index]
+        if not places:
+            known = ", ".join(str(task.index) for task in self.tasks)
+            raise MerpoError(f"{self.place}: has no policy for task {index}; there are policies for the tasks {known}")
+        at = slice(places[0], places[0] + 1)
+        own = {key: value[at] if value.dim() > 1 else value for key, value in self.normalization.items()}
+        policy = {key: value[at].contiguous() for key, value in self.policy.items()}
+        return self._replace(policy=policy, normalization=own, tasks=self.tasks[at])
+
+    def header(self) -> dict[str, str]:
+        """What an artifact with these policies says of them; `read_policies` understands it without the run."""
+        return {
+            "method": json.dumps(dump_component(self.method), sort_keys=True),
+            "observation_dim": str(self.observation_dim),
+            "action_dim": str(self.action_dim),
+            "seed": str(self.seed),
+            "tasks": task_header(self.tasks),
+        }
+
+
+def task_header(tasks: Sequence[TaskName]) -> str:
+    """The header entry that says whose policies an artifact holds."""
+    return json.dumps([asdict(task) for task in tasks], sort_keys=True)
+
+
+def read_policies(path: Path) -> SavedPolicies:
+    """The adapted policies of a run's folder, of a folder of `merpo adapt`, of their artifact, or of an export.
+
+    Raises `ArtifactError` for anything else.
+    """
+    if path.is_dir():
+        run = open_run(path)
+        return _policies(run.artifact(ADAPTED), run.manifest["artifacts"][ADAPTED])
+    return _policies(path, None)
+
+
+def _policies(path: Path, sha256: str | None) -> SavedPolicies:
+    groups, header = load_artifact(path, sha256)
+    if "policy" not in groups or not ("method" in header or "recipe" in header) or header.get("stage") in (META, BEST):
+        raise ArtifactError(
+            f"{path}: holds {', '.join(groups) or 'nothing'} of stage {header.get('stage', 'unknown')!r}, expected "
+            "adapted policies: a run's folder, its artifacts/adapted.safetensors, or a file of `merpo export`"
+        )
+    recipe = _recipe(path, header) if "recipe" in header else None
+    policy = groups["policy"]
+    tasks = _tasks(path, header, recipe)
+    if any(value.dim() == 0 or value.shape[0] != len(tasks) for value in policy.values()):
+        shapes = {key: tuple(value.shape) for key, value in policy.items()}
+        raise ArtifactError(f"{path}: policies of {len(tasks)} tasks expected, found tensors of shapes {shapes!s:.200}")
+    spec = recipe.tasks.spec() if recipe is not None else None
+    dims = spec[:2] if spec is not None else _dims(path, header)
+    method = recipe.method if recipe is not None else _method(path, header)
+    seed = int(header["seed"]) if header.get("seed", "").isdigit() else 0
+    normalization = _checked_normalization(path, groups.get(NORMALIZATION, {}), len(tasks), dims[0])
+    return SavedPolicies(path, method, policy, normalization, tasks, *dims, recipe, seed)
+
+
+def _recipe(path: Path, header: dict[str, str]) -> Recipe:
+    """The recipe in an artifact's header; what it requires must be installed."""
+    return from_tables(_json(path, header, "recipe", dict[str, Any]), f"{path}: recipe")
+
+
+def _tasks(path: Path, header: dict[str, str], recipe: Recipe | None) -> tuple[TaskName, ...]:
+    """Whose policies they are: as the header says, or the unseen tasks of the recipe."""
+    if "tasks" in header:
+        return tuple(_json(path, header, "tasks", list[TaskName]))
+    if recipe is None:
+        raise ArtifactError(f"{path}: its header does not say for which tasks its policies are")
+    return tuple(TaskName(source.name, source.index, source.task) for source in needed(recipe)[1])
+
+
+def _dims(path: Path, header: dict[str, str]) -> tuple[int, int]:
+    found = [header.get(key, "") for key in ("observation_dim", "action_dim")]
+    if not all(text.isdigit() and int(text) > 0 for text in found):
+        raise ArtifactError(f"{path}: (observation, action) dims in the header are {found}, expected integers >= 1")
+    return int(found[0]), int(found[1])
+
+
+def _method(path: Path, header: dict[str, str]) -> Method:
+    from pydantic_core import PydanticCustomError
+
+    from merpo.components.registry import resolve
+
+    table = _json(path, header, "method", dict[str, Any])
+    try:
+        method = resolve(Method, table)
+    except (ValidationError, PydanticCustomError) as error:
+        raise RecipeError(f"{path}: method {table.get('component')!r:.80}: {error!s:.300}") from None
+    if not isinstance(method, Method):
+        raise ArtifactError(f"{path}: method is a {type(method).__name__}, expected a Method")
+    return method
+
+
+def _checked_normalization(path: Path, group: Params, tasks: int, observation_dim: int) -> Params:
+    """The group `normalization`, which may be missing, for T tasks and O observation dims."""
+    if not group:
+        return {}
+    allowed = [(observation_dim,), (tasks, observation_dim)]
+    shapes = {key: tuple(value.shape) for key, value in group.items()}
+    if set(group) != {"mean", "std"} or any(shape not in allowed for shape in shapes.values()):
+        raise ArtifactError(f"{path}: {NORMALIZATION} has {shapes}, expected mean and std of shape {allowed}")
+    if not all(bool(value.isfinite().all()) for value in group.values()) or bool((group["std"] < 0).any()):
+        raise ArtifactError(f"{path}: {NORMALIZATION}: expected finite numbers, and no std below 0")
+    return dict(group)
+
+
+def _json(path: Path, header: dict[str, str], key: str, kind: Any) -> Any:
+    """An entry of the header that is JSON of a kind."""
+    try:
+        return TypeAdapter(kind).validate_json(header[key])
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        raise ArtifactError(f"{path}: {key} in the header: {reason}") from None
+
+
+@final
+class Policy:
+    """One task's policy: `policy(observation)` is its deterministic action, in [-1, 1].
+
+    `task` is the task's name, index and parameters; `observation_dim` and `action_dim` are O and A.
+    """
+
+    def __init__(
+        self,
+        task: TaskName,
+        observation_dim: int,
+        action_dim: int,
+        rows: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    ) -> None:
+        self.task, self.observation_dim, self.action_dim = task, observation_dim, action_dim
+        self._rows = rows
+
+    def __call__(self, observation: ArrayLike) -> NDArray[np.float32]:
+        """Actions [A] or [B, A] at one observation [O] or at several [B, O], of any array type.
+
+        Raises `MerpoError` for another shape.
+        """
+        given = np.asarray(observation, dtype=np.float32)
+        if given.ndim not in (1, 2) or given.shape[-1] != self.observation_dim:
+            expected = f"[{self.observation_dim}] or [B, {self.observation_dim}]"
+            raise MerpoError(
+                f"policy of {self.task.name}: got an observation of shape {given.shape}, expected {expected}"
+            )
+        actions = self._rows(np.atleast_2d(given))
+        return actions[0] if given.ndim == 1 else actions
+
+    def __repr__(self) -> str:
+        return f"Policy({self.task.name!r}, {self.observation_dim} observations -> {self.action_dim} actions)"
+
+
+def from_saved(saved: SavedPolicies) -> Policy:
+    """The policy of the one task that `saved` holds."""
+
+    def rows(observations: Any) -> Any:
+        with torch.no_grad():
+            return saved.act(torch.as_tensor(observations)[None])[0].numpy()
+
+    return Policy(saved.tasks[0], saved.observation_dim, saved.action_dim, rows)

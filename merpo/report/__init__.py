@@ -1,0 +1,1 @@
+"""One run's results: model, statistics, terminal and page."""

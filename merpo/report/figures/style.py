@@ -1,0 +1,127 @@
+"""How every picture looks: colours that colour-blind readers tell apart, quiet axes, legends outside the data."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from merpo.report.summary import POLICIES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = [
+    "INK",
+    "LINE",
+    "MUTED",
+    "axis_title",
+    "blank",
+    "color_of",
+    "grid_of",
+    "label_of",
+    "legend",
+    "marker_of",
+    "png",
+    "series_style",
+]
+
+# Okabe and Ito's palette; shape and line style say the same as the colour.
+COLOR = {
+    "behavior": "#8a8a8a",
+    "behavior_mode": "#555555",
+    "meta_policy": "#e69f00",
+    "adapted": "#0072b2",
+    "oracle": "#009e73",
+}
+MARKER = {"behavior": "s", "behavior_mode": "D", "meta_policy": "^", "adapted": "o", "oracle": "*"}
+SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8a8a", "#000000")
+SERIES_MARKERS = "o^sDvP*X"
+INK, MUTED, LINE = "#222222", "#5f6368", "#d9dce1"
+DPI = 160
+
+
+def color_of(policy: str) -> str:
+    """The colour of a policy; black for one that is not in the palette."""
+    return COLOR.get(policy, "#000000")
+
+
+def marker_of(policy: str) -> str:
+    """The marker of a policy."""
+    return MARKER.get(policy, "D")
+
+
+def series_style(i: int) -> tuple[str, str, Any]:
+    """Colour, marker and dashes of the i-th of several series; the dashes change when the colours begin anew."""
+    n = len(SERIES)
+    dashes = ("solid", (0, (5, 2)), (0, (1, 1.5)))
+    return SERIES[i % n], SERIES_MARKERS[i % n], dashes[i // n % len(dashes)]
+
+
+def label_of(policy: str) -> str:
+    """What readers call a policy."""
+    return POLICIES.get(policy, policy)
+
+
+def blank(width: float, height: float) -> Figure:
+    """An empty picture of so many inches, without pyplot's global state."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def grid_of(figure: Figure, rows: int, columns: int, **settings: Any) -> list[list[Axes]]:
+    """Axes [row][column], all drawn quietly."""
+    axes = figure.subplots(rows, columns, squeeze=False, **settings)
+    for axis in axes.flat:
+        _quiet(axis)
+    return [list(row) for row in axes]
+
+
+def _quiet(axis: Axes) -> None:
+    axis.set_facecolor("white")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.spines[["left", "bottom"]].set_color(LINE)
+    axis.grid(True, color=LINE, linewidth=0.6, alpha=0.7)
+    axis.set_axisbelow(True)
+    axis.tick_params(which="both", colors=MUTED, labelsize=8.5, length=0)
+    axis.ticklabel_format(useOffset=False)  # an offset would be printed over the title
+
+
+def axis_title(axis: Axes, title: str = "", x: str = "", y: str = "", size: float = 10) -> None:
+    """Title to the left, labels in a muted ink."""
+    if title:
+        axis.set_title(title, loc="left", fontsize=size, color=INK, fontweight="bold")
+    axis.set_xlabel(x, fontsize=9, color=MUTED)
+    axis.set_ylabel(y, fontsize=9, color=MUTED)
+
+
+def legend(figure: Figure, axes: Sequence[Axes], columns: int = 6) -> None:
+    """One legend for all `axes`, in a row above them, where it covers nothing."""
+    found: dict[str, Any] = {}
+    for axis in axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    if found:
+        figure.legend(
+            list(found.values()),
+            list(found),
+            loc="outside upper left",
+            ncols=min(columns, len(found)),
+            frameon=False,
+            fontsize=9,
+            labelcolor=INK,
+            handletextpad=0.5,
+            columnspacing=1.6,
+        )
+
+
+def png(figure: Figure) -> bytes:
+    """The picture as PNG: the same bytes for the same data."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    return buffer.getvalue()

@@ -1,0 +1,207 @@
+"""What a run found, as plain data: `report.json`, from which the page, the terminal's table and summaries are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
+
+from merpo.artifacts.run_folder import OUTPUTS
+from merpo.data.reference_scores import ReferenceScores, normalized_scores
+from merpo.errors import ArtifactError
+from merpo.evaluation.episode_stats import EpisodeStats
+from merpo.evaluation.estimates import Estimates
+from merpo.evaluation.videos import Videos
+from merpo.report.curves import Duals
+from merpo.report.statistics import gap_closed
+from merpo.report.summary import POLICIES, Summary, summarize
+
+__all__ = [
+    "ANEW",
+    "MEASURING",
+    "OWN",
+    "SCHEMA_VERSION",
+    "CurvePoint",
+    "DatasetEntry",
+    "Estimates",
+    "ModelErrors",
+    "Report",
+    "TaskReport",
+    "load_report",
+    "means",
+    "training_seconds",
+]
+
+SCHEMA_VERSION: Literal[1] = 1
+OWN = "profiling itself"
+ANEW = ("data", "evaluate", "videos", "report", OWN)  # what every process does itself, whatever the folder holds
+MEASURING = ("unseen tasks",)  # part of meta-training that only measures
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class DatasetEntry(_Model):
+    """A dataset that the run read."""
+
+    task: int
+    split: Literal["train", "test"]
+    quality: str
+    sha256: str
+    behavior_return: float | None = None
+    transitions: int
+    name: str = ""
+
+
+class TaskReport(_Model):
+    """One unseen task: the returns of the policies, and how they move where the observation is a plane."""
+
+    index: int
+    params: dict[str, JsonValue] = {}
+    behavior: float  # mean of the data's episodes
+    behavior_mode: float | None = None  # the policy that collected them by its mode, where the adapted one acts so, too
+    adapted: float | None = None  # None where there is no environment to measure it in
+    meta_policy: float | None = None
+    oracle: float | None = None
+    snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
+    reference: ReferenceScores | None = None  # where the data comes with such
+    episodes: dict[str, EpisodeStats] = {}  # policy -> its episodes
+    trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def gap_closed(self) -> float | None:
+        """(J − B)/(O − B) of this task, None without an oracle that is better than the behaviour policy."""
+        if self.adapted is None or self.oracle is None:
+            return None
+        return gap_closed(self.adapted, self.behavior, self.oracle)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def normalized(self) -> dict[str, float]:
+        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
+        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.adapted}
+        return normalized_scores(self.reference, returns)
+
+
+class CurvePoint(_Model):
+    """Returns on the unseen tasks after some meta-training, one number per task."""
+
+    step: int
+    adapted: list[float] = []
+    meta_policy: list[float] = []
+
+
+class ModelErrors(_Model):
+    """The model of each unseen task before and after it was adapted: held-out NLL and one-step error."""
+
+    nll_before: list[float] = []
+    nll_after: list[float] = []
+    error_before: list[float] = []
+    error_after: list[float] = []
+
+
+class Report(_Model):
+    """Everything that `report.html` shows; the summary is derived."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    title: str
+    seed: int
+    created: str = ""
+    notes: list[str] = []  # what a reader must know, such as test tasks that were trained on
+    recipe: dict[str, JsonValue] = {}
+    versions: dict[str, str] = {}
+    datasets: list[DatasetEntry] = []
+    timings: dict[str, float | None] = {}  # stage -> seconds, whichever processes they were in; None: not known
+    reused: list[str] = []  # stages that the last process found finished
+    tasks: list[TaskReport] = Field(min_length=1)
+    training_curve: list[CurvePoint] = []
+    duals: Duals = Duals()
+    model: ModelErrors = ModelErrors()
+    estimates: Estimates = Estimates()
+    videos: Videos = Videos()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def summary(self) -> Summary:
+        """Means, intervals and counts over the unseen tasks."""
+        rows = {name: self.returns(name) for name in ("adapted", "meta_policy", "oracle", "behavior_mode")}
+        tables = {name: None if row is None else [row] for name, row in rows.items()}
+        gain = self.estimated_gain()
+        tables["estimated_gain"] = None if gain is None else [gain]
+        return summarize([[t.behavior for t in self.tasks]], **tables)
+
+    @property
+    def seconds(self) -> float | None:
+        """Of all stages; None where one is not known."""
+        known = [seconds for seconds in self.timings.values() if seconds is not None]
+        return sum(known) if len(known) == len(self.timings) > 0 else None
+
+    def estimated_gain(self) -> list[float] | None:
+        """Q of the adapted policy's actions minus Q of the logged ones, per task; None where there is no critic."""
+        pairs = list(zip(self.estimates.q_adapted, self.estimates.q_logged, strict=False))
+        return [new - old for new, old in pairs] if len(pairs) == len(self.tasks) else None
+
+    def returns(self, policy: str) -> list[float] | None:
+        """The return of `policy`, a key of `merpo.report.summary.POLICIES`, per task; None if a task has none."""
+        values = [getattr(task, policy) for task in self.tasks]
+        return None if any(value is None for value in values) else values
+
+    def section(self, name: str) -> dict[str, JsonValue]:
+        """A table of the recipe, such as `tasks`; empty where it is not known."""
+        found = self.recipe.get(name)
+        return found if isinstance(found, dict) else {}
+
+    def to_json(self) -> str:
+        """The text of `report.json`."""
+        return self.model_dump_json(indent=1) + "\n"
+
+
+def load_report(path: Path) -> Report:
+    """A report from its JSON file; `ArtifactError` where it is missing, damaged or of another version."""
+    try:
+        return Report.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot read this report ({error.strerror or error})") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise ArtifactError(
+            f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
+        ) from None
+
+
+def means(tasks: Sequence[TaskReport]) -> dict[str, EpisodeStats]:
+    """Per policy the means over the tasks, in the order of every table, and the number of all their episodes."""
+    found = {}
+    for policy in POLICIES:
+        own = [task.episodes[policy] for task in tasks if policy in task.episodes]
+        if own:
+            found[policy] = EpisodeStats(
+                episodes=sum(stats.episodes for stats in own),
+                return_mean=_mean([stats.return_mean for stats in own]),
+                return_std=_mean([stats.return_std for stats in own]),
+                length=_mean([stats.length for stats in own]),
+                termination_rate=_mean([stats.termination_rate for stats in own]),
+            )
+    return found
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[str]) -> float | None:
+    """Seconds of training and adaptation, data and measurements left out; None where a stage's time is not known.
+
+    `artifacts` are the names in the run's manifest: a stage that has one and no time was reused by a merpo that did
+    not store times.
+    """
+    stages = set(artifacts).difference(OUTPUTS)
+    found = {name: timings.get(name) for name in stages | timings.keys() if name not in (*ANEW, *MEASURING)}
+    known = [seconds for seconds in found.values() if seconds is not None]
+    return sum(known) if len(known) == len(found) > 0 else None

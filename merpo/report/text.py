@@ -1,0 +1,185 @@
+"""A run's findings in words and on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from merpo.data.reference_scores import sources
+from merpo.report.report import means
+from merpo.report.statistics import Interval
+from merpo.report.summary import LABELS, POLICIES, Summary
+from merpo.support.format import number
+from merpo.support.tables import frame, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from merpo.data.reference_scores import ReferenceScores
+    from merpo.report.report import Report
+
+__all__ = ["interval", "print_summary", "print_verdict", "scores_line", "summary_rows", "verdict"]
+
+
+def interval(value: Interval) -> str:
+    """`-5.30 [-6.10, -4.60]`; the mean alone where it is of a single value, or of equal ones."""
+    mean, low, high = (number(x) for x in (value.mean, value.low, value.high))
+    return mean if value.low == value.high else f"{mean} [{low}, {high}]"
+
+
+def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
+    """The rows of every summary table: what is there of returns, differences and gaps closed."""
+    rows = (
+        ("behaviour policies", summary.behavior),
+        ("behaviour policies by their modes", summary.behavior_mode),
+        ("meta-policy as it is", summary.meta_policy),
+        ("adapted policies", summary.adapted),
+        ("oracle", summary.oracle),
+        ("adapted minus behaviour", summary.adapted_minus_behavior),
+        ("adapted minus behaviour's mode", summary.adapted_minus_behavior_mode),
+        ("adapted minus meta-policy", summary.adapted_minus_meta_policy),
+        ("gap closed by the meta-policy", summary.gap_closed_by_meta_policy),
+        ("gap closed by the adapted policies", summary.gap_closed),
+        ("gain that the critics expect", summary.estimated_gain if summary.adapted is None else None),
+    )
+    return [(label, value) for label, value in rows if value is not None]
+
+
+def verdict(summary: Summary) -> str:
+    """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
+    if summary.adapted_minus_behavior is None:
+        return _unmeasured(summary)
+    mode, meta = summary.adapted_minus_behavior_mode, summary.adapted_minus_meta_policy
+    found = [f"{_against(summary.adapted_minus_behavior)} the behaviour policies{' as they acted' if mode else ''}"]
+    found += [f"{_against(mode)} their modes"] if mode else []
+    found += [f"{_against(meta)} the meta-policy"] if meta else []
+    *before, last = found
+    text = f"Adaptation {', '.join(before)}, and {last}" if before else f"Adaptation {last}"
+    of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
+    worse = f"the behaviour policy on {summary.worse_than_behavior or 'none'}"
+    if summary.worse_than_meta_policy is not None:
+        worse += f", and than the meta-policy on {summary.worse_than_meta_policy or 'none'},"
+    text += f". It is worse than {worse} of {of}."
+    if summary.gap_closed is not None:
+        text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
+    return text + _few(summary)
+
+
+def _few(summary: Summary) -> str:
+    """What to think of an interval of one or two values."""
+    if summary.tasks * summary.seeds == 1:
+        return " One task and one seed: whether that is chance cannot be told."
+    if max(summary.tasks, summary.seeds) == 2:
+        return f" With {_counted(summary.tasks, 'task')} and {_counted(summary.seeds, 'seed')} intervals say little."
+    return ""
+
+
+def _counted(n: int, what: str) -> str:
+    return f"one {what}" if n == 1 else f"two {what}s"
+
+
+def _unmeasured(summary: Summary) -> str:
+    """What can be said without an environment."""
+    text = "There is no environment, so no policy was tried out; only the returns of the logs are measured."
+    if summary.estimated_gain is not None:
+        text += (
+            f" By the critics' own estimate of discounted return, adaptation {_against(summary.estimated_gain)} the "
+            "logged actions; that is to be confirmed on the real system."
+        )
+    return text
+
+
+def _against(difference: Interval) -> str:
+    if difference.low > 0:
+        return f"gains {interval(difference)} over"
+    if difference.high < 0:
+        return f"loses {interval(Interval(-difference.mean, -difference.high, -difference.low))} against"
+    return f"cannot be told apart ({interval(difference)}) from"
+
+
+def print_summary(report: Report, console: Console) -> None:
+    """The end of a run on the terminal: every unseen task, the means, and the verdict."""
+    from rich.table import Table
+
+    summary = report.summary
+    if summary.adapted is None:
+        _print_estimates(report, console)
+        return
+    columns = [(label, name) for name, label in POLICIES.items() if summary.of(name) is not None]
+    has_gap = any(task.gap_closed is not None for task in report.tasks)
+    table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
+    for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+    for task in report.tasks:
+        cells = [number(getattr(task, name)) for _, name in columns]
+        table.add_row(str(task.index), *cells, *([number(task.gap_closed)] if has_gap else []))
+    table.add_section()
+    means = [number(value.mean) if (value := summary.of(name)) else "-" for _, name in columns]
+    gap = [number(None if summary.gap_closed is None else summary.gap_closed.mean)] if has_gap else []
+    table.add_row("mean", *means, *gap, style="bold")
+    print_table(table, console)
+    if scores := scores_line(report.tasks):
+        console.print(scores, markup=False, highlight=False)
+    _print_ends(report, console)
+    print_verdict(summary, console)
+
+
+def _print_ends(report: Report, console: Console) -> None:
+    """How many episodes truly ended, where any did."""
+    found = means(report.tasks)
+    if any(stats.termination_rate > 0 for stats in found.values()):
+        parts = [f"{POLICIES[name]} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()]
+        console.print(
+            f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False, soft_wrap=True
+        )
+
+
+def _print_estimates(report: Report, console: Console) -> None:
+    """The same without an environment: the logs' returns, and what is estimated from them."""
+    from rich.table import Table
+
+    returns = [task.behavior for task in report.tasks]
+    columns = {"log's return": returns, **report.estimates.columns(len(returns))}
+    table = Table(title=f"{_plain(report.title)}: unseen tasks", title_justify="left", box=frame(console))
+    for label in ("task", *columns):
+        table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
+    for i, task in enumerate(report.tasks):
+        table.add_row(str(task.index), *(number(values[i]) for values in columns.values()))
+    table.add_section()
+    table.add_row("mean", *(number(sum(values) / len(values)) for values in columns.values()), style="bold")
+    print_table(table, console)
+    print_verdict(report.summary, console)
+
+
+def print_verdict(summary: Summary, console: Console) -> None:
+    """The verdict, in a file on one line."""
+    console.print(verdict(summary), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+
+
+def _plain(text: str) -> str:
+    """Text in which Rich finds no markup."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+class Scored(Protocol):
+    """A task with the normalised scores of its policies."""
+
+    @property
+    def normalized(self) -> dict[str, float]:
+        """Policy -> score; empty without reference scores."""
+
+    @property
+    def reference(self) -> ReferenceScores | None:
+        """What 0 and 100 are."""
+
+
+def scores_line(tasks: Sequence[Scored]) -> str:
+    """Means over tasks in one line; empty unless every task has reference scores."""
+    rows = [task.normalized for task in tasks]
+    shared = [name for name in LABELS if all(name in row for row in rows)]
+    if not shared:
+        return ""
+    means = ", ".join(f"{LABELS[name]} {number(sum(row[name] for row in rows) / len(rows))}" for name in shared)
+    return f"normalised scores, 0 random and 100 expert by {sources([task.reference for task in tasks])}: {means}"

@@ -1,0 +1,1 @@
+"""`merpo run`, `merpo adapt` and `merpo evaluate`."""

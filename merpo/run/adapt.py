@@ -1,0 +1,198 @@
+"""`merpo adapt`: policies for further tasks from their data alone, with the meta-artifact of a finished run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from merpo.artifacts.finished_run import FinishedRun, open_run
+from merpo.artifacts.keeper import CHECKPOINTS, Keeper
+from merpo.artifacts.run_folder import BEST, LOCK, META, RunFolder
+from merpo.components.context import Adapted, Context
+from merpo.data.data_names import read_named
+from merpo.data.dataset import TaskDataset, stack_tasks
+from merpo.data.manifest import Manifest
+from merpo.data.named import plays
+from merpo.data.needed import needed
+from merpo.data.normalize import normalize_tasks, split_normalization
+from merpo.data.validate import check_datasets
+from merpo.errors import ArtifactError, DatasetError, MerpoError, StoppedError, nearest
+from merpo.nn.params import to_device
+from merpo.policies.saved import TaskName, task_header
+from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.support.files import atomic_write_text, plain
+from merpo.support.lock import folder_lock
+from merpo.support.machine import chosen_device, machine
+from merpo.support.metrics import check_finite, to_numbers
+from merpo.support.progress import Progress
+from merpo.support.stop import graceful
+from merpo.types import Params
+
+__all__ = ["AdaptationSummary", "NewTask", "adapt_new"]
+
+SUMMARY = "summary.json"
+DIGEST = "meta-artifact"  # stands among the digests of the data
+CURVES = ("alpha", "lambda_", "beta", "to_behavior", "to_meta")  # of which a summary has the last value
+BEGINNINGS = {"last": META, "best": BEST}
+
+Loaded = Sequence[tuple[TaskDataset, Manifest]]
+
+
+class NewTask(BaseModel):
+    """What adaptation did on one task; None or left out where the method does not tell."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    index: int
+    transitions: int
+    behavior_return: float
+    trained_on: bool  # whether the run was meta-trained on this very dataset
+    chosen_on: bool = False  # whether the meta-artifact was chosen by returns on this very task
+    scores: dict[str, float]  # such as nll_before and nll_after of the model
+    last: dict[str, float]  # alpha, lambda and so on after the last step
+
+
+class AdaptationSummary(BaseModel):
+    """`summary.json`: the run that was adapted, and every task."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run: str
+    title: str
+    seed: int
+    tasks: list[NewTask]
+
+
+def adapt_new(
+    path: Path, names: Sequence[str], out: Path, device: str | None = None, begin: str = "last"
+) -> AdaptationSummary:
+    """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
+
+    `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training; `device`
+    is the recipe's unless given (auto, cpu or cuda).
+    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else
+    or the run has no such meta-artifact, and `MerpoError` where another process writes to `out`.
+    """
+    run = open_run(path)
+    if DIGEST in run.manifest.get("datasets", {}):
+        raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
+    loaded = _numbered(run, read_named(names))
+    _check(run, loaded)
+    where = chosen_device(device or run.recipe.run.device)
+    groups = to_device(_meta(run, begin), where)
+    meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
+    digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
+    digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
+    with (
+        graceful(),
+        machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads),
+        folder_lock(out / LOCK),
+        Progress() as progress,
+    ):
+        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where)
+        every, root = run.recipe.run.checkpoint_every, out / CHECKPOINTS
+        keeper = Keeper(root, folder.fingerprint, every, progress.note)
+        context = Context(
+            seed=run.seed,
+            device=where,
+            log=progress.log,
+            stage=keeper.stages(folder.stage),
+            resume=keeper.resume,
+            keep=keeper.keep,
+            on_step=keeper.on_step,
+            workers=run.recipe.run.workers,
+            log_every=run.recipe.run.log_every,
+            labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
+        )
+        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, where)
+        if normalization is not None:
+            data = normalize_tasks(normalization, data)
+        adapted = finished_adaptation(folder, meta, ()) if folder.whole() else None
+        if adapted is None:
+            try:
+                with keeper.named():
+                    adapted = plain_adaptation(run.recipe.method.adapt(meta, data, context))
+            except StoppedError as stopped:
+                raise StoppedError(f"{stopped}; the same command goes on") from None
+            check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+            tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
+            save_adaptation(folder, adapted, meta, (), normalization, task_header(tasks))
+        summary = _summary(run, loaded, adapted, begin)
+        atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
+        keeper.finish()
+    return summary
+
+
+def _numbered(run: FinishedRun, loaded: Loaded) -> Loaded:
+    """The data with the tasks' numbers in the run: a recipe that names its data numbers it in its own order."""
+    if not run.recipe.data.named:
+        return loaded
+    known = {digest: number for number, digest in enumerate(run.manifest.get("datasets", {}).values())}
+    free = count(len(known))
+    numbers = [known[manifest.sha256] if manifest.sha256 in known else next(free) for _, manifest in loaded]
+    return [(d, m.model_copy(update={"task_index": number})) for number, (d, m) in zip(numbers, loaded, strict=True)]
+
+
+def _check(run: FinishedRun, loaded: Loaded) -> None:
+    """Data of the family that the run was trained on, each task once."""
+    family, spec = run.recipe.tasks, run.recipe.tasks.spec()
+    seen: dict[int, str] = {}
+    for data, manifest in loaded:
+        if not plays(family, manifest):
+            raise DatasetError(
+                f"{data.name}: is of family {manifest.family!r}, the run in {run.path} of {family.name!r}"
+            )
+        dims = (manifest.observation_dim, manifest.action_dim)
+        if dims != spec[:2]:
+            raise DatasetError(
+                f"{data.name}: (observation, action) dims are {dims}, the run in {run.path} has {spec[:2]}"
+            )
+        if manifest.task_index in seen:
+            raise DatasetError(
+                f"{data.name}: is of task {manifest.task_index}, as is {seen[manifest.task_index]}; "
+                "adapt to them one after the other, each with an --out of its own"
+            )
+        seen[manifest.task_index] = data.name
+    check_datasets([data for data, _ in loaded], run.recipe.method.min_transitions)
+
+
+def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:
+    """The meta-artifact with which adaptation begins."""
+    if begin not in BEGINNINGS:
+        raise MerpoError(f"meta: got {begin!r:.60}{nearest(begin, BEGINNINGS)}, expected last or best")
+    if begin == "best" and BEST not in run.manifest["artifacts"]:
+        raise ArtifactError(
+            f"{run.path}: has no {BEST}: none is kept where evaluate.during_training is 0 (here "
+            f"{run.recipe.evaluate.during_training}) or tasks have no environments, nor was by an older merpo; "
+            "expected --meta last"
+        )
+    return run.groups(BEGINNINGS[begin])
+
+
+def _summary(run: FinishedRun, loaded: Loaded, adapted: Adapted, begin: str) -> AdaptationSummary:
+    datasets = run.manifest.get("datasets", {}).items()
+    trained, test = ({digest for name, digest in datasets if name.startswith(f"{s} ")} for s in ("train", "test"))
+    unseen = [] if run.recipe.data.named else [plain(source.task) for source in needed(run.recipe)[1]]
+    rows = []
+    for t, (data, manifest) in enumerate(loaded):
+        rows.append(
+            NewTask(
+                name=data.name,
+                index=manifest.task_index,
+                transitions=manifest.transitions,
+                behavior_return=manifest.behavior.return_mean,
+                trained_on=run.recipe.method.learns_from_tasks and manifest.sha256 in trained,
+                chosen_on=begin == "best" and (manifest.sha256 in test or plain(manifest.task) in unseen),
+                scores={key: float(value[t]) for key, value in adapted.scores.items()},
+                last={
+                    key.rstrip("_"): float(adapted.curves[key][-1, t])
+                    for key in CURVES
+                    if len(adapted.curves.get(key, ()))
+                },
+            )
+        )
+    return AdaptationSummary(run=str(run.path), title=run.recipe.title, seed=run.seed, tasks=rows)

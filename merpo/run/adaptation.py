@@ -1,0 +1,82 @@
+"""Adaptation to the unseen tasks as two artifacts: the policies, and its way, of which the report tells."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from merpo.artifacts.run_folder import ADAPTED, ADAPTED_WAY, RunFolder
+from merpo.components.context import Adapted
+from merpo.data.normalize import with_normalization
+from merpo.nn.params import ordinary
+from merpo.types import Normalization, Params
+
+__all__ = ["finished_adaptation", "plain_adaptation", "save_adaptation"]
+
+POLICY, CURVES, SCORES = "policy", "curves", "scores"
+STEP, REFERENCE = "step-", "reference-"  # groups of policies after so many steps, and of those held against them
+
+
+def plain_adaptation(adapted: Adapted) -> Adapted:
+    """The same with ordinary tensors, as they are when loaded."""
+    return Adapted(
+        policy=dict(adapted.policy.items()),
+        snapshots=ordinary(adapted.snapshots),
+        references=ordinary(adapted.references),
+        curves=dict(adapted.curves),
+        artifacts=ordinary(adapted.artifacts),
+        scores=dict(adapted.scores),
+    )
+
+
+def save_adaptation(
+    folder: RunFolder,
+    adapted: Adapted,
+    meta: dict[str, Params],
+    asked: Iterable[int],
+    normalization: Normalization | None,
+    tasks: str,
+) -> None:
+    """Save the way, and then the policies, with the normalisation of what they see and whose they are (`task_header`).
+
+    Adaptation began with `meta`, and `asked` are the steps of which copies were asked for.
+    """
+    way = {CURVES: adapted.curves, SCORES: adapted.scores}
+    way |= {f"{STEP}{step}": policy for step, policy in adapted.snapshots.items()}
+    way |= {f"{REFERENCE}{name}": policy for name, policy in adapted.references.items()}
+    policies = with_normalization({POLICY: adapted.policy, **adapted.artifacts}, normalization)
+    folder.save(ADAPTED_WAY, way, {"asked": json.dumps(sorted(asked)), "meta": _digest(meta)})
+    folder.save(ADAPTED, policies, {"tasks": tasks})
+
+
+def finished_adaptation(folder: RunFolder, meta: dict[str, Params], asked: Iterable[int]) -> Adapted | None:
+    """What an earlier process adapted from the same `meta`; None where copies of other steps are asked for.
+
+    Raises `ArtifactError` where a file is not what this run wrote.
+    """
+    if not (folder.finished(ADAPTED) and folder.finished(ADAPTED_WAY)):
+        return None
+    way, header = folder.load(ADAPTED_WAY)
+    if header["meta"] != _digest(meta) or json.loads(header["asked"]) != sorted(asked):
+        return None
+    policies, _ = folder.load(ADAPTED)
+    return Adapted(
+        policy=policies[POLICY],
+        snapshots={int(step): policy for step, policy in _named(way, STEP).items()},
+        references=_named(way, REFERENCE),
+        curves=way[CURVES],
+        artifacts=policies,
+        scores=way[SCORES],
+    )
+
+
+def _digest(groups: dict[str, Params]) -> str:
+    from safetensors.torch import save
+
+    flat = {f"{group}/{key}": x.detach().contiguous() for group, params in groups.items() for key, x in params.items()}
+    return hashlib.sha256(save(flat)).hexdigest()
+
+
+def _named(groups: dict[str, Params], prefix: str) -> dict[str, Params]:
+    return {name.removeprefix(prefix): params for name, params in groups.items() if name.startswith(prefix)}

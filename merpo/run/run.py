@@ -1,0 +1,142 @@
+"""`merpo run`: data, meta-training, adaptation, evaluation, report. Six arrows, none back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+from merpo.artifacts.keeper import CHECKPOINTS, Keeper
+from merpo.artifacts.run_folder import LOCK, RunFolder
+from merpo.artifacts.run_places import run_folders
+from merpo.collect.collect import ensure_data
+from merpo.components.context import Context, Log
+from merpo.data.needed import load_data
+from merpo.errors import StoppedError
+from merpo.recipe.recipe import Recipe
+from merpo.report.report import Report
+from merpo.run.profile import Profile, print_profile
+from merpo.run.runner import Runner
+from merpo.run.stage_times import StageTimes
+from merpo.support.files import atomic_write_text
+from merpo.support.lock import folder_lock
+from merpo.support.machine import chosen_device, machine
+from merpo.support.metrics import MetricsWriter
+from merpo.support.progress import Progress
+from merpo.support.stop import check, graceful
+from merpo.support.stopwatch import Stopwatch
+from merpo.types import Metrics
+
+__all__ = ["run_recipe"]
+
+PROFILE = "profile"  # the folder of traces in a run's folder
+
+
+def run_recipe(
+    recipe: Recipe, out: Path | None, seeds: Sequence[int], device: str | None, collect: bool, profiled: bool = False
+) -> Path:
+    """Run a recipe for each seed and print what came out; returns the folder. Several seeds get a folder each in it."""
+    from rich.console import Console
+
+    from merpo.report.report_seeds import print_combined
+    from merpo.report.text import print_summary
+
+    base = out or _new_folder(recipe.title)
+    where = chosen_device(device or recipe.run.device)
+    console, reports = Console(), []
+    for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
+        profile = Profile(where) if profiled else None
+        with graceful(), machine(1 if recipe.run.workers > 1 else recipe.run.threads), Progress() as progress:
+            try:
+                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
+            except StoppedError as stopped:
+                resume = " --resume" if base.exists() else ""  # collection comes before the run's folder
+                raise StoppedError(f"{stopped}; to go on, the same command with --out {base}{resume}") from None
+            except KeyboardInterrupt:  # from a thread that is not the main one, or another program's handler
+                progress.note(f"interrupted; with --out {base} the same command goes on after the last checkpoint")
+                raise
+        print_summary(reports[-1], console)
+        console.print(f"report: {folder / 'report.html'}")
+        if profile is not None:
+            print_profile(profile, folder / PROFILE, console)
+    if len(seeds) > 1:
+        combined = print_combined(reports, console)
+        atomic_write_text(base / "summary.json", combined.model_dump_json(indent=1) + "\n")
+    return base
+
+
+def _run_seed(
+    recipe: Recipe, path: Path, seed: int, device: str, collect: bool, progress: Progress, profile: Profile | None
+) -> Report:
+    """One seed from data to report."""
+    from merpo.report.html import write_report
+    from merpo.run.assemble import assemble
+
+    watch = Stopwatch() if profile is None else profile.watch
+    base = Context() if profile is None else Context(on_step=profile.step)
+    with watch.stage("data"):
+        ensure_data(recipe, replace(base, seed=recipe.collect.seed, log=progress.log), progress.note, collect)
+        train, test = load_data(recipe, recipe.method.min_transitions)
+    digests = {
+        f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
+    }
+    check()
+    with folder_lock(path / LOCK):
+        folder = RunFolder(path, recipe, seed, digests, progress.note, device)
+        if profile is not None:
+            profile.save_in(path / PROFILE)
+        with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
+            every, root = recipe.run.checkpoint_every, path / CHECKPOINTS
+            times = StageTimes(folder, watch)
+            sync = _both(metrics.sync, times.write)
+            keeper = Keeper(root, folder.fingerprint, every, progress.note, sync)
+            context = replace(
+                base,
+                seed=seed,
+                device=device,
+                log=_tee(progress.log, metrics.log),
+                stage=keeper.stages(times.stage),
+                resume=times.resume(keeper.resume),
+                keep=keeper.keep,
+                on_step=_both(base.on_step, keeper.on_step),
+                workers=recipe.run.workers,
+                log_every=recipe.run.log_every,
+            )
+            with keeper.named():
+                runner = Runner(recipe, folder, context, (train, test), times)
+                adapted, evaluations, estimates = runner.stages()
+                videos = runner.videos(adapted, progress.note)
+        times.write()  # with the time that saving the last artifact took
+        with watch.stage("report"):
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos)
+            write_report(report, path)
+        keeper.finish()
+    return report
+
+
+def _tee(*logs: Log) -> Log:
+    def log(stage: str, step: int, total: int, metrics: Metrics) -> None:
+        for each in logs:
+            each(stage, step, total, metrics)
+
+    return log
+
+
+def _both(*calls: Callable[[], None]) -> Callable[[], None]:
+    def call() -> None:
+        for each in calls:
+            each()
+
+    return call
+
+
+def _new_folder(title: str) -> Path:
+    """A folder under runs/ that does not exist yet."""
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "run"
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    path, n = Path("runs") / f"{slug}-{stamp}", 2
+    while path.exists():
+        path, n = Path("runs") / f"{slug}-{stamp}-{n}", n + 1
+    return path

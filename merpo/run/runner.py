@@ -1,0 +1,194 @@
+"""The stages of one run: meta-training, adaptation to the unseen tasks, and what their policies are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from merpo.artifacts.run_folder import META, RunFolder, mean_return
+from merpo.components.context import Adapted, Context
+from merpo.components.task_data import TaskData, no_tasks
+from merpo.data.dataset import TaskDataset, stack_tasks
+from merpo.data.manifest import Manifest
+from merpo.data.needed import behavior_policy
+from merpo.data.normalize import NORMALIZATION, fit_normalization, normalize_tasks, with_normalization
+from merpo.errors import MerpoError
+from merpo.evaluation.actors import Actor, actor
+from merpo.evaluation.estimates import Estimates, estimate
+from merpo.evaluation.evaluate import Evaluation, evaluate, oracle_evaluation, starts
+from merpo.evaluation.videos import Videos
+from merpo.nn.params import stack_alike, to_device
+from merpo.nn.policy import act
+from merpo.policies.saved import TaskName, task_header
+from merpo.recipe.recipe import Recipe
+from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.run.stage_times import StageTimes
+from merpo.run.videos import make_videos
+from merpo.support.metrics import check_finite, to_numbers
+from merpo.support.stop import check
+from merpo.types import Normalization, Params
+
+__all__ = ["Loaded", "Runner"]
+
+Loaded: TypeAlias = "Sequence[tuple[TaskDataset, Manifest]]"
+
+
+class Runner:
+    """Adapts to the unseen tasks and measures, at the end and during meta-training."""
+
+    def __init__(
+        self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], times: StageTimes
+    ) -> None:
+        self.recipe, self.folder, self.base = recipe, folder, context
+        self.times, self.watch = times, times.watch
+        self.train, self.test = data
+        self.normalization = _normalization(recipe, *data, context)
+        self.tasks = [data.task for data, _ in self.test]
+        self.data = self.stack(self.test)
+        labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
+        self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
+
+    def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
+        """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
+        whole = self.folder.whole()
+        with self.watch.stage("fit"):
+            meta = self.recipe.method.fit(self.stack(self.train), self.context())
+            self.times.write()
+            # whole, whatever the method's stages: what `merpo adapt` begins with
+            self.folder.save(META, with_normalization(meta, self.normalization))
+        check()
+        with self.watch.stage("adapt"):
+            adapted = self._adapted_before(meta) if whole else None
+            if adapted is None:
+                adapted = self._adapt_and_save(meta)
+        check()
+        with self.watch.stage("evaluate"):
+            evaluations = self.evaluate(adapted)
+            unmeasured = not self.recipe.tasks.has_environment
+            estimates = estimate(self.recipe.method, adapted, self.data) if unmeasured else Estimates()
+        check()
+        return adapted, evaluations, estimates
+
+    def stack(self, loaded: Loaded) -> TaskData:
+        """Datasets as training reads them."""
+        spec, device = self.recipe.tasks.spec(), self.base.device
+        datasets = [data for data, _ in loaded]
+        data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
+        return data if self.normalization is None else normalize_tasks(self.normalization, data)
+
+    def context(self) -> Context:
+        """What meta-training is given: it may ask for an evaluation along the way."""
+        if not self.recipe.tasks.has_environment:
+            return self.base
+        return replace(self.base, checkpoint=self._checkpoint, checkpoints=self.recipe.evaluate.during_training)
+
+    def adapt(self, meta: dict[str, Params]) -> Adapted:
+        """Policies for the unseen tasks, from their data alone."""
+        adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
+        check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+        return adapted
+
+    def _adapted_before(self, meta: dict[str, Params]) -> Adapted | None:
+        """What an earlier process adapted, if that is what is asked for now."""
+        adapted = finished_adaptation(self.folder, meta, self.recipe.evaluate.snapshots)
+        if adapted is not None:
+            self.times.loaded("adapt")
+        return adapted
+
+    def _adapt_and_save(self, meta: dict[str, Params]) -> Adapted:
+        adapted = plain_adaptation(self.adapt(meta))
+        self.times.write()
+        asked = self.recipe.evaluate.snapshots
+        save_adaptation(self.folder, adapted, meta, asked, self.normalization, _names(self.test))
+        return adapted
+
+    def play(self, policy: Params) -> Evaluation:
+        """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
+        return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test]))
+
+    def measure(self, act: Actor) -> Evaluation:
+        """The episodes on which everything is measured."""
+        episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
+        return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
+
+    def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
+        """How one policy per task of `tasks` acts when it is measured."""
+        method, kind, width = self.recipe.method, self.recipe.evaluate.policy, self.data.spec.action_dim
+        act = actor(method, policy, kind, width, self.base.seed, tasks, self.base.device)
+        normalization = self.normalization
+        return act if normalization is None else lambda observations: act(normalization.apply(observations))
+
+    def videos(self, adapted: Adapted, note: Callable[[str], None]) -> Videos:
+        """An episode of every policy on some unseen tasks; `note` is told why one is missing."""
+        if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
+            return Videos()
+        policies = {"adapted": adapted.policy}
+        policies |= {name.replace("-", "_"): policy for name, policy in adapted.references.items()}
+        with self.watch.stage("videos"):
+            made = make_videos(self.recipe, self.folder.path, self.test, policies, self.actor, self.base)
+        if made.note:
+            note(f"videos: {made.note}")
+        return made
+
+    def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
+        """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
+        if not self.recipe.tasks.has_environment:
+            return {}
+        found = {"adapted": self.play(adapted.policy)}
+        found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
+        found |= self._behavior_modes()
+        found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
+        oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, starts(self.base.seed))
+        found |= {} if oracle is None else {"oracle": oracle}
+        self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
+        return found
+
+    def _behavior_modes(self) -> dict[str, Evaluation]:
+        """The policies that collected the data, acting by their modes as the adapted ones do; none if not all are kept.
+
+        Without, a policy that merely leaves out the noise of the data would seem an improvement.
+        """
+        if self.recipe.evaluate.policy != "deterministic":
+            return {}  # the data's own mean is of drawn actions, too
+        try:
+            kept = [behavior_policy(self.recipe, data) for data, _ in self.test]
+        except MerpoError:  # lost or damaged since; the videos say so
+            return {}
+        if (together := stack_alike(kept)) is None:
+            return {}
+        policies = to_device(together, self.base.device)
+        return {"behavior_mode": self.measure(lambda observations: act(policies, observations))}
+
+    def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
+        """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""
+        with self.watch.stage("unseen tasks"):
+            alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
+            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, keep=alone.keep, snapshots=())
+            adapted = self.recipe.method.adapt(meta, self.data, quiet)
+            returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
+            returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
+            self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
+            curve = {name: value.tolist() for name, value in returns.items()}
+            self.folder.keep_best(step, mean_return(curve), with_normalization(meta, self.normalization))
+            self.folder.add_to_curve(step, curve)
+
+
+def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context) -> Normalization | None:
+    """How observations are normalised, if they are: by the data that the method learns from, never by unseen tasks'.
+
+    A method that learns from no training task trains its policies on the others' data alone, and these tell.
+    """
+    if not recipe.data.normalize_observations:
+        return None
+    learnt_from = train if recipe.method.learns_from_tasks else test
+
+    def compute() -> dict[str, Params]:
+        return {NORMALIZATION: fit_normalization([data for data, _ in learnt_from])._asdict()}
+
+    return Normalization(**context.stage(NORMALIZATION, compute)[NORMALIZATION]).to(context.device)
+
+
+def _names(loaded: Loaded) -> str:
+    """Whose policies an artifact holds, for its header."""
+    return task_header([TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded])

@@ -1,0 +1,126 @@
+"""Seconds that went into what a run's folder holds, over all the processes that worked on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, final
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from merpo.artifacts.finished_run import REPORT
+from merpo.artifacts.keeper import CHECKPOINTS
+from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, RunFolder
+from merpo.components.context import Resume
+from merpo.errors import ArtifactError
+from merpo.report.report import ANEW, load_report
+from merpo.support.files import atomic_write_json
+from merpo.support.stopwatch import Stopwatch
+from merpo.types import Params
+
+__all__ = ["StageTimes"]
+
+State = TypeVar("State", bound=Any)
+
+FILE = "timings.json"
+WHOLE = {"fit": META, "adapt": ADAPTED}  # stages around others -> the artifact that is there once they have ended
+_SECONDS = TypeAdapter(dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]])
+
+
+@final
+class StageTimes:
+    """The time of every stage is stored when the stage is saved, and with every checkpoint within it (`timings.json`).
+
+    A stage that is loaded keeps the time that it took; one that goes on adds to it. What a kill took, the work after
+    the last checkpoint, is not counted. Where a merpo that did not store times made the folder, they are those in its
+    report, and not known where that has none.
+    """
+
+    def __init__(self, folder: RunFolder, watch: Stopwatch) -> None:
+        """Raises `ArtifactError` where `timings.json` is damaged."""
+        self.reused: list[str] = []  # the stages that this process loaded
+        self.watch = watch
+        self._folder = folder
+        path = folder.path / FILE
+        self._before = _read(path) if path.exists() else _of_report(folder.path / REPORT)
+        self._ended = {stage for stage, artifact in WHOLE.items() if folder.finished(artifact)} & self._before.keys()
+        self._unknown: set[str] = set()
+        self._unstarted = not (folder.path / CHECKPOINTS).exists()
+
+    def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
+        """`RunFolder.stage`, timed."""
+        computed = False
+
+        def timed() -> dict[str, Params]:
+            nonlocal computed
+            computed = True
+            if self._folder.lost(name) and self._unstarted:
+                self._before.pop(name, None)
+            with self.watch.stage(name):
+                groups = compute()
+            self.write()  # before the stage counts as finished, so that a finished one has its time
+            return groups
+
+        groups = self._folder.stage(name, timed)
+        if not computed and name not in self.watch.seconds and name not in self.reused:
+            self.reused.append(name)
+            if name not in self._before:
+                self._unknown.add(name)
+        return groups
+
+    def loaded(self, name: str) -> None:
+        """A stage around others was loaded whole, and with it all of them that this process has not begun."""
+        begun = (*self.watch.read(), *self.reused, *OUTPUTS)
+        within = [stage for stage in self._folder.recorded() if stage not in begun]
+        self.reused += [*within, name]
+        self._unknown.update(stage for stage in within if stage not in self._before)
+
+    def resume(self, resume: Resume) -> Resume:
+        """The same; a stage of which the beginning has no time has none as a whole."""
+
+        def found(label: str, start: State) -> tuple[int, State]:
+            step, state = resume(label, start)
+            stage = self.watch.current
+            if step > 0 and stage is not None and stage not in self._before:
+                self._unknown.add(stage)
+            return step, state
+
+        return found
+
+    def write(self) -> None:
+        """Store what is known by now."""
+        self._folder.must_be_there()
+        known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in ANEW}
+        atomic_write_json(self._folder.path / FILE, known)
+
+    def read(self) -> dict[str, float | None]:
+        """Seconds by stage; None where a stage was reused, or gone on with, that has no stored time."""
+        known = self._known()
+        names = dict.fromkeys(["data", *self._before, *self.reused, *self.watch.seconds])
+        return {name: known.get(name) for name in names if name in known or name in self._unknown}
+
+    def _known(self) -> dict[str, float]:
+        now = {name: seconds for name, seconds in self.watch.read().items() if name not in self._ended}
+        names = [name for name in dict.fromkeys([*self._before, *now]) if name not in self._unknown]
+        return {name: self._before.get(name, 0.0) + now.get(name, 0.0) for name in names}
+
+
+def _of_report(path: Path) -> dict[str, float]:
+    """What a report says of training and adaptation; nothing where there is none that can be read."""
+    try:
+        found = load_report(path).timings
+    except ArtifactError:
+        return {}
+    return {name: taken for name, taken in found.items() if taken is not None and name not in ANEW}
+
+
+def _read(path: Path) -> dict[str, float]:
+    """What is stored."""
+    try:
+        return _SECONDS.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        reason = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error.strerror
+        raise ArtifactError(
+            f"{path}: cannot be read ({reason}), expected seconds by stage; delete it, and the time of what is "
+            "finished is not known"
+        ) from None

@@ -1,0 +1,141 @@
+"""`merpo sweep`: many runs of one recipe as local processes; what is finished is skipped, what failed is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from merpo.data.named import missing_minari
+from merpo.data.needed import collection_folder, needed
+from merpo.data.places import manifest_path
+from merpo.recipe.recipe import Recipe
+from merpo.support.processes import Command, Ended, run_commands
+from merpo.sweep.plan import Job, is_finished
+
+__all__ = ["LOCK", "Outcome", "Status", "run_sweep", "threads_each"]
+
+LOCK = "sweep.lock"  # in a sweep's folder while it runs
+
+Status = Literal["done", "skipped", "failed", "not run"]
+_TAIL = 20_000  # bytes of a log that are searched for its last line
+
+
+class Outcome(NamedTuple):
+    """What became of a job."""
+
+    job: Job
+    status: Status
+    exit_code: int | None = None
+    seconds: float | None = None
+    log: Path | None = None  # where to look, if not into the job's own log
+    reason: str = ""
+
+
+def run_sweep(recipe: Path, jobs: Sequence[Job], parallel: int, say: Callable[[str], None]) -> list[Outcome]:
+    """Carry out `jobs`, at most `parallel` at a time, in the order given; the outcomes are in that order too.
+
+    Data that several of them need is collected first, once. Raises `KeyboardInterrupt` when stopped: the children are
+    stopped too, and the same sweep goes on where it was.
+    """
+    outcomes = {job.folder: Outcome(job, "skipped") for job in jobs if is_finished(job)}
+    if outcomes:
+        say(f"{len(outcomes)} of {len(jobs)} runs are finished already")
+    waiting = [job for job in jobs if job.folder not in outcomes]
+    environment = {"OMP_NUM_THREADS": str(threads_each(parallel)), "COLUMNS": "120"}
+    outcomes |= _collect(recipe, waiting, environment, say)
+    waiting = [job for job in waiting if job.folder not in outcomes]
+
+    def ended(one: Ended) -> None:
+        job = waiting[one.which]
+        outcomes[job.folder] = _outcome(job, one)
+        say(f"[{len(outcomes)}/{len(jobs)}] {_line(outcomes[job.folder])}")
+
+    run_commands([_run(recipe, job) for job in waiting], parallel, environment, ended)
+    return [outcomes.get(job.folder, Outcome(job, "not run")) for job in jobs]
+
+
+def threads_each(parallel: int) -> int:
+    """PyTorch's threads per run: what the user set, else an equal share of the machine's cores."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "")
+    return int(chosen) if chosen.isdecimal() and int(chosen) else max(1, (os.cpu_count() or 1) // parallel)
+
+
+def last_line(log: Path) -> str:
+    """The last line that says something, for a message."""
+    try:
+        content = log.read_bytes()[-_TAIL:].decode("utf-8", "replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in content.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else ""
+
+
+def _collect(
+    recipe: Path, jobs: Sequence[Job], environment: dict[str, str], say: Callable[[str], None]
+) -> dict[Path, Outcome]:
+    """Collect what the store lacks, each collection once; the outcomes of jobs whose data could not be had."""
+    lacking: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        if _lacks_data(job.recipe):
+            lacking.setdefault(_data_key(job.recipe), []).append(job)
+    failed: dict[Path, Outcome] = {}
+    groups = list(lacking.values())
+    commands = []
+    for i, (first, *_) in enumerate(groups):
+        log = first.folder.parent.parent / f"data-{i}.log"
+        commands.append(Command(_merpo("collect", recipe, first), log))
+
+    def ended(one: Ended) -> None:
+        log, first = commands[one.which].log, groups[one.which][0]
+        if one.exit_code == 0:
+            say(f"data of {first.label}: collected in {one.seconds:.0f} s")
+            return
+        reason = f"collecting its data failed: {last_line(log)}"
+        failed.update(
+            {job.folder: Outcome(job, "failed", one.exit_code, None, log, reason) for job in groups[one.which]}
+        )
+        say(f"data of {first.label}: failed with exit code {one.exit_code}: {last_line(log)} ({log})")
+
+    run_commands(commands, 1, environment, ended)
+    return failed
+
+
+def _lacks_data(recipe: Recipe) -> bool:
+    """Whether something must be collected, or imported of Minari; what the store lacks by name, a run itself tells."""
+    if recipe.data.named:
+        return bool(missing_minari(recipe))
+    folder = collection_folder(recipe)
+    return any(not manifest_path(folder, source.name).exists() for part in needed(recipe) for source in part)
+
+
+def _data_key(recipe: Recipe) -> tuple[str, ...]:
+    """Recipes with the same key need the same datasets."""
+    if recipe.data.named:
+        return tuple(sorted(source.name for source in missing_minari(recipe)))
+    return str(collection_folder(recipe)), *(source.name for part in needed(recipe) for source in part)
+
+
+def _run(recipe: Path, job: Job) -> Command:
+    arguments = _merpo("run", recipe, job)
+    return Command((*arguments, "--seed", str(job.seed), "--out", str(job.folder)), job.log)
+
+
+def _merpo(command: str, recipe: Path, job: Job) -> tuple[str, ...]:
+    """`merpo` in this very Python, with the job's overrides."""
+    overrides = [word for override in job.overrides for word in ("--set", override)]
+    return sys.executable, "-m", "merpo", command, str(recipe), *overrides
+
+
+def _outcome(job: Job, one: Ended) -> Outcome:
+    if one.exit_code == 0:
+        return Outcome(job, "done", 0, one.seconds)
+    return Outcome(job, "failed", one.exit_code, one.seconds, job.log, last_line(job.log))
+
+
+def _line(outcome: Outcome) -> str:
+    if outcome.status == "done":
+        return f"{outcome.job}: done in {outcome.seconds:.0f} s"
+    return f"{outcome.job}: failed with exit code {outcome.exit_code}: {outcome.reason} ({outcome.log})"

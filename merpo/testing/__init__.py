@@ -1,0 +1,7 @@
+"""Conformance tests for components: `check_component`."""
+
+from __future__ import annotations
+
+from merpo.testing.check import check_component
+
+__all__ = ["check_component"]

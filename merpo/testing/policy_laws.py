@@ -1,0 +1,141 @@
+"""The laws of what learns a policy: critics, regularizers, schedulers of α."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from merpo.components.interfaces import AlphaScheduler, Critic, PolicyRegularizer
+from merpo.lazy import torch
+from merpo.nn.policy import TanhGaussian, distribution, init_policy
+from merpo.testing.inputs import ROWS, TASKS, batch, draw, spec, stacked, streams
+from merpo.testing.laws import Laws, require, require_gradient, require_slices
+from merpo.types import Params, Propose
+
+__all__ = ["check_alpha", "check_critic", "check_regularizer"]
+
+
+def check_critic(critic: Critic) -> None:
+    """The laws of a critic: also, time-outs bootstrap and terminations do not."""
+    laws, one = Laws(critic), spec()
+    first = laws.call("init", lambda: (one, torch.Generator().manual_seed(0)))
+    critics = require_slices(first, f"{laws.name}.init", "critic")
+
+    def params(tasks: Sequence[int]) -> Params:
+        return stacked("critics", tasks, lambda generator: critic.init(one, generator))
+
+    def value(tasks: Sequence[int]) -> tuple[Any, ...]:
+        rows = batch("value", tasks, ROWS)
+        return params(tasks), rows.observations, rows.actions
+
+    def backup(tasks: Sequence[int], label: str = "next") -> tuple[Any, ...]:
+        rows = batch("backup", tasks, ROWS)._replace(next_observations=draw(label, tasks, ROWS, one.observation_dim))
+        actions = draw("next-a", tasks, ROWS, one.action_dim).tanh()
+        return params(tasks), rows, actions, draw("log-p", tasks, ROWS), draw("heat", tasks).exp(), 0.9
+
+    def error(tasks: Sequence[int]) -> tuple[Any, ...]:
+        return draw("values", tasks, critics, ROWS), draw("targets", tasks, ROWS)
+
+    def probes(tasks: Sequence[int]) -> tuple[Any, ...]:
+        return batch("rho", tasks, ROWS), _proposals(tasks), streams("probes", tasks)
+
+    def gap(tasks: Sequence[int]) -> tuple[Any, ...]:
+        drawn = critic.probes(*probes(tasks))
+        values = draw("probe-values", tasks, critics, drawn.actions.shape[1])
+        return drawn, values, draw("values", tasks, critics, ROWS)
+
+    laws.per_task("value", value, (critics, ROWS))
+    targets = laws.per_task("backup", backup, (ROWS,))
+    ends = batch("backup", TASKS, ROWS).terminations > 0
+    moved = critic.backup(*backup(TASKS, "other")) != targets
+    require(not bool(moved[ends].any()), f"{laws.name}.backup", "bootstraps where the episode terminated")
+    require(bool(moved[~ends].any()), f"{laws.name}.backup", "does not bootstrap where the episode goes on")
+    errors = laws.per_task("bellman_error", error, ())
+    require(bool((errors > 0).all()), f"{laws.name}.bellman_error", "is not positive where Q is not its target")
+    flat = draw("targets", TASKS, ROWS)
+    none = critic.bellman_error(flat[:, None].expand(-1, critics, -1), flat)
+    require(bool((none.abs() < 1e-6).all()), f"{laws.name}.bellman_error", "is not zero where Q is its target")
+    drawn = laws.per_task("probes", probes, None)
+    pairs = drawn.actions.shape[1]
+    law = f"gives states {tuple(drawn.observations.shape[:2])} and densities {tuple(drawn.log_densities.shape)}"
+    alike = drawn.observations.shape[:2] == drawn.actions.shape[:2] == drawn.log_densities.shape
+    require(alike and pairs > 0, f"{laws.name}.probes", f"{law} for actions {tuple(drawn.actions.shape)}")
+    laws.per_task("gap", gap, ())
+    zero = torch.zeros(len(TASKS), ROWS)
+    require_gradient(
+        f"{laws.name}.value", lambda p: critic.bellman_error(critic.value(p, *value(TASKS)[1:]), zero), params(TASKS)
+    )
+
+    def gap_of(p: Params) -> torch.Tensor:
+        values = critic.value(p, drawn.observations, drawn.actions)
+        rows = batch("value", TASKS, ROWS)
+        return critic.gap(drawn, values, critic.value(p, rows.observations, rows.actions))
+
+    # a constant in Q, such as a last bias, cancels in a difference of Qs: not every tensor moves the gap
+    require_gradient(f"{laws.name}.gap", gap_of, params(TASKS), every=False)
+
+
+def check_regularizer(regularizer: PolicyRegularizer) -> None:
+    """The laws of a regularizer: also, divergences are zero between equal policies and move both policies."""
+    laws, width = Laws(regularizer), spec().action_dim
+
+    def policy(label: str, tasks: Sequence[int]) -> TanhGaussian:
+        return TanhGaussian(draw(f"{label}-mean", tasks, ROWS, width), 0.3 * draw(f"{label}-std", tasks, ROWS, width))
+
+    def to_behavior(tasks: Sequence[int], other: str = "behavior") -> tuple[Any, ...]:
+        actions = draw("actions", tasks, ROWS, width).tanh()
+        return policy("ours", tasks), policy(other, tasks), actions, streams("noise", tasks)
+
+    def to_meta(tasks: Sequence[int], other: str = "meta") -> tuple[Any, ...]:
+        return policy("ours", tasks), policy(other, tasks), streams("noise", tasks)
+
+    for method, make in (("to_behavior", to_behavior), ("to_meta", to_meta)):
+        laws.per_task(method, make, ())
+        measure: Callable[..., torch.Tensor] = getattr(regularizer, method)
+        none = measure(*make(TASKS, "ours"))
+        require(bool((none.abs() < 1e-5).all()), f"{laws.name}.{method}", "is not zero between equal policies")
+        moved = partial(_of_policy, measure, make(TASKS)[1:-1])
+        require_gradient(f"{laws.name}.{method}, in the policy", moved, policy("ours", TASKS)._asdict())
+    require_gradient(
+        f"{laws.name}.to_meta, in the meta-policy",
+        lambda p: regularizer.to_meta(policy("ours", TASKS), TanhGaussian(**p), streams("noise", TASKS)),
+        policy("meta", TASKS)._asdict(),
+    )
+    far = regularizer.to_meta(*to_meta(TASKS))
+    require(bool((far >= 0).all()), f"{laws.name}.to_meta", "is negative, expected a divergence")
+
+
+def check_alpha(alpha: AlphaScheduler) -> None:
+    """The laws of an α scheduler: also, α stays in [0, 1] whatever the divergences are."""
+    laws = Laws(alpha)
+    require(0 <= alpha.initial <= 1, f"{laws.name}.initial", f"is {alpha.initial}, expected it in [0, 1]")
+
+    def update(tasks: Sequence[int], scale: float = 1.0) -> tuple[Any, ...]:
+        start = torch.full((len(tasks),), alpha.initial)
+        return start, scale * draw("to-behavior", tasks), scale * draw("to-meta", tasks)
+
+    laws.per_task("update", update, ())
+    for scale in (1e6, -1e6):
+        new = laws.per_task("update", partial(update, scale=scale), ())
+        law = f"gives α = {new.tolist()}, expected it in [0, 1]"
+        require(bool(((new >= 0) & (new <= 1)).all()), f"{laws.name}.update", law)
+
+
+def _of_policy(measure: Callable[..., torch.Tensor], others: tuple[Any, ...], params: Params) -> torch.Tensor:
+    """A divergence as a function of the policy's own parameters."""
+    return measure(TanhGaussian(**params), *others, streams("noise", TASKS))
+
+
+def _proposals(tasks: Sequence[int]) -> Propose:
+    """Draws of a small policy per task, as policy evaluation gives them to a critic."""
+    one = spec()
+    params = stacked("policies", tasks, lambda generator: init_policy(one, (4,), generator))
+    noise = streams("propose", tasks)
+
+    def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, log_std = distribution(params, observations)
+        policy = TanhGaussian(mean[:, None], log_std[:, None])
+        return policy.sample(noise.normal(n, observations.shape[1], one.action_dim))
+
+    return propose

@@ -1,0 +1,178 @@
+"""The laws of what runs: task families and whole methods."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from merpo.components.context import Adapted, Context
+from merpo.components.interfaces import Method, TaskFamily
+from merpo.components.task_data import TaskData, to_rows
+from merpo.errors import MerpoError
+from merpo.lazy import np, torch
+from merpo.testing.inputs import TASKS, batch, draw, spec
+from merpo.testing.laws import RTOL, Laws, leaves, require
+from merpo.testing.testing_grids import check_grid
+from merpo.types import Params, Task
+
+__all__ = ["check_method", "check_tasks"]
+
+TRAIN, TEST = 3, 2
+DATA_ROWS = 64
+
+
+def check_tasks(family: TaskFamily) -> None:
+    """The laws of a task family: tasks are plain values, the same on every call; environments mind only themselves."""
+    laws = Laws(family)
+    train, test = laws.call("tasks", lambda: (TRAIN, TEST))
+    place = f"{laws.name}.tasks"
+    counts = len(train), len(test)
+    require(counts == (TRAIN, TEST), place, f"gives {counts} tasks, asked for {(TRAIN, TEST)}")
+    require(family.tasks(TRAIN, TEST) == (train, test), place, "not deterministic: other tasks on the second call")
+    require(family.horizon >= 1, f"{laws.name}.horizon", f"is {family.horizon}, expected at least 1")
+    for task in (*train, *test):
+        try:
+            again = json.loads(json.dumps(task, allow_nan=False))
+        except (TypeError, ValueError) as error:
+            raise AssertionError(f"{place}: {task!r:.120} is not plain JSON: {error}") from error
+        require(again == task, place, f"{task!r:.120} comes back from JSON as {again!r:.120}")
+    if not family.has_environment:
+        _check_logs_only(family, laws, train[0])
+        return
+    for task in (*train, *test):
+        _check_environment(family, laws, task)
+    _check_alone(family, laws, train)
+    check_grid(family, train)
+
+
+def check_method(method: Method) -> None:
+    """The laws of a whole method on two tiny tasks: also, adaptation to a task does not depend on its company."""
+    laws, one = Laws(method), spec()
+    rows = to_rows(batch("method", TASKS[:2], DATA_ROWS)).flatten(0, 1)
+    data = TaskData(rows, (0, DATA_ROWS), (DATA_ROWS, DATA_ROWS), one)
+    seen: list[dict[str, Params]] = []
+    names = ("a", "b")
+    context = Context(labels=names, checkpoints=1, snapshots=(0, 1), checkpoint=lambda _, meta: seen.append(meta))
+    meta = laws.call("fit", lambda: (data, context), finite=False)  # log β is −∞ where there is no β
+    _require_groups(f"{laws.name}.fit", meta)
+    for middle in seen:
+        law = f"checkpoints {sorted(middle)}, ends with {sorted(meta)}"
+        require(middle.keys() == meta.keys(), f"{laws.name}.fit", law)
+    adapted: Adapted = laws.call("adapt", lambda: (meta, data, context), finite=False)
+    place = f"{laws.name}.adapt"
+    require(isinstance(adapted, Adapted), place, f"gives {type(adapted).__name__}, expected Adapted")
+    _require_groups(place, {"policy": adapted.policy, **adapted.references, **adapted.artifacts})
+    for name, leaf in leaves({"policy": adapted.policy, **adapted.references, "scores": adapted.scores}):
+        require(leaf.shape[:1] == (2,), place, f"{name} has shape {tuple(leaf.shape)}, expected 2 tasks first")
+    for name, curve in adapted.curves.items():
+        good = curve.dim() == 2 and curve.shape[1] == 2
+        require(good, place, f"curve {name} is {tuple(curve.shape)}, expected [steps, 2]")
+    observations = draw("act", TASKS[:2], 5, one.observation_dim)
+    for policy in (adapted.policy, *adapted.references.values(), *adapted.snapshots.values()):
+        actions = laws.call("act", partial(_pair, policy, observations))
+        require(actions.shape == (2, 5, one.action_dim), f"{laws.name}.act", f"gives shape {tuple(actions.shape)}")
+        require(bool((actions.abs() <= 1).all()), f"{laws.name}.act", "leaves the action box [-1, 1]")
+    values = method.value(adapted, observations, draw("value", TASKS[:2], 5, one.action_dim).clamp(-1, 1))
+    if values is not None:
+        require(values.shape == (2, 5), f"{laws.name}.value", f"gives shape {tuple(values.shape)}, expected (2, 5)")
+    for i, name in enumerate(names):
+        alone = method.adapt(meta, data.select([i]), Context(labels=(name,), snapshots=(0, 1)))
+        for path, leaf in leaves(adapted.policy):
+            other = dict(leaves(alone.policy))[path]
+            same = torch.allclose(leaf[i : i + 1], other, rtol=10 * RTOL, atol=RTOL)  # many steps of Adam
+            require(same, place, f"together is not alone: policy{path} of task {i} changes with its company")
+
+
+def _pair(policy: Params, observations: torch.Tensor) -> tuple[Params, torch.Tensor]:
+    return policy, observations
+
+
+def _require_groups(place: str, groups: Any) -> None:
+    """`groups` is what an artifact can hold: a dict of dicts of tensors."""
+    require(isinstance(groups, dict), place, f"gives {type(groups).__name__}, expected named groups of parameters")
+    for name, group in groups.items():
+        good = isinstance(group, dict) and all(isinstance(leaf, torch.Tensor) for leaf in group.values())
+        require(isinstance(name, str) and good, place, f"group {name!r:.60} is not a dict of tensors")
+        require(name != "" and "/" not in name, place, f"group {name!r:.60}, expected a name without '/'")
+
+
+def _check_logs_only(family: TaskFamily, laws: Laws, task: Task) -> None:
+    """Without an environment: `make` says so with a `MerpoError`, and there is no oracle."""
+    try:
+        family.make(task)
+    except MerpoError:
+        pass
+    else:
+        require(False, f"{laws.name}.make", "gives an environment, has_environment says that there is none")
+    require(family.oracle(task) is None, f"{laws.name}.oracle", "knows a policy, has_environment says none is played")
+
+
+def _check_environment(family: TaskFamily, laws: Laws, task: Task) -> None:
+    """One task's environment: Gymnasium's own checks, the spec, the time limit, the oracle."""
+    from gymnasium.spaces import Box
+    from gymnasium.utils.env_checker import check_env
+
+    place, one = f"{laws.name}.make", family.spec()
+    env = family.make(task)
+    space = env.action_space
+    good = isinstance(space, Box) and bool((space.low == -1).all() and (space.high == 1).all())
+    require(good, place, f"has action space {space!r:.80}, expected a Box [-1, 1]")
+    require(space.shape == (one.action_dim,), place, f"has actions {space.shape}, the spec says {one.action_dim}")
+    path = _roll(family, task, seed=1)
+    require(path == _roll(family, task, seed=1), place, "not deterministic: the same seed gives other numbers")
+    require(len(path) <= family.horizon, place, f"runs for {len(path)} steps, the horizon is {family.horizon}")
+    *_, terminated, truncated = path[-1]
+    require(bool(terminated or truncated), place, f"goes on after {family.horizon} steps")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # advice, such as on wrapped environments and unbounded spaces
+        try:
+            check_env(env, skip_render_check=True)
+        except Exception as error:  # whatever Gymnasium raises
+            raise AssertionError(f"{place}: Gymnasium's check_env: {error}") from error
+    oracle = family.oracle(task)
+    if oracle is None:
+        return
+    observation, _ = env.reset(seed=0)
+    action = np.asarray(oracle(np.asarray(observation)))
+    good = action.shape == (one.action_dim,) and bool((np.abs(action) <= 1).all())
+    require(good, f"{laws.name}.oracle", f"gives {action!r:.80}, expected an action in [-1, 1]")
+    env.close()
+
+
+def _roll(family: TaskFamily, task: Task, seed: int, others: Sequence[Task] = ()) -> list[tuple[float, ...]]:
+    """An episode of seeded random actions, while `others` are played too: (s', r, terminated, truncated) per step."""
+    one, actions = family.spec(), np.random.default_rng(seed)
+    envs = [family.make(task) for task in (task, *others)]
+    before, *_ = [env.reset(seed=seed)[0] for env in envs]
+    path: list[tuple[float, ...]] = []
+    while len(path) <= family.horizon:
+        action = actions.uniform(-1.0, 1.0, one.action_dim).astype(np.float32)
+        for env in envs[1:]:
+            env.step(-action)
+        after, reward, terminated, truncated, _ = envs[0].step(action)
+        place = f"{type(family).__name__}.make"
+        require(np.shape(after) == (one.observation_dim,), place, f"gives observations of shape {np.shape(after)}")
+        numbers = (*map(float, after), float(reward))
+        require(all(map(math.isfinite, numbers)), place, f"gives numbers that are not finite: {numbers}")
+        if one.terminated is not None:
+            rows = [torch.as_tensor(np.asarray(x), dtype=torch.float32) for x in (before, action, after)]
+            agrees = bool(one.terminated(*rows)) == bool(terminated)
+            require(agrees, place, f"terminated is {terminated}, the spec's function says otherwise at {after!r:.80}")
+        path.append((*numbers, bool(terminated), bool(truncated)))
+        if terminated or truncated:
+            break
+        before = after
+    for env in envs:
+        env.close()
+    return path
+
+
+def _check_alone(family: TaskFamily, laws: Laws, tasks: Sequence[Task]) -> None:
+    """An environment does not notice that others are played at the same time."""
+    first, *others = tasks
+    same = _roll(family, first, seed=2) == _roll(family, first, seed=2, others=others)
+    require(same, f"{laws.name}.make", "together is not alone: an episode changes with what is played beside it")
