@@ -67,6 +67,7 @@ _PUBLIC = {
     "load_policy": "merpo.policy_file",
     "load_recipe": "merpo.recipe",
     "mlp": "merpo.nets",
+    "nearest": "merpo.errors",
     "run_recipe": "merpo.run",
     "squared_distance": "merpo.params",
     "stack_tasks": "merpo.dataset",
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
     from merpo.dataset import TaskDataset as TaskDataset
     from merpo.dataset import stack_tasks as stack_tasks
     from merpo.errors import MerpoError as MerpoError
+    from merpo.errors import nearest as nearest
     from merpo.evaluation import evaluate as evaluate
     from merpo.hookspecs import hookimpl as hookimpl
     from merpo.interfaces import AlphaScheduler as AlphaScheduler

@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from merpo_tasks.choices import require_choice
+from merpo_tasks._checks import require_choice
 from merpo_tasks.mujoco_bodies import never
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Array, Simulation, State

@@ -8,7 +8,7 @@ from typing import final
 import mujoco
 import numpy as np
 
-from merpo_tasks.choices import require_choice
+from merpo_tasks._checks import require_choice
 from merpo_tasks.mujoco_bodies import CHEETAH_FRAMES, asset, never, speed
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Array, Simulation, State

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, final, get_args
 
-from merpo_tasks.choices import require_choice
+from merpo_tasks._checks import require_choice
 from merpo_tasks.mujoco_bodies import asset, half_cheetah, hopper, walker2d
 from merpo_tasks.mujoco_env import MujocoEnv
 from merpo_tasks.mujoco_grid import Simulation

@@ -9,7 +9,7 @@ from typing import Any, Literal, final, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from merpo_tasks.choices import require_choice
+from merpo_tasks._checks import require_choice
 from merpo_tasks.plane import STEP, Array, PlaneEnv
 from merpo_tasks.plane_picture import plane_picture
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from merpo import Grid, Spec, Task, TaskFamily
 from merpo.lazy import gymnasium, np
-from merpo_tasks.extra import require_mujoco
+from merpo_tasks._checks import require_mujoco
 
 if TYPE_CHECKING:
     import gymnasium as gym
