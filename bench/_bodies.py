@@ -13,8 +13,9 @@ from pydantic import Field
 
 from merpo.interfaces import TaskFamily
 from merpo.types import Grid, Spec, Task
-from merpo_tasks.mujoco_bodies import asset, half_cheetah, logged_warnings, never, walker2d
-from merpo_tasks.mujoco_grid import MujocoGrid
+from merpo_tasks.mujoco.bodies import asset, half_cheetah, never, walker2d
+from merpo_tasks.mujoco.grid import MujocoGrid
+from merpo_tasks.mujoco.simulation import logged_warnings
 
 __all__ = ["HEAVIEST", "Bodies", "loop"]
 

@@ -18,7 +18,7 @@ from merpo.testing import check_component
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
 
-from merpo_tasks.mujoco_bodies import logged_warnings
+from merpo_tasks.mujoco.simulation import logged_warnings
 
 BODIES = {"halfcheetah": "HalfCheetah-v5", "hopper": "Hopper-v5", "walker2d": "Walker2d-v5"}
 EACH = pytest.mark.parametrize("body", BODIES)

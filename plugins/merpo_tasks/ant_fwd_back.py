@@ -60,7 +60,7 @@ class AntFwdBack(TaskFamily):
         """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.ant_fwd_back_env import ant_fwd_back
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
 
         angles = [float(str(task["angle"])) for task in tasks]
         simulation = ant_fwd_back(angles, self.horizon, self.variant, self.contact == "counted")

@@ -51,7 +51,7 @@ class HalfCheetahFwdBack(TaskFamily):
         """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.half_cheetah_fwd_back_env import half_cheetah_fwd_back
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
 
         directions = [float(str(task["direction"])) for task in tasks]
         return MujocoGrid(half_cheetah_fwd_back(directions, self.horizon), episodes, seed, restart)

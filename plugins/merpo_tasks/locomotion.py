@@ -56,7 +56,7 @@ class Locomotion(TaskFamily):
             self._require_body(task)
         require_mujoco(self.name)
         from merpo_tasks.locomotion_env import locomotion
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
 
         return MujocoGrid(locomotion(self.body, len(tasks), self.horizon), episodes, seed, restart)
 

@@ -67,7 +67,7 @@ class Walker2DParams(TaskFamily):
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
         """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
         from merpo_tasks.walker_2d_params_env import walker_2d_params
 
         simulation = walker_2d_params(tasks, self.horizon, self.variant, self.derived == "recomputed")
