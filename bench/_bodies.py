@@ -53,9 +53,6 @@ class Bodies(TaskFamily):
         env.unwrapped.model.body_mass[:] *= task["factor"]
         return env
 
-    def oracle(self, task: Task) -> None:
-        """Unknown."""
-
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
         """The states of all tasks as arrays, or the default."""
         if not self.together:

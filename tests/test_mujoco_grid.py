@@ -63,9 +63,6 @@ class Heavier(TaskFamily):
         env.unwrapped.model.body_mass[:] *= task["factor"]
         return env
 
-    def oracle(self, task: Task) -> None:
-        return None
-
     def grid(self, tasks: Any, episodes: int, seed: int, restart: bool) -> Grid:
         if not self.together:
             return super().grid(tasks, episodes, seed, restart)

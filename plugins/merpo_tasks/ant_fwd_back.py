@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
@@ -65,10 +65,6 @@ class AntFwdBack(TaskFamily):
         angles = [float(str(task["angle"])) for task in tasks]
         simulation = ant_fwd_back(angles, self.horizon, self.variant, self.contact == "counted")
         return MujocoGrid(simulation, episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
 
 def _tasks(angles: Sequence[float]) -> list[Task]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
@@ -55,10 +55,6 @@ class HalfCheetahFwdBack(TaskFamily):
 
         directions = [float(str(task["direction"])) for task in tasks]
         return MujocoGrid(half_cheetah_fwd_back(directions, self.horizon), episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
 
 def _tasks(directions: Sequence[int]) -> list[Task]:

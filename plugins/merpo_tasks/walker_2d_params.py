@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
@@ -72,10 +72,6 @@ class Walker2DParams(TaskFamily):
 
         simulation = walker_2d_params(tasks, self.horizon, self.variant, self.derived == "recomputed")
         return MujocoGrid(simulation, episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
 
 def fallen(observations: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
