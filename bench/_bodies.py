@@ -13,8 +13,9 @@ from pydantic import Field
 
 from merpo.components.interfaces import TaskFamily
 from merpo.types import Grid, Spec, Task
-from merpo_tasks.mujoco_bodies import asset, half_cheetah, logged_warnings, never, walker2d
-from merpo_tasks.mujoco_grid import MujocoGrid
+from merpo_tasks.mujoco.bodies import asset, half_cheetah, never, walker2d
+from merpo_tasks.mujoco.grid import MujocoGrid
+from merpo_tasks.mujoco.simulation import logged_warnings
 
 __all__ = ["HEAVIEST", "Bodies", "loop"]
 
@@ -51,9 +52,6 @@ class Bodies(TaskFamily):
             env: Any = gymnasium.make(self.body, max_episode_steps=self.horizon, **KINDS[self.body][2])
         env.unwrapped.model.body_mass[:] *= task["factor"]
         return env
-
-    def oracle(self, task: Task) -> None:
-        """Unknown."""
 
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
         """The states of all tasks as arrays, or the default."""

@@ -36,6 +36,7 @@ from .data.from_arrays import from_arrays as from_arrays
 from .data.normalize import fit_normalization as fit_normalization
 from .data.normalize import normalize_tasks as normalize_tasks
 from .errors import MerpoError as MerpoError
+from .errors import nearest as nearest
 from .evaluation.evaluate import evaluate as evaluate
 from .nn.nets import init_mlp as init_mlp
 from .nn.nets import mlp as mlp

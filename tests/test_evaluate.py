@@ -84,6 +84,12 @@ def test_an_unknown_oracle_gives_no_evaluation() -> None:
     assert oracle_evaluation(source, source.tasks(1, 0)[0], 1, 0) is None
 
 
+@pytest.mark.parametrize("name", ["logs", "locomotion", "half-cheetah-fwd-back", "walker-2d-params", "ant-fwd-back"])
+def test_a_family_has_no_oracle_unless_it_says_so(name: str) -> None:
+    source = make("tasks", name)
+    assert source.oracle(source.tasks(1, 0)[0][0]) is None
+
+
 def test_the_oracle_is_better_than_standing_still() -> None:
     source = family(horizon=25)
     tasks, _ = source.tasks(3, 0)

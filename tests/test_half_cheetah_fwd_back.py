@@ -12,7 +12,7 @@ from small import make
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
 
-from merpo_tasks.mujoco_bodies import logged_warnings
+from merpo_tasks.mujoco.simulation import logged_warnings
 
 
 @pytest.fixture(autouse=True)

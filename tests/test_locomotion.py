@@ -18,7 +18,7 @@ from merpo.testing import check_component
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
 
-from merpo_tasks.mujoco_bodies import logged_warnings
+from merpo_tasks.mujoco.simulation import logged_warnings
 
 BODIES = {"halfcheetah": "HalfCheetah-v5", "hopper": "Hopper-v5", "walker2d": "Walker2d-v5"}
 EACH = pytest.mark.parametrize("body", BODIES)
@@ -41,7 +41,7 @@ def test_the_laws_of_families(body: str) -> None:
 
 @EACH
 def test_gymnasium_makes_and_checks_the_registered_environment(body: str) -> None:
-    env = gymnasium.make("merpo_tasks.environments:merpo/Locomotion-v0", body=body, render_mode="rgb_array")
+    env = gymnasium.make("merpo_tasks.gym_ids:merpo/Locomotion-v0", body=body, render_mode="rgb_array")
     assert env.spec is not None
     assert env.spec.max_episode_steps == family(body).horizon == 1000
     with warnings.catch_warnings():

@@ -73,7 +73,7 @@ def test_the_laws_of_families(name: str, fields: dict[str, Any], id_: str) -> No
 def test_gymnasium_makes_and_checks_the_registered_environment(name: str, fields: dict[str, Any], id_: str) -> None:
     family = make("tasks", name, **fields)
     arguments = {key: value for key, value in bare(name, fields)._arguments.items() if key != "render_mode"}
-    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", **arguments)
+    env = gymnasium.make(f"merpo_tasks.gym_ids:merpo/{id_}-v0", **arguments)
     assert env.spec is not None
     assert env.observation_space.shape == (family.spec().observation_dim,)
     assert env.spec.max_episode_steps == make("tasks", name).horizon == 200
@@ -100,7 +100,7 @@ def test_gymnasium_makes_and_checks_the_registered_environment(name: str, fields
 )
 def test_an_unknown_argument_is_no_other_benchmark(id_: str, arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(MerpoError, match=message):
-        gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", **arguments)
+        gymnasium.make(f"merpo_tasks.gym_ids:merpo/{id_}-v0", **arguments)
 
 
 @EACH
@@ -112,7 +112,7 @@ def test_tasks_are_arguments_so_that_copies_and_vectors_keep_them(name: str, fie
     assert play(copy.deepcopy(env)) == expected
     arguments = {key: value for key, value in env._arguments.items() if key != "render_mode"}
     assert arguments.items() >= family.tasks(2, 0)[0][0].items()
-    many = gymnasium.make_vec(f"merpo_tasks.environments:merpo/{id_}-v0", 2, **arguments)
+    many = gymnasium.make_vec(f"merpo_tasks.gym_ids:merpo/{id_}-v0", 2, **arguments)
     first, _ = many.reset(seed=[0, 5])
     assert first[0].tolist() == pytest.approx(expected[0])
     many.close()
@@ -147,7 +147,7 @@ def test_the_grid_gives_the_returns_of_the_environments(name: str, fields: dict[
 @EACH
 def test_a_picture_shows_the_body_move(name: str, fields: dict[str, Any], id_: str) -> None:
     arguments = {**bare(name, fields)._arguments, "render_mode": "rgb_array"}
-    env = gymnasium.make(f"merpo_tasks.environments:merpo/{id_}-v0", **arguments)
+    env = gymnasium.make(f"merpo_tasks.gym_ids:merpo/{id_}-v0", **arguments)
     env.reset(seed=0)
     one = np.asarray(env.render())
     assert (one.shape, one.dtype) == ((240, 320, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""merpo_tasks.mujoco_grid: the very numbers of Gymnasium's environments, with any threads and in any company."""
+"""merpo_tasks.mujoco.grid: the very numbers of Gymnasium's environments, with any threads and in any company."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from merpo.types import Grid, Spec, Task
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
 
-from merpo_tasks.mujoco_bodies import _compiled, asset, half_cheetah, logged_warnings, walker2d
-from merpo_tasks.mujoco_grid import MujocoGrid, Simulation
+from merpo_tasks.mujoco.bodies import _compiled, asset, half_cheetah, walker2d
+from merpo_tasks.mujoco.grid import MujocoGrid
+from merpo_tasks.mujoco.simulation import Simulation, logged_warnings
 
 CHEETAH, WALKER = "HalfCheetah-v5", "Walker2d-v5"
 BODIES = {CHEETAH: (half_cheetah, "half_cheetah.xml"), WALKER: (walker2d, "walker2d_v5.xml")}
@@ -61,9 +62,6 @@ class Heavier(TaskFamily):
         env: Any = gymnasium.make(self.body, max_episode_steps=self.horizon)
         env.unwrapped.model.body_mass[:] *= task["factor"]
         return env
-
-    def oracle(self, task: Task) -> None:
-        return None
 
     def grid(self, tasks: Any, episodes: int, seed: int, restart: bool) -> Grid:
         if not self.together:

@@ -16,7 +16,7 @@ from small import make
 
 from merpo.evaluation.evaluate import oracle_evaluation
 
-ID = "merpo_tasks.environments:merpo/PointRobotWind-v0"
+ID = "merpo_tasks.gym_ids:merpo/PointRobotWind-v0"
 ACTIONS = st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=10)
 
 

@@ -19,7 +19,7 @@ from small import make
 from merpo.evaluation.evaluate import oracle_evaluation
 from merpo.testing import check_component
 
-ID = "merpo_tasks.environments:merpo/SparsePointRobot-v0"
+ID = "merpo_tasks.gym_ids:merpo/SparsePointRobot-v0"
 ACTIONS = st.lists(st.tuples(st.floats(-1, 1), st.floats(-1, 1)), min_size=1, max_size=20)
 
 

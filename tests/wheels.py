@@ -119,9 +119,6 @@ class Line(TaskFamily):
     def make(self, task):
         raise NotImplementedError
 
-    def oracle(self, task):
-        return None
-
 
 @hookimpl
 def merpo_components():

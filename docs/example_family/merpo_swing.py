@@ -31,9 +31,6 @@ class Swing(TaskFamily):
         env = gymnasium.make("Pendulum-v1", max_episode_steps=self.horizon, g=task["gravity"])
         return gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
 
-    def oracle(self, task):
-        """None: nobody knows the optimal policy."""
-
 
 @hookimpl
 def merpo_components():

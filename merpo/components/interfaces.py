@@ -230,9 +230,9 @@ class TaskFamily(Kind):
     def make(self, task: Task) -> gymnasium.Env[Any, Any]:
         """The Gymnasium environment of one task, action box [-1, 1], truncated after `horizon` steps."""
 
-    @abstractmethod
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """The optimal policy of one task (observation [O] -> action [A]), where it is known."""
+        """The optimal policy of one task (observation [O] -> action [A]); None, the default, where it is not known."""
+        return None
 
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
         """`episodes` environments of each task, where episode e begins as `make`'s environment reset with `seed + e`.

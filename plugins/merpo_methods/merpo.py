@@ -17,21 +17,23 @@ from merpo import (
     MetaLearner,
     MetaModelSettings,
     MetaPolicySettings,
+    Method,
     Params,
     PolicyRegularizer,
     RacSettings,
     component_field,
 )
-from merpo_methods.actor_critic import ActorCritic
+from merpo_methods.actor_critic import critic_mean
 
 if TYPE_CHECKING:
     from merpo import Adapted, Context, TaskData
+    from merpo.lazy import torch
 
 __all__ = ["MerPO"]
 
 
 @final
-class MerPO(ActorCritic):
+class MerPO(Method):
     """Meta-model (Eq. (3)), meta-policy (Eq. (10)), and RAC (Algorithm 1) regularized by it on every new task."""
 
     name = "merpo"
@@ -97,6 +99,18 @@ class MerPO(ActorCritic):
             context,
         )
         return result.adapted(models, {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
+
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        """The mode of the squashed Gaussian."""
+        return merpo.act(policy, observations)
+
+    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """A draw from the squashed Gaussian."""
+        return merpo.act(policy, observations, noise)
+
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """The mean of the task's critics [T, B], in units of reward."""
+        return critic_mean(self.critic, self.rac, adapted, observations, actions)
 
     def _rac(self) -> merpo.RAC:
         return merpo.RAC(self.rac, self.critic, self.regularizer, self.dynamics if self.rac.use_model else None)

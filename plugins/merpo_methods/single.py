@@ -14,22 +14,24 @@ from merpo import (
     Critic,
     DynamicsLearner,
     GivenPolicySettings,
+    Method,
     ModelSettings,
     Params,
     PolicyRegularizer,
     RacSettings,
     component_field,
 )
-from merpo_methods.actor_critic import ActorCritic
+from merpo_methods.actor_critic import critic_mean
 
 if TYPE_CHECKING:
     from merpo import Adapted, Context, TaskData
+    from merpo.lazy import torch
 
 __all__ = ["Single"]
 
 
 @final
-class Single(ActorCritic):
+class Single(Method):
     """RAC (Algorithm 1) from fresh networks on each task's own data, with a meta-policy that is given (Section 5.1)."""
 
     name = "single"
@@ -86,6 +88,18 @@ class Single(ActorCritic):
             self._rac(), self.alpha, tasks, models["models"] if models else None, behavior, start, settings, context
         )
         return result.adapted(models, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
+
+    def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
+        """The mode of the squashed Gaussian."""
+        return merpo.act(policy, observations)
+
+    def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """A draw from the squashed Gaussian."""
+        return merpo.act(policy, observations, noise)
+
+    def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """The mean of the task's critics [T, B], in units of reward."""
+        return critic_mean(self.critic, self.rac, adapted, observations, actions)
 
     @property
     def _regularized(self) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
 
 from merpo import Grid, Spec, Task, TaskFamily
 from merpo.lazy import gymnasium, np
-from merpo_tasks.extra import require_mujoco
+from merpo_tasks._checks import require_mujoco
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -60,15 +60,11 @@ class AntFwdBack(TaskFamily):
         """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.ant_fwd_back_env import ant_fwd_back
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
 
         angles = [float(str(task["angle"])) for task in tasks]
         simulation = ant_fwd_back(angles, self.horizon, self.variant, self.contact == "counted")
         return MujocoGrid(simulation, episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
 
 def _tasks(angles: Sequence[float]) -> list[Task]:

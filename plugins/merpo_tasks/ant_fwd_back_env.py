@@ -12,11 +12,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from merpo_tasks.choices import require_choice
-from merpo_tasks.mujoco_bodies import never
-from merpo_tasks.mujoco_env import MujocoEnv
-from merpo_tasks.mujoco_grid import Array, Simulation, State
-from merpo_tasks.mujoco_warnings import logged_warnings
+from merpo_tasks._checks import require_choice
+from merpo_tasks.mujoco.bodies import never
+from merpo_tasks.mujoco.env import MujocoEnv
+from merpo_tasks.mujoco.simulation import Array, Simulation, State, logged_warnings
 
 __all__ = ["AntFwdBackEnv", "ant_fwd_back"]
 

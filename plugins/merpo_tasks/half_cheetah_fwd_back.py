@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
 
 from merpo import Grid, Spec, Task, TaskFamily
 from merpo.lazy import gymnasium, np
-from merpo_tasks.extra import require_mujoco
+from merpo_tasks._checks import require_mujoco
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -51,14 +51,10 @@ class HalfCheetahFwdBack(TaskFamily):
         """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.half_cheetah_fwd_back_env import half_cheetah_fwd_back
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
 
         directions = [float(str(task["direction"])) for task in tasks]
         return MujocoGrid(half_cheetah_fwd_back(directions, self.horizon), episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
 
 def _tasks(directions: Sequence[int]) -> list[Task]:

@@ -8,10 +8,10 @@ from typing import final
 import mujoco
 import numpy as np
 
-from merpo_tasks.choices import require_choice
-from merpo_tasks.mujoco_bodies import CHEETAH_FRAMES, asset, never, speed
-from merpo_tasks.mujoco_env import MujocoEnv
-from merpo_tasks.mujoco_grid import Array, Simulation, State
+from merpo_tasks._checks import require_choice
+from merpo_tasks.mujoco.bodies import CHEETAH_FRAMES, asset, never, speed
+from merpo_tasks.mujoco.env import MujocoEnv
+from merpo_tasks.mujoco.simulation import Array, Simulation, State
 
 __all__ = ["HalfCheetahFwdBackEnv", "half_cheetah_fwd_back"]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
 
 from merpo import Grid, MerpoError, Spec, Task, TaskFamily
-from merpo.lazy import gymnasium, np
-from merpo_tasks.extra import require_mujoco
+from merpo.lazy import gymnasium
+from merpo_tasks._checks import require_mujoco
 from merpo_tasks.walker_2d_params import fallen
 
 if TYPE_CHECKING:
@@ -56,13 +56,9 @@ class Locomotion(TaskFamily):
             self._require_body(task)
         require_mujoco(self.name)
         from merpo_tasks.locomotion_env import locomotion
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
 
         return MujocoGrid(locomotion(self.body, len(tasks), self.horizon), episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
     def _require_body(self, task: Task) -> None:
         """Imported data says which environment it comes from; without that there is nothing to compare."""

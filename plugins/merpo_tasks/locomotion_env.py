@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, final, get_args
 
-from merpo_tasks.choices import require_choice
-from merpo_tasks.mujoco_bodies import asset, half_cheetah, hopper, walker2d
-from merpo_tasks.mujoco_env import MujocoEnv
-from merpo_tasks.mujoco_grid import Simulation
+from merpo_tasks._checks import require_choice
+from merpo_tasks.mujoco.bodies import asset, half_cheetah, hopper, walker2d
+from merpo_tasks.mujoco.env import MujocoEnv
+from merpo_tasks.mujoco.simulation import Simulation
 
 __all__ = ["LocomotionEnv", "locomotion"]
 

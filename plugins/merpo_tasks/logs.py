@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from pydantic import Field
@@ -11,7 +10,6 @@ from merpo import MerpoError, Spec, Task, TaskFamily
 
 if TYPE_CHECKING:
     import gymnasium as gym
-    import numpy as np
 
 __all__ = ["Logs"]
 
@@ -39,7 +37,3 @@ class Logs(TaskFamily):
     def make(self, task: Task) -> gym.Env[Any, Any]:
         """None: raises `MerpoError`."""
         raise MerpoError("logs have no environment: nothing can be collected or played, only learnt from what is there")
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None

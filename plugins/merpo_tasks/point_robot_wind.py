@@ -47,7 +47,7 @@ class PointRobotWind(TaskFamily):
 
     def make(self, task: Task) -> gym.Env[Any, Any]:
         """The registered environment with this task's wind and goal, its action box rescaled to [-1, 1]."""
-        from merpo_tasks.environments import PointRobotWindEnv
+        from merpo_tasks.point_robot.envs import PointRobotWindEnv
 
         env = PointRobotWindEnv(wind=task["wind"], goal=task["goal"])  # type: ignore[arg-type]
         rescaled = gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
@@ -55,7 +55,7 @@ class PointRobotWind(TaskFamily):
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
         """Close each coordinate's distance as fast as the box allows: optimal, as the coordinates do not interact."""
-        from merpo_tasks.plane import STEP
+        from merpo_tasks.point_robot.envs import STEP
 
         wind, goal = np.asarray(task["wind"]), np.asarray(task["goal"])
 

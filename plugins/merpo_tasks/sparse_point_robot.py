@@ -50,7 +50,7 @@ class SparsePointRobot(TaskFamily):
 
     def make(self, task: Task) -> gym.Env[Any, Any]:
         """The registered environment with this task's goal, its action box rescaled to [-1, 1]."""
-        from merpo_tasks.sparse_point_robot_env import SparsePointRobotEnv
+        from merpo_tasks.point_robot.envs import SparsePointRobotEnv
 
         env = SparsePointRobotEnv(goal=task["goal"], reward=self.reward)  # type: ignore[arg-type]
         rescaled = gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
@@ -58,7 +58,7 @@ class SparsePointRobot(TaskFamily):
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
         """Close each coordinate's distance as fast as the box allows: nothing is nearer to the goal at any time."""
-        from merpo_tasks.plane import STEP
+        from merpo_tasks.point_robot.envs import STEP
 
         goal = np.asarray(task["goal"])
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from pydantic import Field
 
 from merpo import Grid, Spec, Task, TaskFamily
 from merpo.lazy import gymnasium, np
-from merpo_tasks.extra import require_mujoco
+from merpo_tasks._checks import require_mujoco
 
 if TYPE_CHECKING:
     import gymnasium as gym
@@ -67,15 +67,11 @@ class Walker2DParams(TaskFamily):
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
         """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
-        from merpo_tasks.mujoco_grid import MujocoGrid
+        from merpo_tasks.mujoco.grid import MujocoGrid
         from merpo_tasks.walker_2d_params_env import walker_2d_params
 
         simulation = walker_2d_params(tasks, self.horizon, self.variant, self.derived == "recomputed")
         return MujocoGrid(simulation, episodes, seed, restart)
-
-    def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """None: an optimal policy is not known."""
-        return None
 
 
 def fallen(observations: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from merpo import MerpoError
-from merpo_tasks.choices import require_choice
-from merpo_tasks.mujoco_bodies import WALKER_FRAMES, asset, speed
-from merpo_tasks.mujoco_env import MujocoEnv
-from merpo_tasks.mujoco_grid import Array, Simulation, State
+from merpo_tasks._checks import require_choice
+from merpo_tasks.mujoco.bodies import WALKER_FRAMES, asset, speed
+from merpo_tasks.mujoco.env import MujocoEnv
+from merpo_tasks.mujoco.simulation import Array, Simulation, State
 
 __all__ = ["MULTIPLIED", "Walker2DParamsEnv", "walker_2d_params"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["plane_picture"]
+__all__ = ["picture"]
 
 HEIGHT, WIDTH, METRES = 240, 320, 3.2  # a picture's pixels, and how wide it is in the plane
 MIDDLE = (0.0, 0.5)
@@ -13,7 +13,7 @@ POINT = 0.04  # its radius
 WHITE, GREY, GREEN, RED = (1.0, 1.0, 1.0), (0.8, 0.8, 0.8), (0.6, 0.85, 0.6), (0.8, 0.2, 0.1)
 
 
-def plane_picture(position: NDArray[np.float64], goal: NDArray[np.float64], radius: float) -> NDArray[np.uint8]:
+def picture(position: NDArray[np.float64], goal: NDArray[np.float64], radius: float) -> NDArray[np.uint8]:
     """The unit half circle, the goal's disc and the point [HEIGHT, WIDTH, 3]."""
     scale = METRES / WIDTH
     x = (np.arange(WIDTH) - WIDTH / 2) * scale + MIDDLE[0]

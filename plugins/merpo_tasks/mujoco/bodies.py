@@ -12,10 +12,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from merpo_tasks.mujoco_grid import Array, Simulation, State
-from merpo_tasks.mujoco_warnings import logged_warnings
+from merpo_tasks.mujoco.simulation import Array, Simulation, State, logged_warnings
 
-__all__ = ["asset", "half_cheetah", "hopper", "logged_warnings", "never", "speed", "walker2d"]
+__all__ = ["CHEETAH_FRAMES", "WALKER_FRAMES", "asset", "half_cheetah", "hopper", "never", "speed", "walker2d"]
 
 CHEETAH_FRAMES, WALKER_FRAMES = 5, 4  # the hopper's are the walker's
 

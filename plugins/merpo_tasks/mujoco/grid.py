@@ -6,9 +6,7 @@ The numbers are those of Gymnasium's environments to the last bit, as each simul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 import mujoco
 import mujoco.batch
@@ -18,26 +16,9 @@ from numpy.typing import NDArray
 
 from merpo import Batch
 from merpo.lazy import torch
-from merpo_tasks.mujoco_warnings import UNSTABLE, logged_warnings
+from merpo_tasks.mujoco.simulation import UNSTABLE, Array, Simulation, logged_warnings
 
-__all__ = ["Array", "MujocoGrid", "Simulation", "State"]
-
-Array: TypeAlias = NDArray[np.floating[Any]]
-State: TypeAlias = Mapping[str, Array]  # fields of MjData, each [*lead, ...]
-
-
-@dataclass(frozen=True)
-class Simulation:
-    """What the environments of T tasks are. The functions take arrays with leading dims [T, E]."""
-
-    models: Sequence[mujoco.MjModel]  # one per task, alike but for their numbers, with controls in [-1, 1]
-    frame_skip: int  # MuJoCo's steps in one step
-    horizon: int
-    start: Callable[[mujoco.MjModel, np.random.Generator], tuple[Array, Array]]  # one first state: qpos [nq], qvel [nv]
-    observe: Callable[[State], Array]  # -> [T, E, O]
-    reward: Callable[[State, Array, State], Array]  # state before, actions [T, E, A], state after -> [T, E]
-    ended: Callable[[State], NDArray[np.bool_]]  # -> [T, E]
-    fields: tuple[str, ...] = ("qpos", "qvel")  # what a State holds; what MuJoCo derives is one of its steps old
+__all__ = ["MujocoGrid"]
 
 
 @final

@@ -12,9 +12,8 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from merpo_tasks.mujoco_grid import Simulation
-from merpo_tasks.mujoco_picture import picture
-from merpo_tasks.mujoco_warnings import UNSTABLE, logged_warnings
+from merpo_tasks.mujoco.picture import picture
+from merpo_tasks.mujoco.simulation import UNSTABLE, Simulation, logged_warnings
 
 __all__ = ["MujocoEnv"]
 

@@ -1,0 +1,1 @@
+"""Simulations of MuJoCo bodies, one at a time or many together; needs the extra `mujoco`."""

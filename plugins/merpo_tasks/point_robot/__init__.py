@@ -1,0 +1,1 @@
+"""Environments of the point robots: a point that walks on a plane."""
