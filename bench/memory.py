@@ -11,13 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from _command import merpo
 from _stored import own_store, store_tasks
 from _timing import parser, prepare, write
 
@@ -73,8 +73,8 @@ def _run(recipe: Recipe, names: list[str], changed: dict[str, Any]) -> None:
     every = {**changed, "data.train": names[:count], "data.test": names[count:]}
     sets = [part for key, value in every.items() for part in ("--set", f"{key}={json.dumps(value)}")]
     with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "run")
-        subprocess.run([sys.executable, "-m", "merpo.cli", "run", str(RECIPE), "--out", out, *sets], check=True)
+        out = Path(folder) / "run"
+        merpo("run", str(RECIPE), "--out", str(out), *sets, makes=out / "report.json")
 
 
 def _arguments() -> argparse.Namespace:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+
+from _command import merpo
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "bench" / "results"
@@ -94,19 +93,19 @@ def main() -> None:
 def run_all(runs: Path, seeds: Sequence[int], ablation_seeds: Sequence[int], at_once: int) -> None:
     """Every run that is not there yet."""
     for quality in QUALITIES:  # the data first: two runs must not collect the same
-        merpo("collect", "merpo_adp", quality)
-    merpo("collect", "ablations/semicircle", "medium")
+        command("collect", "merpo_adp", quality)
+    command("collect", "ablations/semicircle", "medium")
     jobs = [(recipe, quality, seed) for seed in seeds for quality in QUALITIES for recipe in MAIN.values()]
     jobs += [(f"ablations/{name}", "medium", seed) for seed in ablation_seeds for name in ABLATIONS]
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(lambda job: run(runs, *job), jobs))
 
 
-def merpo(command: str, recipe: str, quality: str, *more: str) -> None:
+def command(name: str, recipe: str, quality: str, *more: str, makes: Path | None = None) -> None:
     """One `merpo` command with one thread."""
     sets = ("--set", f"data.quality={quality}", "--set", f"tasks.seed={WINDS}")
-    line = [sys.executable, "-m", "merpo.cli", command, str(ROOT / "recipes" / f"{recipe}.toml"), *sets, *more]
-    subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    path = str(ROOT / "recipes" / f"{recipe}.toml")
+    merpo(name, path, *sets, *more, makes=makes, quiet=True, env={"OMP_NUM_THREADS": "1"})
 
 
 def folder(runs: Path, recipe: str, quality: str, seed: int) -> Path:
@@ -126,7 +125,8 @@ def run(runs: Path, recipe: str, quality: str, seed: int) -> None:
         return
     began = time.monotonic()
     few = ("--set", "evaluate.during_training=4", "--set", "run.tensorboard=false")
-    merpo("run", recipe, quality, "--seed", str(seed), "--out", str(where), *few)
+    report = where / "report.json"
+    command("run", recipe, quality, "--seed", str(seed), "--out", str(where), *few, makes=report)
     print(f"{where.name}: {time.monotonic() - began:.0f} s", flush=True)
 
 
