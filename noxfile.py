@@ -36,7 +36,7 @@ def install_uncompiled(session: nox.Session, *what: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The test suite, with branch coverage of at least 90 % where all of it runs; e.g. `nox -s tests -- -k critic`."""
-    install(session, "-e", ".[test,tensorboard]")
+    install(session, "-e", ".[bench,test,tensorboard]")
     chosen = session.posargs or [*WORKERS, "--cov", "--cov-report=term", "--durations=10"]
     session.run("pytest", *chosen, env=ONE_THREAD)
 

@@ -16,7 +16,7 @@ from merpo.data.places import collection_path, store_root
 from merpo.data.store import write_dataset
 from merpo.types import Task
 
-__all__ = ["own_store", "store_tasks"]
+__all__ = ["LENGTH", "own_store", "store_tasks"]
 
 COLLECTION = "random"
 LENGTH = 200  # steps per episode, as in the paper's suites

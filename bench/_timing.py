@@ -6,16 +6,17 @@ import argparse
 import atexit
 import datetime as dt
 import functools
-import json
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from _options import options, recorded
+from _results import write_results
 
 from merpo.artifacts.versions import processor
 from merpo.support.machine import machine
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 Variant = Callable[[], object]  # works once; a float that it returns is the seconds that count, instead of all of them
-RESULTS = Path(__file__).parent / "results"
 GEMM = 1024  # the product of two such square matrices is the machine's rate
 GEMM_REPEATS = 5
 
@@ -58,11 +58,10 @@ class Timings(NamedTuple):
 
 
 def parser(doc: str | None, script: str, rounds: int) -> argparse.ArgumentParser:
-    """What every script takes: rounds, threads, and where its JSON goes (by default bench/results/<script>.json)."""
-    made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """The options of every script that times something: the shared ones, rounds and threads."""
+    made = options(doc, script)
     made.add_argument("--rounds", type=int, default=rounds, help="how often every variant is timed")
     made.add_argument("--threads", type=int, default=2, help="torch's threads")
-    made.add_argument("--out", type=Path, default=RESULTS / f"{Path(script).stem}.json")
     return made
 
 
@@ -171,13 +170,26 @@ def _span(values: Summary, scale: float, digits: int) -> str:
     return f"{median} ({low}-{high})"
 
 
-def write(arguments: argparse.Namespace, results: Mapping[str, Any]) -> None:
-    """What was measured as JSON, with the machine and the arguments."""
-    given = {key: str(value) if isinstance(value, Path) else value for key, value in vars(arguments).items()}
-    given.pop("out")
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": _machine(), "arguments": given, **results}
-    arguments.out.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+def write(
+    arguments: argparse.Namespace,
+    results: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    markdown: str | None = None,
+    missing: Iterable[str] = (),
+    optional: Iterable[str] = (),
+) -> None:
+    """What was measured as <name>.json, with the machine and the arguments; `markdown` as <name>.md beside it.
+
+    The name is by default the script's; `missing` and `optional` are as in `write_results`.
+    """
+    path = arguments.out / f"{name or arguments.script}.json"
+    files: dict[Path, Mapping[str, Any] | str] = {
+        path: {"machine": _machine(), "arguments": recorded(arguments), **results}
+    }
+    if markdown is not None:
+        files[path.with_suffix(".md")] = markdown
+    write_results(arguments.script, files, missing, optional)
 
 
 def _machine() -> dict[str, Any]:

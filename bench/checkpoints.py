@@ -10,11 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from _options import parse
 from _timing import parser, write
+from _tiny import tiny_overrides
 
 from merpo.artifacts.keeper import Keeper
 from merpo.recipe.recipe import load_recipe
 from merpo.run.run import run_recipe
+
+LOOPS = ("collect", "meta-model", "behavior", "meta-policy", "adapt")
 
 
 def main() -> None:
@@ -46,9 +50,8 @@ def main() -> None:
         kept = f"{loop['checkpoints']:.0f} checkpoints in {loop['calls']:.0f} steps, {loop['seconds']:.3f} s"
         print(f"  {label:16} {kept}, longest {1e3 * loop['longest']:.0f} ms, {loop['bytes'] / 1e6:.2f} MB")
     print(f"  {100 * share:.2f} % of {whole:.0f} s")
-    write(
-        arguments, {"recipe": arguments.recipe, "set": arguments.set, "seconds": whole, "share": share, "loops": spent}
-    )
+    found = {"recipe": arguments.recipe, "set": arguments.set, "seconds": whole, "share": share, "loops": spent}
+    write(arguments, found, missing=[f"loop {label}" for label in LOOPS if label not in spent], optional=("set",))
 
 
 def _nothing() -> dict[str, float]:
@@ -59,7 +62,7 @@ def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, 1)
     made.add_argument("--recipe", default="recipes/merpo_adp.toml")
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
-    return made.parse_args()
+    return parse(made, threads=1, set=tiny_overrides())
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import stable_baselines3
 import torch
+from _options import parse, skip
 from _timing import Variant, interleave, parser, prepare, show, write
 
 import merpo
@@ -31,6 +31,11 @@ from merpo.support.format import bytes_text
 from merpo_critics import Conservative
 from merpo_tasks import PointRobotWind
 
+try:
+    import stable_baselines3
+except ModuleNotFoundError:
+    stable_baselines3 = None
+
 ROOT = Path(__file__).parent.parent
 BODIES = ("half_cheetah_fwd_back", "ant_fwd_back", "walker_2d_params")
 BUDGETS = [f"{folder}{body}" for body in BODIES for folder in ("", "table2/")]
@@ -41,8 +46,10 @@ def main() -> None:
     arguments = _arguments()
     prepare(arguments)
     if arguments.budgets:
-        write(arguments, {"table": budgets(arguments.budgets)})
+        write(arguments, {"table": budgets(arguments.budgets)}, name="budgets")
         return
+    if stable_baselines3 is None:
+        skip("stable_baselines3 is not installed (pip install 'merpo[bench]')")
     family, settings = _problem(arguments)
     clock = time.process_time if arguments.cpu else time.perf_counter
     variants: dict[str, Variant] = {"sb3, one by one": lambda: sb3(family, settings, clock)}
@@ -56,7 +63,8 @@ def main() -> None:
     for row in results["table"]:
         row["steps_per_second"] = settings.steps / row["seconds"]["median"]
         print(f"  {row['variant']}: {row['steps_per_second']:.1f} environment steps per second and task")
-    write(arguments, {"family": family.name, "collect": settings.model_dump(mode="json"), **results})
+    name = f"collection_{arguments.recipe.stem}" if arguments.recipe else None
+    write(arguments, {"family": family.name, "collect": settings.model_dump(mode="json"), **results}, name=name)
 
 
 def together(family: TaskFamily, settings: CollectSettings, count: int, clock: Callable[[], float]) -> float:
@@ -129,7 +137,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--cpu", action="store_true", help="CPU seconds, which other work on the machine disturbs less")
     made.add_argument("--warmup", type=int, default=1, help="rounds that are not counted")
     made.add_argument("--budgets", nargs="*", metavar="NAME", help="the table, of all recipes for bodies or of these")
-    arguments = made.parse_args()
+    arguments = parse(made, rounds=1, warmup=0, tasks=[2], steps=150, batch=8)
     if arguments.budgets == []:
         arguments.budgets = BUDGETS
     return arguments

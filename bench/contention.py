@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from _options import parse
 from _problem import SIZES, Stepper, make_problem
 from _timing import parser, prepare, summary, write
 
@@ -37,7 +38,7 @@ def main() -> None:
     for name in arguments.sizes:
         print(f"\ninner step, {name}, 8 tasks: ms, median (min-max)")
         print(f"  {'':30} {'alone':>26} {'beside busy processes':>26}")
-        results[name] = {title: compare(name, title, arguments) for title in VARIANTS}
+        results[name] = {title: compare(name, title, arguments) for title in arguments.variants}
     write(arguments, {"sizes": results})
     return None
 
@@ -91,8 +92,9 @@ def _busy(count: int) -> Iterator[None]:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=20)
     made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
+    made.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
     made.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
-    return made.parse_args()
+    return parse(made, rounds=2, sizes=["tiny"], variants=[list(VARIANTS)[-1]])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import torch
+from _options import parse, skip
 from _problem import SIZES, Problem, make_problem
 from _timing import interleave, parser, prepare, show, write
 
@@ -29,8 +30,7 @@ def main() -> None:
     """Check, time, print, write."""
     arguments = _arguments()
     if not torch.cuda.is_available():
-        sys.stdout.write("skipped: PyTorch finds no CUDA device\n")
-        return
+        skip("PyTorch finds no CUDA device")
     prepare(arguments)
     check()
     found = {name: {str(n): measure(name, n, arguments) for n in arguments.tasks} for name in arguments.sizes}
@@ -108,7 +108,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--tasks", type=int, nargs="+", default=[1, 8, 32, 64])
     made.add_argument("--steps", type=int, default=10, help="steps in a row, whose mean is timed")
     made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
-    return made.parse_args()
+    return parse(made, rounds=1, tasks=[2], steps=2, sizes=["tiny"])
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from _bodies import KINDS, Bodies, loop
 from _networks import MLP
+from _options import parse
 from _timing import interleave, parser, prepare, show, write
 
 from merpo.evaluation.evaluate import evaluate
@@ -86,7 +87,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--tasks", type=int, default=8)
     made.add_argument("--steps", type=int, default=200)
     made.add_argument("--hidden", type=int, nargs="+", default=[300] * 5)
-    return made.parse_args()
+    return parse(made, rounds=1, tasks=2, steps=5, hidden=[8])
 
 
 if __name__ == "__main__":

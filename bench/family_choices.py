@@ -5,13 +5,12 @@ Each pair plays the same tasks, seeds and actions; differences are paired, with 
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _options import options, parse
+from _results import write_results
 
 from merpo_tasks import AntFwdBack, Walker2DParams
 
@@ -20,10 +19,9 @@ SCALE = 0.3  # standard deviation of the actions, with which bodies stand for a 
 
 def main() -> None:
     """Play, print, write."""
-    made = argparse.ArgumentParser(description=__doc__)
+    made = options(__doc__, __file__)
     made.add_argument("--episodes", type=int, default=20, help="of each task")
-    made.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "family_choices.json")
-    arguments = made.parse_args()
+    arguments = parse(made, episodes=2)
     torch.set_num_threads(1)
     n = arguments.episodes
     found = {
@@ -34,7 +32,7 @@ def main() -> None:
     }
     for name, row in found.items():
         print(name, row)
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    write_results(arguments.script, {arguments.out / "family_choices.json": found})
 
 
 def _difference(one: Any, other: Any, tasks: int, episodes: int) -> dict[str, float]:

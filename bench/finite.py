@@ -5,11 +5,13 @@ The sizes are those of the README's recipe: its step of Algorithm 1, as adaptati
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from _options import parse
 from _problem import SIZES, Stepper, make_problem
 from _timing import Variant, interleave, parser, prepare, show, summary, write
 from meta_model_step import Problem as Models
@@ -25,17 +27,17 @@ ROWS, BATCH, STEPS = 2000, 128, 10
 
 def main() -> None:
     """Time, print, write."""
-    arguments = parser(__doc__, __file__, rounds=31).parse_args()
+    arguments = _arguments()
     prepare(arguments)
-    found = {}
+    found, sizes = {}, SIZES[arguments.sizes]
     for tasks in (4, 1):
-        problem = make_problem(SIZES["3x64"], tasks)
+        problem = make_problem(sizes, tasks)
         stepper, noise = Stepper(problem), Streams.seeded(range(tasks))
         state = Stepper(problem).state
         _, _, metrics = rac_step(problem.rac, state, problem.data, problem.models, problem.anchors, noise)
         found[f"rac {tasks}"] = share(f"Algorithm 1, {tasks} tasks", stepper.step, metrics, arguments.rounds)
-        models = Models(SIZES["3x64"], tasks, ROWS, BATCH)
-        losses = {"loss": torch.rand(tasks, SIZES["3x64"].members)}
+        models = Models(sizes, tasks, ROWS, BATCH)
+        losses = {"loss": torch.rand(tasks, sizes.members)}
         work = _one_of(lambda models=models: models.merpo(STEPS), STEPS)
         found[f"model {tasks}"] = share(f"Eq. (4), {tasks} tasks", work, losses, arguments.rounds)
     write(arguments, found)
@@ -60,6 +62,12 @@ def _one_of(work: Callable[[], object], calls: int) -> Variant:
         return (time.perf_counter() - start) / calls
 
     return timed
+
+
+def _arguments() -> argparse.Namespace:
+    made = parser(__doc__, __file__, rounds=31)
+    made.add_argument("--sizes", choices=sorted(SIZES), default="3x64")
+    return parse(made, rounds=1, sizes="tiny")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What the benchmarks found, beside what the engine is to reach: `python bench/goals.py` only reads their JSON.
 
-Writes `bench/results/goals.md`. Ratios are medians of rounds in which both sides took turns, brackets their least and
-greatest; above the floor is reached.
+Writes `goals.md`, unless a figure of the table is not there. Ratios are medians of rounds in which both sides took
+turns, brackets their least and greatest; above the floor is reached.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-RESULTS = Path(__file__).parent / "results"
+from _options import options, parse
+from _results import RESULTS, write_results
 
 Found = dict[str, float]  # median, low, high
 
@@ -93,7 +94,11 @@ GOALS = (
 
 
 def main() -> None:
-    """Write the table, and print it."""
+    """Print the table, and write it."""
+    made = options(__doc__, __file__)
+    made.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the JSON is")
+    arguments = parse(made)
+    missing = []
     lines = [
         "# What the engine reaches",
         "",
@@ -103,12 +108,16 @@ def main() -> None:
         "|---|---|---|---|---|---|",
     ]
     for goal in GOALS:
-        path = RESULTS / f"{goal.script}.json"
-        if path.exists():
+        path = arguments.results / f"{goal.script}.json"
+        try:
             lines.append(_row(goal, goal.read(json.loads(path.read_text("utf-8")))))
+        except FileNotFoundError:
+            missing.append(f"{goal.what}: no {path}")
+        except (KeyError, StopIteration):
+            missing.append(f"{goal.what}: not in {path}")
     text = "\n".join(lines) + "\n"
-    (RESULTS / "goals.md").write_text(text, "utf-8")
     print(text)
+    write_results(arguments.script, {arguments.out / "goals.md": text}, missing)
 
 
 def _row(goal: Goal, found: Found) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from _options import parse
 from _problem import SIZES, Stepper, make_dataset, make_problem
 from _timing import Summary, Timings, interleave, parser, prepare, summary, write
 
@@ -129,7 +130,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--doublings", type=int, default=6, help="up to 2^this tasks")
     made.add_argument("--largest", type=int, default=7, help="up to 10^this transitions")
     made.add_argument("--load-rounds", type=int, default=3)
-    return made.parse_args()
+    return parse(made, rounds=1, doublings=1, largest=4, load_rounds=1)
 
 
 if __name__ == "__main__":

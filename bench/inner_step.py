@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from _check import check
+from _options import parse
 from _problem import SIZES, Stepper, make_problem, step_flop
 from _reference import Reference
 from _reference_shared import Shared
@@ -58,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--tasks", type=int, default=8)
     made.add_argument("--steps", type=int, default=5, help="steps in a row, as in training, whose mean is timed")
     made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
-    return made.parse_args()
+    return parse(made, rounds=1, tasks=2, steps=1, sizes=["tiny"])
 
 
 if __name__ == "__main__":

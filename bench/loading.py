@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable
 
+from _options import parse
 from _stored import own_store, store_tasks
 from _timing import parser, prepare, summary, write
 
@@ -74,7 +75,7 @@ def _arguments() -> argparse.Namespace:
     made.set_defaults(threads=1)
     made.add_argument("--tasks", type=int, default=20)
     made.add_argument("--rows", type=int, default=40_000)
-    return made.parse_args()
+    return parse(made, rounds=1, tasks=2, rows=400)
 
 
 if __name__ == "__main__":

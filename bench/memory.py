@@ -11,15 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from _stored import own_store, store_tasks
+from _command import merpo
+from _options import parse
+from _stored import LENGTH, own_store, store_tasks
 from _timing import parser, prepare, write
+from _tiny import tiny_overrides
 
 from merpo.recipe.recipe import Recipe, load_recipe
 
@@ -47,12 +49,12 @@ def main() -> None:
     """Store data, run, measure, write."""
     arguments = _arguments()
     prepare(arguments)
-    recipe = load_recipe(RECIPE)
+    recipe = load_recipe(RECIPE, arguments.set)
     with own_store():
         names = _store(recipe)
         started = time.perf_counter()
         changed = {key: arguments.times * steps for key, steps in STEPS.items()} | ELSE
-        _run(recipe, names, {**changed, "run.threads": arguments.threads})
+        _run(recipe, names, arguments.set, {**changed, "run.threads": arguments.threads})
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the only child
     peak *= 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB
     print(f"  peak memory: {peak / 2**20:.0f} MiB; the run took {time.perf_counter() - started:.0f} s")
@@ -67,20 +69,22 @@ def _store(recipe: Recipe) -> list[str]:
     return store_tasks(family.name, [*train, *test], rows, *family.spec()[:2])
 
 
-def _run(recipe: Recipe, names: list[str], changed: dict[str, Any]) -> None:
-    """`merpo run` with few steps."""
+def _run(recipe: Recipe, names: list[str], overrides: list[str], changed: dict[str, Any]) -> None:
+    """`merpo run` with few steps, in a process whose memory is measured."""
     count = recipe.data.train_tasks
     every = {**changed, "data.train": names[:count], "data.test": names[count:]}
-    sets = [part for key, value in every.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+    settings = [*overrides, *(f"{key}={json.dumps(value)}" for key, value in every.items())]
+    sets = [part for setting in settings for part in ("--set", setting)]
     with tempfile.TemporaryDirectory() as folder:
-        out = str(Path(folder) / "run")
-        subprocess.run([sys.executable, "-m", "merpo.cli.app", "run", str(RECIPE), "--out", out, *sets], check=True)
+        out = Path(folder) / "run"
+        merpo("run", str(RECIPE), "--out", str(out), *sets, makes=out / "report.json")
 
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=1)
     made.add_argument("--times", type=int, default=1, help="so many times the few steps, to see that memory stays")
-    return made.parse_args()
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
+    return parse(made, set=tiny_overrides(tasks__horizon=LENGTH))
 
 
 if __name__ == "__main__":

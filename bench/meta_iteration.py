@@ -14,6 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from _options import parse
 from _problem import SIZES, Problem, Stepper, make_problem, step_flop
 from _timing import Timings, gemm_rate, parser, prepare, show, summary, write
 
@@ -129,7 +130,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--tasks", type=int, default=20, help="training tasks")
     made.add_argument("--batch", type=int, default=8, help="tasks of a meta-iteration")
     made.add_argument("--inner-steps", type=int, default=10)
-    return made.parse_args()
+    return parse(made, rounds=1, sizes="tiny", tasks=3, batch=2, inner_steps=2)
 
 
 if __name__ == "__main__":

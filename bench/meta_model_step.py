@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from _options import parse
 from _problem import SIZES, Sizes, make_data, multiplications
 from _reference_model import Draws, Fitted, fit_ensemble, fit_modules
 from _timing import interleave, parser, prepare, show, write
@@ -87,7 +88,7 @@ def main() -> None:
 
 def measure(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """All variants for so many tasks."""
-    problem, steps = Problem(SIZES["5x300"], count, 2000, arguments.batch), arguments.steps
+    problem, steps = Problem(SIZES[arguments.sizes], count, 2000, arguments.batch), arguments.steps
     variants = {
         "modules": lambda: _seconds(problem.peer(fit_modules, steps)) / steps,
         "ensemble": lambda: _seconds(problem.peer(fit_ensemble, steps)) / steps,
@@ -136,9 +137,10 @@ def _seconds(fitted: list[Fitted]) -> float:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=5)
     made.add_argument("--tasks", type=int, nargs="+", default=[20, 1])
+    made.add_argument("--sizes", choices=sorted(SIZES), default="5x300")
     made.add_argument("--batch", type=int, default=256)
     made.add_argument("--steps", type=int, default=5, help="steps per round")
-    return made.parse_args()
+    return parse(made, rounds=1, sizes="tiny", tasks=[2], batch=8, steps=1)
 
 
 if __name__ == "__main__":

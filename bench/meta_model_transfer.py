@@ -8,13 +8,18 @@ of a recipe, and from an untrained one with the same statistics and batches, wit
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
+from _options import options, parse
+from _results import write_results
+from _stored import own_store
+from _tiny import tiny_overrides
 
 from merpo import Context, MetaModelSettings, adapt_models, fit_meta_model, fit_normalization, load_recipe, stack_tasks
 from merpo.collect.collect import ensure_data
@@ -28,17 +33,14 @@ RATES = (3e-4, 1e-3, 3e-3)
 
 def main() -> None:
     """Fit, adapt, print, write."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("recipe", nargs="?", type=Path, default=Path("recipes/walker_2d_params.toml"))
-    made.add_argument("--seeds", type=int, default=4)
-    made.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "meta_model_transfer.json")
-    arguments = made.parse_args()
+    arguments = _arguments()
     torch.set_num_threads(1)
     began = time.monotonic()
-    recipe = load_recipe(arguments.recipe)
-    ensure_data(recipe, Context(seed=recipe.collect.seed), print)
-    parts = load_data(recipe, recipe.method.min_transitions)
-    table = [_one_seed(recipe, parts, seed) for seed in range(arguments.seeds)]
+    recipe = load_recipe(arguments.recipe, arguments.set)
+    with own_store() if arguments.tiny else contextlib.nullcontext():
+        ensure_data(recipe, Context(seed=recipe.collect.seed), print)
+        parts = load_data(recipe, recipe.method.min_transitions)
+        table = [_one_seed(recipe, parts, seed, arguments.steps) for seed in range(arguments.seeds)]
     found = {
         "recipe": arguments.recipe.as_posix(),
         "tasks": {"train": len(parts[0]), "unseen": len(parts[1])},
@@ -46,14 +48,16 @@ def main() -> None:
         "seeds": arguments.seeds,
         "rates": {"meta": recipe.method.meta_learner.inner_lr, "scratch": RATES},
         "seconds": round(time.monotonic() - began),
-        "nll": {str(steps): _row([seed[steps] for seed in table]) for steps in STEPS},
+        "nll": {str(steps): _row([seed[steps] for seed in table]) for steps in arguments.steps},
     }
     for steps, row in found["nll"].items():
         print(f"{steps:>5} steps", {name: tuple(round(x, 2) for x in value.values()) for name, value in row.items()})
-    arguments.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
+    write_results(arguments.script, {arguments.out / "meta_model_transfer.json": found})
 
 
-def _one_seed(recipe: Any, parts: Any, seed: int) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
+def _one_seed(
+    recipe: Any, parts: Any, seed: int, numbers: Sequence[int]
+) -> dict[int, tuple[torch.Tensor, torch.Tensor]]:
     """After each number of steps, held-out NLL [T] from the meta-model and from scratch."""
     method = recipe.method
     train, unseen = (stack_tasks([data for data, _ in part], recipe.tasks.spec(), seed) for part in parts)
@@ -71,7 +75,7 @@ def _one_seed(recipe: Any, parts: Any, seed: int) -> dict[int, tuple[torch.Tenso
         return adapt_models(method.dynamics, learner, start, unseen, own, context, "transfer").nll_after
 
     found = {}
-    for steps in STEPS:
+    for steps in numbers:
         own = settings.model_copy(update={"adaptation_steps": steps})
         rates = [own.model_copy(update={"adaptation_lr": rate}) for rate in RATES]
         best = torch.stack([nll(scratch, blank, each) for each in rates]).amin(0)
@@ -85,6 +89,15 @@ def _row(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, dict[str, 
     meta, scratch = (torch.stack(values).mean(0) for values in zip(*pairs, strict=True))
     columns = {"meta_model": meta, "scratch": scratch, "meta_model_minus_scratch": meta - scratch}
     return {name: asdict(bootstrap(values.tolist())) for name, values in columns.items()}
+
+
+def _arguments() -> argparse.Namespace:
+    made = options(__doc__, __file__)
+    made.add_argument("recipe", nargs="?", type=Path, default=Path("recipes/walker_2d_params.toml"))
+    made.add_argument("--seeds", type=int, default=4)
+    made.add_argument("--steps", type=int, nargs="+", default=list(STEPS), help="gradient steps on an unseen task")
+    made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
+    return parse(made, recipe=Path("recipes/merpo_adp.toml"), seeds=1, steps=[0, 2], set=tiny_overrides())
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from _networks import Fields
+from _options import parse
 from _problem import SIZES, Problem, Stepper, make_data, make_problem
 from _timing import Variant, interleave, parser, prepare, show, summary, write
 
@@ -38,7 +39,7 @@ def main() -> None:
     """Check, time, print, write."""
     arguments = _arguments()
     prepare(arguments)
-    data = make_data(SIZES["5x300"], arguments.stored, arguments.rows)
+    data = make_data(SIZES[arguments.sizes], arguments.stored, arguments.rows)
     chosen = data.select(range(0, arguments.stored, max(1, arguments.stored // arguments.tasks))[: arguments.tasks])
     kit, noise = Kit(chosen), Streams.seeded(range(arguments.tasks))
     check(kit, chosen)
@@ -64,12 +65,12 @@ def check(kit: Kit, data: TaskData) -> None:
 
 def share(arguments: argparse.Namespace, data: TaskData) -> dict[str, Any]:
     """All draws of an inner step (starts of rollouts, rows of the data and of the model), and the step beside them."""
-    problem = make_problem(SIZES["5x300"], data.n_tasks)._replace(data=data)
+    problem = make_problem(SIZES[arguments.sizes], data.n_tasks)._replace(data=data)
     stepper = Stepper(problem)
     stepper.step()  # fills some of the model's buffer
     draws = _draws(problem, stepper.state.buffer, Streams.seeded(range(data.n_tasks)))
     timings = interleave({"step": stepper.step, "its draws": _often(draws)}, arguments.step_rounds)
-    found = show(f"inner step, 5x300, {data.n_tasks} tasks", timings, ("step",))
+    found = show(f"inner step, {arguments.sizes}, {data.n_tasks} tasks", timings, ("step",))
     pairs = zip(timings.seconds["its draws"], timings.seconds["step"], strict=True)
     part = summary([draw / step for draw, step in pairs])
     print(f"  draws: {part.median:.3%} of a step ({part.low:.3%}-{part.high:.3%})")
@@ -102,12 +103,13 @@ def _often(work: Callable[[], object]) -> Variant:
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=21)
+    made.add_argument("--sizes", choices=sorted(SIZES), default="5x300")
     made.add_argument("--stored", type=int, default=20, help="tasks that are held")
     made.add_argument("--rows", type=int, default=40_000, help="rows of each")
     made.add_argument("--tasks", type=int, default=8, help="tasks of a batch")
     made.add_argument("--batch", type=int, default=128, help="rows drawn of each")
     made.add_argument("--step-rounds", type=int, default=7)
-    return made.parse_args()
+    return parse(made, rounds=1, sizes="tiny", stored=4, rows=200, tasks=2, batch=8, step_rounds=1)
 
 
 if __name__ == "__main__":

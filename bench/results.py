@@ -2,25 +2,28 @@
 
 Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so that
 the script can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation
-only. The winds are others than those with which the recipes were tuned. Writes
-`bench/results/point_robot_wind.json` and the tables of `bench/results/point_robot_wind.md`.
+only. The winds are others than those with which the recipes were tuned. Prints the tables of the runs that are there;
+writes `point_robot_wind.json` and the tables of `point_robot_wind.md` once no run is missing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from _command import merpo
+from _options import options, parse
+from _results import write_results
+from _stored import own_store
+from _tiny import tiny_overrides
+
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "bench" / "results"
 QUALITIES = ("medium", "random", "expert")
 MAIN = {  # arm -> recipe, on every quality
     "MerPO-Adp": "merpo_adp",
@@ -65,89 +68,123 @@ ABLATIONS = (  # on medium data
 )
 
 
+Job = tuple[str, str, int]  # recipe, quality of the data, seed
+Arm = dict[str, list[list[float]]]  # returns [seed][task] of each policy
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs there are to be, and where."""
+
+    runs: Path
+    seeds: Sequence[int]
+    ablation_seeds: Sequence[int]
+    qualities: Sequence[str]
+    ablations: Sequence[str]
+    overrides: Sequence[str]  # of every recipe, KEY=VALUE
+
+    def jobs(self) -> list[Job]:
+        """Every run."""
+        main = [(recipe, quality, s) for s in self.seeds for quality in self.qualities for recipe in MAIN.values()]
+        return main + [(f"ablations/{name}", "medium", s) for s in self.ablation_seeds for name in self.ablations]
+
+    def folder(self, recipe: str, quality: str, seed: int) -> Path:
+        """Where a run is."""
+        return self.runs / f"{recipe.replace('/', '-')}-{quality}-{seed}"
+
+    def report(self, recipe: str, quality: str, seed: int) -> Path:
+        """The last file that a run writes."""
+        return self.folder(recipe, quality, seed) / "report.json"
+
+    def finished(self, recipe: str, quality: str, seed: int) -> bool:
+        """Whether a run has come to its report."""
+        return self.report(recipe, quality, seed).exists()
+
+    def settings(self, quality: str) -> list[str]:
+        """The overrides of a run, KEY=VALUE."""
+        return [f"data.quality={quality}", f"tasks.seed={WINDS}", *self.overrides]
+
+
 def main() -> None:
-    """Run what is missing, then write the tables."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=4)
-    parser.add_argument("--ablation-seeds", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--tables", action="store_true", help="only write the tables, from the runs that are there")
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "results")
-    options = parser.parse_args()
-    seeds = range(options.seeds)
-    if not options.tables:
-        run_all(options.runs, seeds, range(options.ablation_seeds), options.jobs)
-    arms = {}
-    for quality in QUALITIES:
-        there = [s for s in seeds if all(finished(options.runs, recipe, quality, s) for recipe in MAIN.values())]
-        arms |= {quality: collect_arms(options.runs, quality, there)} if there else {}
-    ablations = {}
-    for name in ABLATIONS:
-        recipe = f"ablations/{name}"
-        done = [s for s in seeds if finished(options.runs, recipe, "medium", s)]
-        if done:
-            ablations[name] = gather(options.runs, recipe, "medium", done)
-    OUT.mkdir(parents=True, exist_ok=True)
-    write(arms, ablations)
+    """Run what is missing, print the tables, write them if they are complete."""
+    arguments = _arguments()
+    plan = _plan(arguments)
+    with own_store() if arguments.tiny else contextlib.nullcontext():
+        if not arguments.tables:
+            run_all(plan, arguments.jobs)
+        arms = dict(_arms(plan))
+        ablations = dict(_ablations(plan))
+    lines = tables(arms, ablations)
+    print("\n".join(lines))
+    files = {
+        arguments.out / "point_robot_wind.json": {"arms": arms, "ablations": ablations},
+        arguments.out / "point_robot_wind.md": "\n".join(lines) + "\n",
+    }
+    missing = [f"run without a report: {plan.folder(*job)}" for job in plan.jobs() if not plan.finished(*job)]
+    write_results(arguments.script, files, missing, indent=None)
 
 
-def run_all(runs: Path, seeds: Sequence[int], ablation_seeds: Sequence[int], at_once: int) -> None:
+def run_all(plan: Plan, at_once: int) -> None:
     """Every run that is not there yet."""
-    for quality in QUALITIES:  # the data first: two runs must not collect the same
-        merpo("collect", "merpo_adp", quality)
-    merpo("collect", "ablations/semicircle", "medium")
-    jobs = [(recipe, quality, seed) for seed in seeds for quality in QUALITIES for recipe in MAIN.values()]
-    jobs += [(f"ablations/{name}", "medium", seed) for seed in ablation_seeds for name in ABLATIONS]
+    first = [("merpo_adp", quality) for quality in plan.qualities]  # the data first: two runs must not collect the same
+    for recipe, quality in [*first, ("ablations/semicircle", "medium")]:
+        command(plan, "collect", recipe, quality)
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(lambda job: run(runs, *job), jobs))
+        list(pool.map(lambda job: run(plan, *job), plan.jobs()))
 
 
-def merpo(command: str, recipe: str, quality: str, *more: str) -> None:
+def command(plan: Plan, name: str, recipe: str, quality: str, *more: str, makes: Path | None = None) -> None:
     """One `merpo` command with one thread."""
-    sets = ("--set", f"data.quality={quality}", "--set", f"tasks.seed={WINDS}")
-    line = [sys.executable, "-m", "merpo.cli.app", command, str(ROOT / "recipes" / f"{recipe}.toml"), *sets, *more]
-    subprocess.run(line, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    sets = [part for setting in plan.settings(quality) for part in ("--set", setting)]
+    path = str(ROOT / "recipes" / f"{recipe}.toml")
+    merpo(name, path, *sets, *more, makes=makes, quiet=True, env={"OMP_NUM_THREADS": "1"})
 
 
-def folder(runs: Path, recipe: str, quality: str, seed: int) -> Path:
-    """Where a run is."""
-    return runs / f"{recipe.replace('/', '-')}-{quality}-{seed}"
-
-
-def finished(runs: Path, recipe: str, quality: str, seed: int) -> bool:
-    """Whether a run has come to its report."""
-    return (folder(runs, recipe, quality, seed) / "report.json").exists()
-
-
-def run(runs: Path, recipe: str, quality: str, seed: int) -> None:
+def run(plan: Plan, recipe: str, quality: str, seed: int) -> None:
     """One run, unless its report is there."""
-    where = folder(runs, recipe, quality, seed)
-    if finished(runs, recipe, quality, seed):
+    if plan.finished(recipe, quality, seed):
         return
+    where, report = plan.folder(recipe, quality, seed), plan.report(recipe, quality, seed)
     began = time.monotonic()
     few = ("--set", "evaluate.during_training=4", "--set", "run.tensorboard=false")
-    merpo("run", recipe, quality, "--seed", str(seed), "--out", str(where), *few)
+    command(plan, "run", recipe, quality, "--seed", str(seed), "--out", str(where), *few, makes=report)
     print(f"{where.name}: {time.monotonic() - began:.0f} s", flush=True)
 
 
-def gather(runs: Path, recipe: str, quality: str, seeds: Sequence[int]) -> dict[str, list[list[float]]]:
+def _arms(plan: Plan) -> Iterator[tuple[str, dict[str, Arm]]]:
+    """The arms of each quality, of the seeds with which all of `MAIN` has finished."""
+    for quality in plan.qualities:
+        there = [s for s in plan.seeds if all(plan.finished(recipe, quality, s) for recipe in MAIN.values())]
+        if there:
+            yield quality, collect_arms(plan, quality, there)
+
+
+def _ablations(plan: Plan) -> Iterator[tuple[str, Arm]]:
+    for name in plan.ablations:
+        recipe = f"ablations/{name}"
+        done = [s for s in plan.seeds if plan.finished(recipe, "medium", s)]
+        if done:
+            yield name, gather(plan, recipe, "medium", done)
+
+
+def gather(plan: Plan, recipe: str, quality: str, seeds: Sequence[int]) -> Arm:
     """Returns [seed][task] of behaviour, meta-policy, adapted policy and oracle."""
     names = ("behavior", "meta_policy", "adapted", "oracle")
-    reports = [json.loads((folder(runs, recipe, quality, s) / "report.json").read_text()) for s in seeds]
+    reports = [json.loads(plan.report(recipe, quality, s).read_text("utf-8")) for s in seeds]
     return {name: [[task[name] for task in report["tasks"]] for report in reports] for name in names}
 
 
-def collect_arms(runs: Path, quality: str, seeds: Sequence[int]) -> dict[str, dict[str, list[list[float]]]]:
+def collect_arms(plan: Plan, quality: str, seeds: Sequence[int]) -> dict[str, Arm]:
     """All arms of one quality."""
-    arms = {arm: gather(runs, recipe, quality, seeds) for arm, recipe in MAIN.items()}
+    arms = {arm: gather(plan, recipe, quality, seeds) for arm, recipe in MAIN.items()}
     for arm, recipe in READAPTED.items():
-        rows = [readapt(folder(runs, "merpo_adp", quality, seed), recipe, quality, seed, arm == CUT) for seed in seeds]
+        rows = [readapt(plan, recipe, quality, seed, arm == CUT) for seed in seeds]
         arms[arm] = {**arms["MerPO-Adp"], "adapted": rows}
     return arms
 
 
-def readapt(where: Path, recipe: str, quality: str, seed: int, cut: bool) -> list[float]:
-    """Returns on the unseen tasks when `recipe`'s adaptation starts from the meta-artifact of the run in `where`."""
+def readapt(plan: Plan, recipe: str, quality: str, seed: int, cut: bool) -> list[float]:
+    """Returns on the unseen tasks when `recipe`'s adaptation starts from the meta-artifact of MerPO-Adp's run."""
     from merpo.artifacts.artifact import load_artifact
     from merpo.components.context import Context
     from merpo.data.dataset import stack_tasks
@@ -156,7 +193,8 @@ def readapt(where: Path, recipe: str, quality: str, seed: int, cut: bool) -> lis
     from merpo.lazy import torch
     from merpo.recipe.recipe import load_recipe
 
-    loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", [f"data.quality={quality}", f"tasks.seed={WINDS}"])
+    where = plan.folder("merpo_adp", quality, seed)
+    loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", plan.settings(quality))
     _, test = load_data(loaded, 2)
     if cut:
         ends = [torch.maximum(data.terminations, data.truncations) for data, _ in test]
@@ -181,10 +219,8 @@ def readapt(where: Path, recipe: str, quality: str, seed: int, cut: bool) -> lis
     return evaluate(loaded.tasks, tasks, lambda s: act(policy, s), 1, seed).returns.mean(1).tolist()
 
 
-def write(
-    arms: dict[str, dict[str, dict[str, list[list[float]]]]], ablations: dict[str, dict[str, list[list[float]]]]
-) -> None:
-    """The JSON of all returns and the Markdown of their summaries."""
+def tables(arms: dict[str, dict[str, Arm]], ablations: dict[str, Arm]) -> list[str]:
+    """The Markdown of all summaries."""
     lines = [
         "# Point-Robot-Wind, unseen tasks",
         "",
@@ -205,14 +241,10 @@ def write(
         ]
     if ablations:
         lines += ["## Ablations, medium data", "", *_table(ablations)]
-    (OUT / "point_robot_wind.json").write_text(
-        json.dumps({"arms": arms, "ablations": ablations}, ensure_ascii=False) + "\n", "utf-8"
-    )
-    (OUT / "point_robot_wind.md").write_text("\n".join(lines) + "\n", "utf-8")
-    print("\n".join(lines))
+    return lines
 
 
-def _table(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
+def _table(table: dict[str, Arm]) -> list[str]:
     from merpo.report.summary import summarize
 
     columns = ["arm", "seeds", "behaviour", "meta-policy", "adapted, 100 steps", "oracle", "gap closed"]
@@ -228,7 +260,7 @@ def _table(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
     return lines
 
 
-def _differences(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
+def _differences(table: dict[str, Arm]) -> list[str]:
     """MerPO-Adp's adapted policies against every other arm's."""
     from merpo.report.statistics import paired_difference
 
@@ -241,7 +273,7 @@ def _differences(table: dict[str, dict[str, list[list[float]]]]) -> list[str]:
     ]
 
 
-def _by_task(rows: dict[str, list[list[float]]]) -> list[str]:
+def _by_task(rows: Arm) -> list[str]:
     """MerPO-Adp task by task: mean over seeds, and in brackets the least and greatest seed."""
     lines = [
         "| MerPO-Adp, unseen task | adapted − behaviour | adapted − meta-policy | oracle − meta-policy |",
@@ -260,6 +292,25 @@ def _i(interval: object) -> str:
     if interval is None:
         return "–"
     return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"  # type: ignore[attr-defined]
+
+
+def _arguments() -> argparse.Namespace:
+    made = options(__doc__, __file__)
+    made.add_argument("--seeds", type=int, default=4)
+    made.add_argument("--ablation-seeds", type=int, default=1)
+    made.add_argument("--jobs", type=int, default=2)
+    made.add_argument("--tables", action="store_true", help="only the tables, from the runs that are there")
+    made.add_argument("--runs", type=Path, metavar="FOLDER", help="where the runs are (runs/results)")
+    return parse(made, seeds=1)
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    """Everything, or with `--tiny` the arms of one quality and one ablation, beside the results."""
+    seeds, ablation_seeds = range(arguments.seeds), range(arguments.ablation_seeds)
+    if arguments.tiny:
+        runs = arguments.runs or arguments.out / "runs"
+        return Plan(runs, seeds, ablation_seeds, ("medium",), ("semicircle",), tiny_overrides())
+    return Plan(arguments.runs or ROOT / "runs" / "results", seeds, ablation_seeds, QUALITIES, ABLATIONS, ())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from _networks import MLP, EnsembleMLP, Fields, Scales, distribution, soft_clamp
+from _options import parse
 from _problem import SIZES, Problem, make_problem, multiplications
 from _timing import Variant, interleave, parser, prepare, show, summary, write
 
@@ -20,7 +21,11 @@ from merpo.nn.noise import Streams
 from merpo.nn.packed import pack
 from merpo.types import Params
 
-SHAPES = {"batch": (8, 260, 6), "epoch": (1, 50_000, 1)}  # tasks, rows, and how many times the rounds asked for
+SHAPES = {  # tasks, rows, and how many times the rounds asked for
+    "batch": (8, 260, 6),
+    "epoch": (1, 50_000, 1),
+    "tiny": (2, 20, 1),
+}
 
 
 class Kit:
@@ -140,8 +145,8 @@ def _alike(problem: Problem) -> Problem:
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=4)
-    made.add_argument("--shapes", nargs="+", choices=sorted(SHAPES), default=list(SHAPES))
-    return made.parse_args()
+    made.add_argument("--shapes", nargs="+", choices=sorted(SHAPES), default=["batch", "epoch"])
+    return parse(made, rounds=1, shapes=["tiny"])
 
 
 if __name__ == "__main__":

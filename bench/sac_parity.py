@@ -9,7 +9,6 @@ The two take turns, seed after seed. Beside seconds there are CPU seconds, which
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import platform
 import statistics
@@ -19,9 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import stable_baselines3
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
+from _options import options, parse, skip
+from _results import write_results
 
 import merpo
 from merpo.collect.train import train_behavior
@@ -32,6 +31,12 @@ from merpo.recipe.sections import CollectSettings
 from merpo.types import Params, Task
 from merpo_critics import Conservative
 from merpo_tasks import PointRobotWind
+
+try:
+    import stable_baselines3
+    from stable_baselines3.common.callbacks import BaseCallback
+except ModuleNotFoundError:
+    stable_baselines3 = None
 
 Act = Callable[[torch.Tensor, bool], torch.Tensor]  # (observations [1, E, O], the mode?) -> actions [1, E, A]
 T_95 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
@@ -71,11 +76,15 @@ class Clock:
 def main() -> None:
     """Train both, print the comparison, write the JSON after every seed but the first."""
     arguments = _arguments()
+    if stable_baselines3 is None:
+        skip("stable_baselines3 is not installed (pip install 'merpo[bench]')")
     torch.set_num_threads(1)
     family, settings = _problem(arguments)
     task = family.tasks(arguments.task + 1, 0)[0][arguments.task]
     oracle = oracle_evaluation(family, [task], 1, 0)
     best = float(oracle.returns.mean()) if oracle else None
+    name = f"sac_parity_{arguments.recipe.stem}" if arguments.recipe else "sac_parity"
+    path = arguments.out / f"{name}.json"
     runs: dict[str, list[Learned]] = {"merpo": [], "sb3": []}
     for seed in range(arguments.seeds):
         runs["merpo"].append(train_merpo(family, task, settings, seed))
@@ -84,8 +93,7 @@ def main() -> None:
         print(f"seed {seed}: {last}", flush=True)
         if seed:
             report = {**compare(runs, settings, best), "family": family.name, "task": task}
-            arguments.out.parent.mkdir(parents=True, exist_ok=True)
-            arguments.out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+            write_results(arguments.script, {path: report}, optional=("oracle",))
     show(report)
 
 
@@ -213,17 +221,16 @@ def show(report: dict[str, object]) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=2000, help="environment steps of each run")
-    parser.add_argument("--every", type=int, default=250, help="environment steps between checkpoints")
-    parser.add_argument("--recipe", type=Path, help="whose family and collect section are taken")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], help="as of merpo collect")
-    parser.add_argument("--task", type=int, default=0, help="which task of the family")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "sac_parity.json")
-    arguments = parser.parse_args()
+    made = options(__doc__, __file__)
+    made.add_argument("--seeds", type=int, default=8)
+    made.add_argument("--steps", type=int, default=2000, help="environment steps of each run")
+    made.add_argument("--every", type=int, default=250, help="environment steps between checkpoints")
+    made.add_argument("--recipe", type=Path, help="whose family and collect section are taken")
+    made.add_argument("--set", dest="overrides", action="append", default=[], help="as of merpo collect")
+    made.add_argument("--task", type=int, default=0, help="which task of the family")
+    arguments = parse(made, seeds=2, steps=600, every=300)
     if arguments.seeds < 2:
-        parser.error("--seeds: expected at least 2, as one run has no spread")
+        made.error("--seeds: expected at least 2, as one run has no spread")
     return arguments
 
 

@@ -11,6 +11,7 @@ import argparse
 from typing import Any
 
 from _check import check
+from _options import parse
 from _problem import SIZES, Stepper, make_problem, step_flop
 from _reference import Reference
 from _reference_shared import Shared
@@ -46,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=31)
     made.add_argument("--sizes", choices=sorted(SIZES), default="4x256")
     made.add_argument("--cases", nargs="+", choices=sorted(CASES), default=list(CASES))
-    return made.parse_args()
+    return parse(made, rounds=1, sizes="tiny")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import mujoco
 import numpy as np
 import torch
+from _options import parse
 from _timing import Variant, interleave, parser, prepare, ratio, summary, write
 
 from merpo_tasks import AntFwdBack, HalfCheetahFwdBack, Walker2DParams
@@ -23,7 +24,7 @@ def main() -> None:
     """Time, print, write."""
     made = parser(__doc__, __file__, rounds=9)
     made.set_defaults(threads=1)
-    arguments = made.parse_args()
+    arguments = parse(made, rounds=1)
     prepare(arguments)
     found: dict[str, Any] = {}
     for family in (HalfCheetahFwdBack(), Walker2DParams(), AntFwdBack()):

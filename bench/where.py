@@ -6,6 +6,7 @@ that a step would have if its products took the time they take and all else none
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -16,8 +17,9 @@ from typing import Any
 
 import torch
 from _bodies import KINDS, Bodies
+from _options import parse
 from _problem import SIZES, Stepper, make_problem
-from _timing import RESULTS, interleave, parser, prepare, summary, write
+from _timing import interleave, parser, prepare, summary, write
 from evaluation import policies, stacked
 from meta_model_step import Problem as Models
 from rollouts import merpo_rows
@@ -29,45 +31,60 @@ from merpo.run.profile_kinds import seconds_by_kind
 
 RECORDED = 0.5  # seconds, at least
 PRODUCTS = "matrix products"
+TINY = ("inner step 3×64, 8 tasks", "rollouts 8 × 260")  # the cases of `--tiny`
+Work = Callable[[], object]
 STEPS = 5  # in a row, so that the copies of the meta-model with which they start count for little
 
 
 def main() -> None:
     """Record every case, print, write."""
-    arguments = parser(__doc__, __file__, rounds=9).parse_args()
+    arguments = parse(parser(__doc__, __file__, rounds=9), rounds=1)
     prepare(arguments)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every recording is a line on the terminal
-    found = {name: measure(name, work, arguments.rounds) for name, work in cases().items()}
-    write(arguments, {"cases": found})
+    makers = cases()
+    names = TINY if arguments.tiny else list(makers)
+    found = {name: measure(name, makers[name](), arguments.rounds) for name in names}
     table = _table(found)
-    (RESULTS / "where.md").write_text(table, "utf-8")
     sys.stdout.write(table)
+    write(arguments, {"cases": found}, markdown=table)
 
 
-def cases() -> dict[str, Callable[[], object]]:
-    """One piece of work each."""
+def cases() -> dict[str, Callable[[], Work]]:
+    """Every case's name, and what makes its work ready."""
     soft = {"anchored": False, "critic": {"penalty": "logsumexp"}}
-    made: dict[str, Callable[[], object]] = {
-        "inner step 3×64, 8 tasks": Stepper(make_problem(SIZES["3x64"], 8)).step,
-        "inner step 5×300, 8 tasks": Stepper(make_problem(SIZES["5x300"], 8)).step,
-        "RAC 4×256, one task": Stepper(make_problem(SIZES["4x256"], 1)).step,
-        "COMBO, log-sum-exp": Stepper(make_problem(SIZES["4x256"], 1, **soft)).step,
+    made: dict[str, Callable[[], Work]] = {
+        "inner step 3×64, 8 tasks": lambda: Stepper(make_problem(SIZES["3x64"], 8)).step,
+        "inner step 5×300, 8 tasks": lambda: Stepper(make_problem(SIZES["5x300"], 8)).step,
+        "RAC 4×256, one task": lambda: Stepper(make_problem(SIZES["4x256"], 1)).step,
+        "COMBO, log-sum-exp": lambda: Stepper(make_problem(SIZES["4x256"], 1, **soft)).step,
     }
     for tasks in (20, 1):
-        models = Models(SIZES["5x300"], tasks, 2000, 256)
-        made[f"meta-model, {STEPS} steps {tasks} × 7"] = lambda models=models: models.merpo(STEPS)
+        made[f"meta-model, {STEPS} steps {tasks} × 7"] = functools.partial(_meta_model, tasks)
     for tasks, count in ((8, 260), (1, 50_000)):
-        problem, noise = make_problem(SIZES["4x256"], tasks), Streams.seeded(range(tasks))
-        made[f"rollouts {tasks} × {count}"] = lambda p=problem, n=noise, c=count: merpo_rows(p, n, c)
+        made[f"rollouts {tasks} × {count}"] = functools.partial(_rollouts, tasks, count)
     for name in KINDS:
-        family = Bodies(body=name)
-        tasks = family.tasks(8, 0)[0]
-        act = stacked(policies(family, [300] * 5, 8))
-        made[f"evaluation, {name}"] = lambda f=family, t=tasks, a=act: evaluate(f, t, a, 1, 0)
+        made[f"evaluation, {name}"] = functools.partial(_evaluation, name)
     return made
 
 
-def measure(name: str, work: Callable[[], object], rounds: int) -> dict[str, Any]:
+def _meta_model(tasks: int) -> Work:
+    models = Models(SIZES["5x300"], tasks, 2000, 256)
+    return lambda: models.merpo(STEPS)
+
+
+def _rollouts(tasks: int, count: int) -> Work:
+    problem, noise = make_problem(SIZES["4x256"], tasks), Streams.seeded(range(tasks))
+    return lambda: merpo_rows(problem, noise, count)
+
+
+def _evaluation(body: str) -> Work:
+    family = Bodies(body=body)
+    tasks = family.tasks(8, 0)[0]
+    act = stacked(policies(family, [300] * 5, 8))
+    return lambda: evaluate(family, tasks, act, 1, 0)
+
+
+def measure(name: str, work: Work, rounds: int) -> dict[str, Any]:
     """Seconds without a profiler, and the shares of the kinds of work with one."""
     seconds = summary(interleave({name: work}, rounds, warmup=2).seconds[name])
     times = max(3, round(RECORDED / seconds.median))
