@@ -6,7 +6,7 @@ description, and is never subclassed in turn. Its recipe section *is* the compon
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-class Kind(Component):
+class Kind(Component, ABC):
     """A kind of component: a recipe's section names one, and the registry finds it."""
 
     @classmethod
