@@ -20,8 +20,7 @@ from _options import parse, skip
 from _timing import Variant, interleave, parser, prepare, show, write
 
 import merpo
-from merpo.collect.collect_probe import estimate_seconds, measure_pace
-from merpo.collect.plan import plan_collection
+from merpo.collect.plan import estimate_seconds, measure_pace, plan_collection
 from merpo.collect.train import train_behavior
 from merpo.components.interfaces import TaskFamily
 from merpo.data.needed import needed

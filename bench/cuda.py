@@ -15,9 +15,8 @@ from _options import parse, skip
 from _problem import SIZES, Problem, make_problem
 from _timing import interleave, parser, prepare, show, write
 
-from merpo.algorithm.fixed_step import FixedStep
 from merpo.algorithm.rac import rac_step
-from merpo.algorithm.rac_steps import rac_steps
+from merpo.algorithm.rac_steps import FixedStep, rac_steps
 from merpo.nn.noise import Streams
 from merpo.nn.params import clone, to_device
 from merpo.nn.workers import Workers

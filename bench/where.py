@@ -26,8 +26,7 @@ from rollouts import merpo_rows
 
 from merpo.evaluation.evaluate import evaluate
 from merpo.nn.noise import Streams
-from merpo.run.profile import PYTHON
-from merpo.run.profile_kinds import seconds_by_kind
+from merpo.run.profile import PYTHON, seconds_by_kind
 
 RECORDED = 0.5  # seconds, at least
 PRODUCTS = "matrix products"

@@ -2,7 +2,6 @@
 
 from .algorithm.adapt import adapt_policies as adapt_policies
 from .algorithm.behavior import fit_behavior as fit_behavior
-from .algorithm.meta_model import adapt_models as adapt_models
 from .algorithm.meta_model import fit_meta_model as fit_meta_model
 from .algorithm.meta_policy import MetaPolicy as MetaPolicy
 from .algorithm.meta_policy import fit_meta_policy as fit_meta_policy
@@ -15,8 +14,8 @@ from .algorithm.settings import MetaModelSettings as MetaModelSettings
 from .algorithm.settings import MetaPolicySettings as MetaPolicySettings
 from .algorithm.settings import ModelSettings as ModelSettings
 from .algorithm.settings import RacSettings as RacSettings
-from .algorithm.task_models import fit_models as fit_models
-from .components.api_version import API_VERSION as API_VERSION
+from .algorithm.task_model import adapt_models as adapt_models
+from .algorithm.task_model import fit_models as fit_models
 from .components.component import Component as Component
 from .components.component import component_field as component_field
 from .components.context import Adapted as Adapted
@@ -29,6 +28,7 @@ from .components.interfaces import MetaLearner as MetaLearner
 from .components.interfaces import Method as Method
 from .components.interfaces import PolicyRegularizer as PolicyRegularizer
 from .components.interfaces import TaskFamily as TaskFamily
+from .components.plugins import API_VERSION as API_VERSION
 from .components.task_data import TaskData as TaskData
 from .data.dataset import TaskDataset as TaskDataset
 from .data.dataset import stack_tasks as stack_tasks

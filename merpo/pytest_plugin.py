@@ -22,7 +22,7 @@ __all__ = ["merpo_runner", "tiny_dataset", "tiny_tasks"]
 @pytest.fixture
 def tiny_dataset() -> TaskDataset:
     """One task's dataset: 60 transitions in 6 episodes, three observations, two actions. The same at every call."""
-    from merpo.testing.testing_data import tiny_datasets
+    from merpo.testing.inputs import tiny_datasets
 
     return tiny_datasets(1)[0]
 
@@ -31,7 +31,7 @@ def tiny_dataset() -> TaskDataset:
 def tiny_tasks() -> TaskData:
     """Three tasks of 60 transitions each, stacked: what `Method.fit` and `Method.adapt` are given."""
     from merpo.data.dataset import stack_tasks
-    from merpo.testing.testing_data import tiny_datasets, tiny_spec
+    from merpo.testing.inputs import tiny_datasets, tiny_spec
 
     return stack_tasks(tiny_datasets(3), tiny_spec())
 

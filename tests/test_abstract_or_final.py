@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from merpo.cli.new_plugin import TEMPLATES, new_plugin
+from merpo.cli.plugins import TEMPLATES, new_plugin
 from merpo.components.interfaces import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,8 +16,7 @@ from tiny import tables, tiny_recipe
 
 from merpo.components.interfaces import Method
 from merpo.errors import RecipeError
-from merpo.evaluation.actors import actor
-from merpo.evaluation.evaluate import evaluate
+from merpo.evaluation.evaluate import actor, evaluate
 from merpo.nn.policy import init_policy
 from merpo.recipe.recipe import from_tables
 from merpo.report.report import load_report

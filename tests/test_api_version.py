@@ -13,7 +13,7 @@ import merpo
 from merpo.artifacts.run_folder import RunFolder
 from merpo.artifacts.versions import plugin_versions, versions
 from merpo.components import registry
-from merpo.components.api_version import API_VERSION, OLDEST_API_VERSION, api_problem
+from merpo.components.plugins import API_VERSION, OLDEST_API_VERSION, api_problem
 from merpo.data.dataset import TaskDataset
 from merpo.data.store import read_dataset, write_dataset
 

@@ -21,8 +21,15 @@ from merpo.collect import collect_probe
 from merpo.collect import plan as collect_plan
 from merpo.collect import train as collect_module
 from merpo.collect.collect import ensure_data
-from merpo.collect.collect_probe import Pace, estimate_seconds, measure_pace
-from merpo.collect.plan import CollectPlan, check_space, plan_collection, plan_lines
+from merpo.collect.plan import (
+    CollectPlan,
+    Pace,
+    check_space,
+    estimate_seconds,
+    measure_pace,
+    plan_collection,
+    plan_lines,
+)
 from merpo.collect.train import MEASURED_EPISODES, train_behavior
 from merpo.components.context import Context
 from merpo.data.needed import collection_folder

@@ -14,8 +14,7 @@ import pytest
 from command import Answer
 from test_report import Page, bare, synthetic
 
-from merpo.compare.arm_labels import numbered
-from merpo.compare.arms import read_arms
+from merpo.compare.arms import numbered, read_arms
 from merpo.compare.comparison import Comparison, compare_runs
 from merpo.compare.comparison_files import _better, write_comparison
 from merpo.errors import ArtifactError, MerpoError

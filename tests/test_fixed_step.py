@@ -1,4 +1,4 @@
-"""merpo.algorithm.fixed_step: the same bits as the step itself, for whichever tasks; on a GPU, as a recorded graph."""
+"""merpo.algorithm.rac_steps: the same bits as the step itself, for whichever tasks; on a GPU, as a recorded graph."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from strategies import SEEDS
 from test_rac import anchors, models, start
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from merpo.algorithm.fixed_step import FixedStep
-from merpo.algorithm.noise_ahead import Ahead
 from merpo.algorithm.rac import RAC, Anchors, rac_step
-from merpo.algorithm.rac_steps import rac_steps
+from merpo.algorithm.rac_steps import Ahead, FixedStep, rac_steps
 from merpo.nn.noise import Streams
 from merpo.nn.params import gather, to_device, tree_map
 from merpo.nn.workers import workers

@@ -25,8 +25,7 @@ from merpo.data.store import read_dataset
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.report.report import Report, load_report
-from merpo.report.report_seeds import combine
-from merpo.report.text import verdict
+from merpo.report.text import combine, verdict
 from merpo.run.run import run_recipe
 from merpo.types import Spec
 

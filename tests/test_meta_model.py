@@ -8,9 +8,9 @@ import pytest
 import torch
 from small import dynamics, generator, make, task_data
 
-from merpo.algorithm.meta_model import adapt_models, fit_meta_model, init_meta_model
+from merpo.algorithm.meta_model import fit_meta_model, init_meta_model
 from merpo.algorithm.settings import MetaModelSettings
-from merpo.algorithm.task_model import inner_steps
+from merpo.algorithm.task_model import adapt_models, inner_steps
 from merpo.components.context import Context
 from merpo.nn.packed import pack
 from merpo.nn.params import expand, mean, weights

@@ -25,13 +25,13 @@ from test_logs_run import logs_tables
 from merpo.collect.collect import ensure_data
 from merpo.components.context import Context
 from merpo.data.catalog import Entry, collections, find, has_minari
-from merpo.data.data_names import find_datasets
 from merpo.data.dataset import TaskDataset
 from merpo.data.import_logs import Imported, store_imported
 from merpo.data.minari import imports as minari_import
 from merpo.data.minari.exports import export_minari
 from merpo.data.minari.files import open_minari
 from merpo.data.minari.imports import import_minari, read_minari
+from merpo.data.named import find_datasets
 from merpo.data.needed import load_data
 from merpo.data.store import read_dataset
 from merpo.data.validate import ARRAYS

@@ -19,7 +19,7 @@ from wheels import build_wheel, unpack
 
 import merpo
 from merpo.cli import new_plugin as module
-from merpo.cli.new_plugin import TEMPLATES, new_plugin
+from merpo.cli.plugins import TEMPLATES, new_plugin
 from merpo.errors import MerpoError, PluginError
 from merpo.testing.runner import MerpoRunner
 

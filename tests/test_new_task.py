@@ -19,8 +19,8 @@ from merpo import load_policy
 from merpo.artifacts.artifact import load_artifact
 from merpo.artifacts.keeper import Keeper
 from merpo.components.interfaces import Method
-from merpo.data.data_names import find_datasets
 from merpo.data.manifest import read_manifest, write_manifest
+from merpo.data.named import find_datasets
 from merpo.data.needed import collection_folder
 from merpo.data.store import read_policy
 from merpo.errors import DatasetError, MerpoError

@@ -20,8 +20,7 @@ from merpo.errors import MerpoError
 from merpo.nn.workers import workers
 from merpo.report.report import OWN
 from merpo.run import profile as module
-from merpo.run.profile import PYTHON, Profile
-from merpo.run.profile_kinds import kind, seconds_by_kind
+from merpo.run.profile import PYTHON, Profile, kind, seconds_by_kind
 from merpo.run.run import run_recipe
 from merpo.support.metrics import read_metrics
 

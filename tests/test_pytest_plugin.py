@@ -12,8 +12,8 @@ import torch
 
 from merpo import Spec, TaskData, TaskDataset
 from merpo.data.validate import check_dataset
+from merpo.testing.inputs import tiny_datasets
 from merpo.testing.runner import MerpoRunner
-from merpo.testing.testing_data import tiny_datasets
 
 
 def test_pytest_finds_the_fixtures_by_entry_point() -> None:

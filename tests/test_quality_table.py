@@ -16,8 +16,8 @@ from merpo.collect.collect import collect_recipe
 from merpo.collect.learning_curve import curve_picture
 from merpo.collect.train import Checkpoints
 from merpo.data import quality_table
+from merpo.data.listing import quality_lines, quality_rows
 from merpo.data.needed import collection_folder
-from merpo.data.quality_table import quality_lines, quality_rows
 from merpo.data.store import read_dataset, write_dataset
 
 FIELDS: dict[str, Any] = {"family": "f", "family_settings": {}, "task_index": 0, "seed": 0, "settings": {}}

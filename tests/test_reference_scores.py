@@ -33,8 +33,7 @@ from merpo.report.html_parts import scores_table
 from merpo.report.report import Report, load_report
 from merpo.report.statistics import bootstrap
 from merpo.report.text import print_summary, scores_line
-from merpo.run.measured import Measured, MeasuredTask
-from merpo.run.measured_text import print_measured
+from merpo.run.evaluate import Measured, MeasuredTask, print_measured
 
 PUBLISHED = {  # https://github.com/Farama-Foundation/D4RL, d4rl/infos.py
     "halfcheetah": (-280.178953, 12135.0), "hopper": (-20.272305, 3234.3), "walker2d": (1.629008, 4592.3),

@@ -22,8 +22,7 @@ from merpo.report import html as report_html
 from merpo.report.curves import bands, per_task
 from merpo.report.html import build_report_html, pictures, write_report
 from merpo.report.report import Report, load_report
-from merpo.report.report_seeds import combine, print_combined
-from merpo.report.text import print_summary, verdict
+from merpo.report.text import combine, print_combined, print_summary, verdict
 from merpo.support.metrics import Record
 
 ALL_PICTURES = ["per_task_returns", "return_over_training", "adaptation_steps", "trajectories", "duals", "model_error"]

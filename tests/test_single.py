@@ -18,7 +18,7 @@ from tiny import TINY, tiny_recipe
 
 from merpo.algorithm.rollout import penalised_reward
 from merpo.algorithm.settings import GivenPolicySettings, ModelSettings
-from merpo.algorithm.task_models import fit_models
+from merpo.algorithm.task_model import fit_models
 from merpo.components.context import Context
 from merpo.components.interfaces import DynamicsLearner
 from merpo.components.task_data import from_rows

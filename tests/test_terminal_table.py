@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from rich.table import Table
 
-from merpo.run.measured import Measured, MeasuredTask
-from merpo.run.measured_text import print_measured
+from merpo.run.evaluate import Measured, MeasuredTask, print_measured
 from merpo.support.tables import frame, print_table
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from merpo.algorithm.model_choice import TaskModels, best_models, errors, held_out
 from merpo.algorithm.settings import MetaModelSettings
 from merpo.algorithm.task_model import OnLosses, adapted, batches_of, inner_steps
 from merpo.components.context import Context
@@ -19,7 +18,7 @@ from merpo.nn.params import clone, expand, to_device, weights
 from merpo.nn.workers import Workers, workers
 from merpo.types import Batch, Params
 
-__all__ = ["adapt_models", "fit_meta_model", "init_meta_model"]
+__all__ = ["fit_meta_model", "init_meta_model"]
 
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
@@ -101,34 +100,3 @@ class _Turn(NamedTuple):
     def query(self, theta: Params) -> torch.Tensor:
         """The loss of the tasks' models on other rows."""
         return self.dynamics.loss(theta, batches_of(self.data, self.noise, self.members, self.settings.batch_size)())
-
-
-def adapt_models(
-    dynamics: DynamicsLearner,
-    learner: MetaLearner,
-    phi: Params,
-    data: TaskData,
-    settings: MetaModelSettings,
-    context: Context,
-    stage: str,
-) -> TaskModels:
-    """A model for every task from the meta-model by Eq. (4); the best members are chosen on held-out rows."""
-    phi = pack(phi)
-    train, held = data.split(settings.holdout)
-    noise = context.streams(stage, data.n_tasks)
-    lr = settings.adaptation_lr or learner.inner_lr
-    rows = held_out(held)
-
-    def on_tasks(done: int) -> None:
-        if done < data.n_tasks:  # what is logged of all of them comes last
-            context.log(stage, done, data.n_tasks, {})
-
-    def check(step: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
-        context.check(stage, step, {"loss": losses}, tasks)
-
-    with workers(context.workers) as share:
-        steps, size, on_step = settings.adaptation_steps, settings.batch_size, context.on_step
-        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, on_step, on_tasks, check)
-    result = best_models(dynamics, theta, rows, errors(dynamics, expand(phi, data.n_tasks), rows))
-    context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
-    return result

@@ -1,20 +1,35 @@
-"""Eq. (4): a task's model by gradient steps from the meta-model, many tasks and all members at once."""
+"""Eq. (4): the model of one task, adapted from the meta-model or trained from scratch."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from merpo.algorithm.settings import MetaModelSettings, ModelSettings
+from merpo.components.context import Context
 from merpo.components.interfaces import DynamicsLearner, MetaLearner
-from merpo.components.task_data import TaskData
+from merpo.components.task_data import TaskData, from_rows
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.optim import adam, adam_, adam_init, gradient, sgd
-from merpo.nn.params import concatenate, expand, tree_map, weights
-from merpo.nn.workers import Workers, fitting, groups
+from merpo.nn.packed import pack
+from merpo.nn.params import clone, concatenate, expand, stack, to_device, tree_map, weights
+from merpo.nn.workers import Workers, fitting, groups, workers
 from merpo.types import Batch, Params
 
-__all__ = ["OnLosses", "adapted", "batches_of", "inner_steps", "task_objective"]
+__all__ = [
+    "OnLosses",
+    "TaskModels",
+    "adapt_models",
+    "adapted",
+    "batches_of",
+    "best_models",
+    "errors",
+    "fit_models",
+    "held_out",
+    "inner_steps",
+    "task_objective",
+]
 
 # a step's number, its losses [T, member], which tasks
 OnLosses: TypeAlias = "Callable[[int, torch.Tensor, Sequence[int]], None]"
@@ -113,3 +128,110 @@ def adapted(
 def batches_of(data: TaskData, noise: Streams, members: int, size: int) -> Callable[[], Batch]:
     """Rows for every member on its own, [T, member, B, ...]: members are trained independently (A.2.1)."""
     return lambda: data.sample(noise, members, size)
+
+
+HELD_OUT = 1000  # rows per task, as in public implementations
+
+
+class TaskModels(NamedTuple):
+    """Models of T tasks and what adaptation did to them, on held-out rows."""
+
+    models: Params  # [T, elite, ...]
+    scores: torch.Tensor  # [T, member]
+    nll_before: torch.Tensor  # [T], mean over members, at the meta-model
+    nll_after: torch.Tensor  # [T], mean over members, after adaptation
+    error_before: torch.Tensor  # [T]
+    error_after: torch.Tensor  # [T]
+
+    def measures(self) -> Params:
+        """What adaptation did to every task's model, one number per task under each name."""
+        return {
+            "nll_before": self.nll_before,
+            "nll_after": self.nll_after,
+            "error_before": self.error_before,
+            "error_after": self.error_after,
+        }
+
+
+def held_out(data: TaskData) -> Batch:
+    """Rows that nothing is trained on, at most 1000 per task, the same for all members: [T, 1, B, ...]."""
+    return Batch(*(x.unsqueeze(1) for x in data.first(HELD_OUT)))
+
+
+def errors(dynamics: DynamicsLearner, theta: Params, rows: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Negative log-likelihood and one-step error of models [T, member, ...], means over members, [T]."""
+    with torch.no_grad():
+        return dynamics.loss(theta, rows).mean(-1), dynamics.score(theta, rows).mean(-1)
+
+
+def best_models(
+    dynamics: DynamicsLearner, theta: Params, rows: Batch, before: tuple[torch.Tensor, torch.Tensor]
+) -> TaskModels:
+    """The best members of each task on held-out rows, with `errors` as they were before and as they are."""
+    nll, error = errors(dynamics, theta, rows)
+    with torch.no_grad():
+        scores = dynamics.score(theta, rows)
+        return TaskModels(pack(dynamics.keep_best(theta, scores)), scores, before[0], nll, before[1], error)
+
+
+def fit_models(
+    dynamics: DynamicsLearner, data: TaskData, settings: ModelSettings, context: Context, stage: str
+) -> TaskModels:
+    """Models that maximise E_{D_n}[log T̂_θ(s', r | s, a)], from scratch; held-out rows choose the best members.
+
+    The statistics by which a model normalises are those of its own task. `*_before` are of untrained models.
+    """
+    train, held = data.split(settings.holdout)
+    theta = _untrained(dynamics, train, context, stage)
+    rows = held_out(held)
+    members = next(iter(weights(theta).values())).shape[1]
+    before = errors(dynamics, theta, rows)
+    opt, noise = adam_init(theta, dims=2), context.streams(stage, data.n_tasks)
+    first, (theta, opt, noise) = context.resume(stage, (theta, opt, noise))
+    for step in range(first, settings.steps):
+        batch = train.sample(noise, members, settings.batch_size)
+        losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
+        adam_(theta, grads, opt, settings.learning_rate)
+        context.check(stage, step + 1, {"nll": losses})
+        if context.due(step + 1, settings.steps):
+            context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
+        context.keep(stage, step + 1, lambda: (theta, opt, noise))
+    return best_models(dynamics, theta, rows, before)
+
+
+def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
+    """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
+    own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
+    made = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in own]
+    return pack(clone(to_device(stack(made), data.rows.device)))
+
+
+def adapt_models(
+    dynamics: DynamicsLearner,
+    learner: MetaLearner,
+    phi: Params,
+    data: TaskData,
+    settings: MetaModelSettings,
+    context: Context,
+    stage: str,
+) -> TaskModels:
+    """A model for every task from the meta-model by Eq. (4); the best members are chosen on held-out rows."""
+    phi = pack(phi)
+    train, held = data.split(settings.holdout)
+    noise = context.streams(stage, data.n_tasks)
+    lr = settings.adaptation_lr or learner.inner_lr
+    rows = held_out(held)
+
+    def on_tasks(done: int) -> None:
+        if done < data.n_tasks:  # what is logged of all of them comes last
+            context.log(stage, done, data.n_tasks, {})
+
+    def check(step: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
+        context.check(stage, step, {"loss": losses}, tasks)
+
+    with workers(context.workers) as share:
+        steps, size, on_step = settings.adaptation_steps, settings.batch_size, context.on_step
+        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, on_step, on_tasks, check)
+    result = best_models(dynamics, theta, rows, errors(dynamics, expand(phi, data.n_tasks), rows))
+    context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
+    return result

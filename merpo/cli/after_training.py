@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["register"]
+__all__ = ["register", "table"]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 PoliciesPath = Annotated[
@@ -50,8 +51,7 @@ def adapt(
     """Adapt a run's meta-policy to further tasks, from their data alone."""
     from rich.console import Console
 
-    from merpo.run.adapt import adapt_new
-    from merpo.run.new_task_text import print_adaptation
+    from merpo.run.adapt import adapt_new, print_adaptation
 
     print_adaptation(adapt_new(run, data, out, device, meta), out, Console())
 
@@ -76,8 +76,7 @@ def evaluate(
     """Measure saved policies anew in the true environments."""
     from rich.console import Console
 
-    from merpo.run.evaluate import evaluate_saved
-    from merpo.run.measured_text import print_measured
+    from merpo.run.evaluate import evaluate_saved, print_measured
     from merpo.support.files import atomic_write_text
 
     measured = evaluate_saved(run, episodes, stochastic, seed, device)
@@ -110,7 +109,7 @@ def export(
 
 def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
     """Build the page and pictures of runs anew; of several, also one page over all of them."""
-    from merpo.artifacts.finished_run import REPORT, find_runs
+    from merpo.artifacts.run_folder import REPORT, find_runs
     from merpo.report.html import write_report
     from merpo.report.report import load_report
 
@@ -176,3 +175,41 @@ def sweep(
     print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
     if summary.failed:
         raise typer.Exit(1)
+
+
+def table(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN...]", help="Runs, or folders that hold runs.", show_default=False),
+    ] = None,
+    numbers: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Add the rows to those in this file, by the recipe's name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the table here as Markdown, else print it.")
+    ] = None,
+) -> None:
+    """Tabulate runs of any recipes: sizes, times, and returns with intervals; without runs, what the JSON holds."""
+    from merpo.compare.table import Suites, merged, read_suites
+    from merpo.compare.table_page import suites_page
+    from merpo.compare.table_rows import suites_of
+    from merpo.errors import MerpoError
+    from merpo.support.files import atomic_write_text
+
+    if not runs and numbers is None:
+        raise MerpoError("table: got neither runs nor --json, expected one of them")
+    old = read_suites(numbers) if numbers is not None and (numbers.exists() or not runs) else Suites(rows=[])
+    new = suites_of(runs) if runs else Suites(rows=[])
+    found = merged(old, new)
+    there = {(row.family, row.name) for row in old.rows}
+    replaced = [row.name for row in new.rows if (row.family, row.name) in there]
+    if replaced:
+        print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
+    if numbers is not None and runs:
+        atomic_write_text(numbers, found.to_json())
+    if out is None:
+        print(suites_page(found), end="")
+    else:
+        atomic_write_text(out, suites_page(found))
+        print(f"{len(found.rows)} recipes: {out}")

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from merpo.cli import after_training
-from merpo.cli.cli_table import table
+from merpo.cli.after_training import table
 from merpo.cli.data import data_app
 from merpo.cli.options import Overrides, RecipePath, parse_seeds
 from merpo.cli.plugins import new_plugin_command

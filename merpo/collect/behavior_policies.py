@@ -1,25 +1,32 @@
-"""From a recipe to its behaviour policies: found, or trained after having said what that takes."""
+"""Behaviour policies of a collection: found, trained, saved and read."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.checkpoints import checkpoint_steps
 from merpo.artifacts.keeper import CHECKPOINTS, Keeper
-from merpo.collect.collect_probe import estimate_seconds, measure_pace
-from merpo.collect.plan import check_space, plan_collection, plan_lines
-from merpo.collect.policies_file import find_trained, read_policies, save_policies
+from merpo.collect.plan import check_space, estimate_seconds, measure_pace, plan_collection, plan_lines
 from merpo.collect.train import LOOP, Checkpoints, train_behavior
+from merpo.components.component import dump_component
 from merpo.components.context import Context
 from merpo.components.interfaces import Critic
-from merpo.errors import PluginError
+from merpo.data.places import POLICIES, POLICIES_RECORD, store_root
+from merpo.errors import ArtifactError, PluginError
 from merpo.recipe.recipe import Recipe
+from merpo.support.files import Digest, atomic_write_text, fingerprint, plain, sha256_file
 from merpo.support.format import duration
 from merpo.types import Task
 
-__all__ = ["behavior_policies", "say_what_it_takes"]
+__all__ = ["behavior_policies", "find_trained", "read_policies", "save_policies", "say_what_it_takes"]
 
 Note = Callable[[str], None]
 
@@ -71,3 +78,85 @@ def _critic(recipe: Recipe) -> Critic:
     if not isinstance(critic, Critic):
         raise PluginError(f"critic/conservative is a {type(critic).__name__}, expected a Critic")
     return critic
+
+
+FORMAT_VERSION = 1
+_LIMIT = 10_000  # bytes of a record; it has two hundred
+
+
+class _Record(BaseModel):
+    """What a collection's policies must hash to, and the fingerprint of all that their training depends on."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    format_version: Annotated[int, Field(ge=1, le=FORMAT_VERSION)]
+    sha256: Digest
+    training: Digest
+
+
+def find_trained(recipe: Recipe, folder: Path) -> Path | None:
+    """The folder with the recipe's behaviour policies: the collection's own, or another that was trained alike.
+
+    How many episodes there are and which checkpoint is medium make another collection, but not other policies.
+    """
+    if (folder / POLICIES).exists():
+        return folder
+    training = _training(recipe)
+    for path in sorted(store_root().glob(f"{recipe.tasks.name}-*/{POLICIES_RECORD}")):
+        try:
+            if _read_record(path).training == training and (path.parent / POLICIES).exists():
+                return path.parent
+        except ArtifactError:  # it is refused where it is somebody's own
+            continue
+    return None
+
+
+def read_policies(recipe: Recipe, folder: Path) -> Checkpoints:
+    """The policies in `folder`; raises `ArtifactError` where their file is damaged.
+
+    Collections of older versions have no record: they get one.
+    """
+    path, record = folder / POLICIES, folder / POLICIES_RECORD
+    try:
+        known = _read_record(record).sha256 if record.exists() else None
+        groups, _ = load_artifact(path, known)
+        curve = groups["curve"]
+        found = Checkpoints(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
+    except (ArtifactError, KeyError) as error:
+        raise ArtifactError(
+            f"{path}: {error}; delete it and {POLICIES_RECORD}, and the behaviour policies are trained again"
+        ) from None
+    if known is None:
+        _write_record(folder, sha256_file(path), recipe)
+    return found
+
+
+def save_policies(recipe: Recipe, folder: Path, made: Checkpoints) -> None:
+    """Keep the policies, so that no quality needs them to be trained again."""
+    (folder / POLICIES_RECORD).unlink(missing_ok=True)  # one of a file that is gone
+    curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
+    header = {"stage": "collect", "family": recipe.tasks.name}
+    _write_record(folder, save_artifact(folder / POLICIES, {"policies": made.policies, "curve": curve}, header), recipe)
+
+
+def _training(recipe: Recipe) -> str:
+    """The fingerprint of what the policies depend on."""
+    settings = {key: value for key, value in recipe.collect.model_dump().items() if key != "medium_fraction"}
+    tasks = {"train_tasks": recipe.data.train_tasks, "test_tasks": recipe.data.test_tasks}
+    return fingerprint(plain({"tasks": dump_component(recipe.tasks), "collect": settings, **tasks}))
+
+
+def _write_record(folder: Path, sha256: str, recipe: Recipe) -> None:
+    record = _Record(format_version=FORMAT_VERSION, sha256=sha256, training=_training(recipe))
+    atomic_write_text(folder / POLICIES_RECORD, tomli_w.dumps(record.model_dump()))
+
+
+def _read_record(path: Path) -> _Record:
+    try:
+        if path.stat().st_size > _LIMIT:
+            raise ArtifactError(f"{path}: is larger than {_LIMIT} bytes, expected a record of behaviour policies")
+        return _Record.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except (ValidationError, ValueError) as error:  # not TOML, not UTF-8, other fields
+        raise ArtifactError(f"{path}: not a record of behaviour policies ({str(error).splitlines()[0]:.120})") from None

@@ -11,10 +11,10 @@ from merpo.collect.episodes import collect_quality
 from merpo.collect.learning_curve import write_curve
 from merpo.collect.train import Checkpoints
 from merpo.components.context import Context
+from merpo.data.listing import quality_lines
 from merpo.data.named import ensure_named
 from merpo.data.needed import TaskSource, collection_folder, needed, read_source
 from merpo.data.places import LOCK, manifest_path
-from merpo.data.quality_table import quality_lines
 from merpo.data.store import write_dataset
 from merpo.errors import ArtifactError, DatasetError, RecipeError, StoppedError, nearest
 from merpo.recipe.recipe import Recipe

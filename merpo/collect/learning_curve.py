@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.collect.policies_file import read_policies
+from merpo.collect.behavior_policies import read_policies
 from merpo.data.places import CURVE, CURVE_PICTURE
 from merpo.report.figures.style import axis_title, blank, color_of, grid_of, legend, png, series_style
 from merpo.support.files import atomic_write_bytes, atomic_write_text

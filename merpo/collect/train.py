@@ -1,15 +1,15 @@
-"""Behaviour policies as in appendix A.2.2: SAC on every task, with checkpoints of different quality.
-
-All tasks train at once in the same stacked engine as Algorithm 1 (`merpo.collect.sac`).
-"""
+"""SAC on every task, with checkpoints of different quality (A.2.2)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from merpo.algorithm.rac import TaskState, rac_step
-from merpo.collect.sac import sac_state
+from merpo.algorithm.duals import init_duals
+from merpo.algorithm.rac import RAC, TaskState, fresh_state, rac_step
+from merpo.algorithm.rollout import empty_buffer
+from merpo.algorithm.settings import RacSettings
+from merpo.artifacts.trees import flatten
 from merpo.components.context import Context
 from merpo.components.interfaces import Critic, TaskFamily
 from merpo.components.task_data import TaskData, from_rows, to_rows
@@ -18,12 +18,21 @@ from merpo.evaluation.evaluate import evaluate
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.packed import pack
-from merpo.nn.params import clone, stack, tree_map
-from merpo.nn.policy import act
+from merpo.nn.params import clone, expand, stack, tree_map
+from merpo.nn.policy import act, init_policy
 from merpo.recipe.sections import QUALITIES, CollectSettings
 from merpo.types import Grid, Params, Spec, Task
 
-__all__ = ["LOOP", "MEASURED_EPISODES", "QUALITIES", "Checkpoints", "pick_checkpoints", "train_behavior"]
+__all__ = [
+    "LOOP",
+    "MEASURED_EPISODES",
+    "QUALITIES",
+    "Checkpoints",
+    "pick_checkpoints",
+    "sac_state",
+    "state_bytes",
+    "train_behavior",
+]
 
 LOOP = "collect"  # whose state is kept, and who reports
 MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
@@ -131,3 +140,40 @@ def _mean_returns(
     noise, e = context.streams("collect-eval", len(tasks)), MEASURED_EPISODES
     play: Callable[[torch.Tensor], torch.Tensor] = lambda s: act(policy, s, noise.normal(e, spec.action_dim))  # noqa: E731
     return evaluate(family, tasks, play, e, context.seed).returns.mean(1)
+
+
+def sac_state(
+    settings: CollectSettings, critic: Critic, spec: Spec, n: int, generator: torch.Generator
+) -> tuple[RAC, TaskState]:
+    """SAC, and its state for `n` tasks before the first step."""
+    rac = RAC(_sac_settings(settings), critic, None, None)
+    policy = expand(init_policy(spec, rac.settings.policy_hidden, generator), n)
+    networks = expand(rac.critic.init(spec, generator), n)
+    state = fresh_state(policy, networks, init_duals(rac.settings, 0.0, n, "cpu"), empty_buffer(spec, n, 1, "cpu"))
+    return rac, state
+
+
+def state_bytes(settings: CollectSettings, critic: Critic, spec: Spec) -> int:
+    """How much of one task is kept on the disk while it trains, besides its rows and its checkpoints."""
+    generator = torch.Generator()
+    state = {"state": sac_state(settings, critic, spec, 1, generator)[1], "noise": Streams([generator])}
+    return sum(leaf.numel() * leaf.element_size() for leaf in flatten(state).values())
+
+
+def _sac_settings(settings: CollectSettings) -> RacSettings:
+    return RacSettings(
+        policy_hidden=settings.hidden,
+        discount=settings.discount,
+        batch_size=settings.batch_size,
+        real_ratio=1.0,
+        use_model=False,
+        critic_lr=settings.learning_rate,
+        actor_lr=settings.learning_rate,
+        polyak=settings.polyak,
+        temperature_lr=settings.learning_rate,
+        temperature_initial=settings.temperature,
+        beta_initial=0.0,
+        beta_tune=False,
+        lambda_initial=0.0,
+        lambda_tune=False,
+    )

@@ -11,7 +11,7 @@ from merpo.compare.table import Suites
 from merpo.data.reference_scores import sources
 from merpo.report.statistics import Interval
 from merpo.support.format import duration, number
-from merpo.support.markdown_table import markdown_table, plain
+from merpo.support.tables import markdown_table, plain
 
 __all__ = ["suites_page"]
 

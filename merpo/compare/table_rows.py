@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from merpo.artifacts.finished_run import read_manifest
+from merpo.artifacts.run_folder import read_manifest
 from merpo.compare.arms import Arm, read_recipes
 from merpo.compare.method_sizes import networks, steps
 from merpo.compare.suite_row import Row

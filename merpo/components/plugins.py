@@ -17,10 +17,19 @@ from typing import Any, NamedTuple, cast
 import pluggy
 
 from merpo.components import hookspecs
-from merpo.components.api_version import api_problem
 from merpo.errors import nearest
 
-__all__ = ["ENTRY_POINT_GROUP", "LOAD_VARIABLE", "Plugin", "load_plugins", "normalised"]
+__all__ = [
+    "API_VERSION",
+    "DECLARATION",
+    "ENTRY_POINT_GROUP",
+    "LOAD_VARIABLE",
+    "OLDEST_API_VERSION",
+    "Plugin",
+    "api_problem",
+    "load_plugins",
+    "normalised",
+]
 
 ENTRY_POINT_GROUP = "merpo"
 LOAD_VARIABLE = "MERPO_LOAD_PLUGINS"
@@ -143,3 +152,26 @@ def _one_line(error: BaseException) -> str:
     """`Type: message`, the first line of it."""
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+API_VERSION = 1  # goes up when a public name, an interface or a law changes so that plugins must change, too
+OLDEST_API_VERSION = 1  # the oldest that plugins may still be written for
+DECLARATION = "MERPO_API"  # what a plugin's module says
+
+
+def api_problem(plugin: object, distribution: str) -> str:
+    """Why a plugin does not fit this merpo, or an empty string.
+
+    A plugin's module says `MERPO_API = 1`, as a number and not as `merpo.API_VERSION`: the version for which it was
+    written, whatever is installed. A plugin that says nothing was written for version 1.
+    """
+    declared = getattr(plugin, DECLARATION, 1)
+    if not isinstance(declared, int) or isinstance(declared, bool):
+        return f"{DECLARATION} is {declared!r:.40}, expected an integer such as {API_VERSION}"
+    if declared > API_VERSION:
+        offered = f"this merpo offers {API_VERSION}"
+        return f"{DECLARATION} is {declared}, {offered}: upgrade merpo, or use an older {distribution}"
+    if declared < OLDEST_API_VERSION:
+        oldest = f"this merpo takes {OLDEST_API_VERSION} to {API_VERSION}"
+        return f"{DECLARATION} is {declared}, {oldest}: upgrade {distribution}, or use an older merpo"
+    return ""

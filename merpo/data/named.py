@@ -1,9 +1,10 @@
-"""The data that a recipe names, instead of what would be collected for it."""
+"""Datasets by name: those that a recipe names, found and loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from merpo.components.interfaces import TaskFamily
 from merpo.data.catalog import Entry, find, has_minari
@@ -17,7 +18,7 @@ from merpo.recipe.recipe import Recipe
 from merpo.recipe.sources import Source, minari_place, parse_source
 from merpo.types import Task
 
-__all__ = ["check_environment", "ensure_named", "load_named", "missing_minari", "plays"]
+__all__ = ["check_environment", "ensure_named", "find_datasets", "load_named", "missing_minari", "plays", "read_named"]
 
 Loaded = list[tuple[TaskDataset, Manifest]]
 
@@ -120,3 +121,47 @@ def check_environment(family: TaskFamily, name: str, task: Task) -> None:
             f"{name}: {family.name} makes no environment of the parameters {task!r:.120} "
             f"({type(error).__name__}: {error!s:.120}); import it with --task-params FILE"
         ) from error
+
+
+def read_named(names: Sequence[str]) -> list[tuple[TaskDataset, Manifest]]:
+    """The checked datasets that `names` stand for, with their manifests. Raises `DatasetError` for what is not one."""
+    return [read_dataset(folder, name) for text in names for folder, name in find_datasets(text)]
+
+
+def find_datasets(text: str) -> list[tuple[Path, str]]:
+    """Folder and name of each dataset that `text` stands for.
+
+    `text` is the path of a manifest (`….json`) or of a folder of datasets, `store:COLLECTION/DATASET` or
+    `minari:NAMESPACE/NAME-v0` as in a recipe, or the former without its `store:`. What Minari has and the store lacks
+    is imported. Raises `DatasetError` with the nearest name where there is none.
+    """
+    path = Path(text)
+    if path.is_file():
+        if path.suffix != ".json":
+            raise DatasetError(f"{path}: expected the manifest of a dataset, which ends in .json")
+        return [(path.parent, path.stem)]
+    if path.is_dir() and (found := [(path, manifest.stem) for manifest in sorted(path.glob("*.json"))]):
+        return found
+    try:
+        return [(entry.folder, entry.name) for entry in _entries_named(text)]
+    except DatasetError:
+        if path.is_dir():
+            raise DatasetError(f"{path}: holds no dataset (expected manifests, which end in .json)") from None
+        raise
+
+
+def _entries_named(text: str) -> list[Entry]:
+    """The store's entries under a name."""
+    if not text.startswith(("store:", "minari:")):
+        return find(text)
+    try:
+        source = parse_source(text)
+    except ValueError as error:
+        raise DatasetError(str(error)) from None
+    if source.door == "store":
+        return find(source.name)
+    if not has_minari(source.name):
+        from merpo.data.minari.imports import import_minari
+
+        import_minari([source.name])
+    return [Entry(*minari_place(source.name))]

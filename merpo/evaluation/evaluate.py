@@ -1,17 +1,18 @@
-"""What policies are worth: rollouts in the true environments, with one batched policy call per step."""
+"""Rollouts of policies in environments."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-from merpo.components.interfaces import TaskFamily
+from merpo.components.interfaces import Method, TaskFamily
 from merpo.lazy import np, torch
-from merpo.nn.noise import derive_seed
-from merpo.types import Task
+from merpo.nn.noise import Streams, derive_seed
+from merpo.recipe.sections import PolicyKind
+from merpo.types import Params, Task
 
-__all__ = ["Evaluation", "evaluate", "oracle_evaluation", "starts"]
+__all__ = ["Actor", "Evaluation", "actor", "evaluate", "oracle_evaluation", "starts"]
 
 
 class Evaluation(NamedTuple):
@@ -65,3 +66,19 @@ def oracle_evaluation(family: TaskFamily, tasks: Sequence[Task], episodes: int, 
         return torch.as_tensor(np.asarray(rows), dtype=torch.float32)
 
     return evaluate(family, tasks, act, episodes, seed)
+
+
+Actor: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"  # observations [T, E, O] -> actions [T, E, A]
+
+
+def actor(
+    method: Method, policy: Params, kind: PolicyKind, action_dim: int, seed: int, tasks: Sequence[int], device: str
+) -> Actor:
+    """One policy per task of `tasks`, their indices: `policy` is [T, ...].
+
+    Draws begin anew with each actor, and a task has the same ones whichever tasks are measured beside it.
+    """
+    if kind == "deterministic":
+        return lambda observations: method.act(policy, observations)
+    noise = Streams.seeded((derive_seed(seed, "evaluate", task) for task in tasks), device)
+    return lambda observations: method.sample(policy, observations, noise.normal(observations.shape[1], action_dim))

@@ -17,7 +17,7 @@ from merpo.types import Task
 if TYPE_CHECKING:
     import gymnasium as gym
 
-    from merpo.evaluation.actors import Actor
+    from merpo.evaluation.evaluate import Actor
 
 __all__ = ["Film", "film"]
 

@@ -18,7 +18,7 @@ from merpo.types import Params, Task
 
 if TYPE_CHECKING:
     from merpo.components.context import Log
-    from merpo.evaluation.actors import Actor
+    from merpo.evaluation.evaluate import Actor
 
 __all__ = ["FOLDER", "Shot", "Video", "Videos", "film_shots", "params_digest"]
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from merpo.artifacts.finished_run import is_run, open_run
-from merpo.artifacts.run_folder import META
+from merpo.artifacts.run_folder import META, is_run, open_run
 from merpo.data.catalog import Entry, collections, entries
 from merpo.data.reference_scores import ReferenceScores, stored_reference
 from merpo.errors import DatasetError

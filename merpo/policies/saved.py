@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from pydantic import TypeAdapter, ValidationError
 
 from merpo.artifacts.artifact import load_artifact
-from merpo.artifacts.finished_run import open_run
-from merpo.artifacts.run_folder import ADAPTED, BEST, META
+from merpo.artifacts.run_folder import ADAPTED, BEST, META, open_run
 from merpo.components.component import dump_component
 from merpo.components.interfaces import Method
 from merpo.data.needed import needed

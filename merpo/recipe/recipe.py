@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
@@ -13,128 +14,10 @@ from merpo.components.describe import holds
 from merpo.components.interfaces import Method, TaskFamily, can_draw
 from merpo.recipe.errors import concrete, recipe_error
 from merpo.recipe.extends import read_tables
-from merpo.recipe.requirements import requirement_problem
-from merpo.recipe.sections import CollectSettings, PolicyKind
-from merpo.recipe.sources import parse_source
+from merpo.recipe.sections import CollectSettings, DataSection, EvaluateSection, RunSection
 from merpo.recipe.text import apply_overrides
 
-__all__ = [
-    "DataSection",
-    "EvaluateSection",
-    "Quality",
-    "Recipe",
-    "RunSection",
-    "from_tables",
-    "load_recipe",
-    "recipe_schema",
-    "resolved",
-    "to_toml",
-]
-
-Quality = Literal["random", "medium", "expert", "mixed"]
-
-
-class DataSection(Settings):
-    """Which offline data: the store's or Minari's by name, or how much is collected from which behaviour policies."""
-
-    quality: Quality = Field("medium", description="Behaviour policies of the data (A.2.2).")
-    test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data, if another.")
-    train_tasks: int = Field(40, ge=1, le=100_000, description="Tasks for meta-training (Table 2).")
-    test_tasks: int = Field(10, ge=1, le=100_000, description="Unseen tasks (Table 2).")
-    episodes: int = Field(200, ge=1, le=1_000_000, description="Episodes per task (A.2.2).")
-    store: str | None = Field(
-        None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this data apart in the store."
-    )
-    train: tuple[str, ...] | None = Field(
-        None,
-        min_length=1,
-        max_length=100_000,
-        description='Data for meta-training by name, such as "store:pumps", "store:pumps/pump-[0-6]" or '
-        '"minari:D4RL/door/human-v2"; then nothing is collected, and the fields above are not used.',
-    )
-    test: tuple[str, ...] | None = Field(
-        None,
-        min_length=1,
-        max_length=100_000,
-        description="Data of the unseen tasks by name, with `train`; alone where the method learns from no training "
-        "task.",
-    )
-    normalize_observations: bool = Field(
-        False,
-        description="Whether everything inside sees observations less their mean, in units of their standard "
-        "deviation, both those of the training tasks' data; D4RL's offline methods often do.",
-    )
-
-    @field_validator("train", "test")
-    @classmethod
-    def _sources(cls, texts: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        for text in texts or ():
-            parse_source(text)
-        return texts
-
-    @model_validator(mode="after")
-    def _not_train_alone(self) -> Self:
-        if self.train is not None and self.test is None:
-            raise ValueError("train is given and test is not, expected both or neither")
-        return self
-
-    @property
-    def named(self) -> bool:
-        """Whether data is named, and none collected."""
-        return self.test is not None
-
-
-class EvaluateSection(Settings):
-    """How policies are measured in the true environments."""
-
-    episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy.")
-    policy: PolicyKind = Field(
-        "deterministic", description="A policy's most likely actions, or actions drawn from it, by the run's seed."
-    )
-    videos: int = Field(
-        2,
-        ge=0,
-        le=10_000,
-        description="Unseen tasks of which an episode of every policy is filmed; 0: none. It needs `merpo[video]`.",
-    )
-    during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
-    snapshots: tuple[int, ...] = Field(
-        (0, 10, 25, 50, 100), max_length=100, description="Adaptation steps after which the adapted policy is measured."
-    )
-
-    @field_validator("snapshots")
-    @classmethod
-    def _rising(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
-        if any(step < 0 for step in steps) or list(steps) != sorted(set(steps)):
-            raise ValueError(f"got {list(steps)}, expected rising integers >= 0")
-        return steps
-
-
-class RunSection(Settings):
-    """How a run is carried out; nothing here changes what is computed, but for rounding with other threads."""
-
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one.")
-    threads: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        description="PyTorch's threads; its own choice if absent. Small networks need but one.",
-    )
-    workers: int = Field(
-        1,
-        ge=1,
-        le=1024,
-        description="Threads that share out the tasks, each with one thread of PyTorch's; better than several of those "
-        "on a machine that others use too.",
-    )
-    log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
-    checkpoint_every: float = Field(
-        60.0,
-        ge=0,
-        le=1e6,
-        description="Seconds between two checkpoints; more, where they would take over 1 % of the time; 0: every step.",
-    )
-    tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")
+__all__ = ["Recipe", "from_tables", "load_recipe", "recipe_schema", "requirement_problem", "resolved", "to_toml"]
 
 
 def _section(description: str) -> Any:
@@ -250,3 +133,27 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def requirement_problem(text: str) -> str:
+    """Why the installed distributions do not meet a requirement, or an empty string."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.version import InvalidVersion
+
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement:
+        return f"{text[:80]!r} is not a requirement, expected one such as 'merpo-foo>=0.2'"
+    if requirement.url or requirement.extras:
+        return f"{text[:80]!r} has a URL or extras, expected a name and versions such as 'merpo-foo>=0.2'"
+    if requirement.marker is not None and not requirement.marker.evaluate():
+        return ""
+    try:
+        version = importlib.metadata.version(requirement.name)
+    except importlib.metadata.PackageNotFoundError:
+        return f"{requirement.name} is not installed, expected {text[:80]!r}"
+    try:
+        met = requirement.specifier.contains(version, prereleases=True)
+    except InvalidVersion:
+        met = False
+    return "" if met else f"{requirement.name} {version} is installed, expected {text[:80]!r}"

@@ -9,9 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.report.html_parts import episodes_csv, page, scores_table, table
-from merpo.report.report_episodes import episodes_tables
-from merpo.report.report_videos import videos_section
+from merpo.report.html_parts import episodes_csv, episodes_tables, page, scores_table, table, videos_section
 from merpo.report.summary import POLICIES
 from merpo.report.text import interval, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
@@ -26,11 +24,11 @@ __all__ = ["build_report_html", "figure", "pictures", "write_report"]
 
 def pictures(report: Report) -> list[Picture]:
     """Every picture for which the run has what it shows, in the order of the page."""
-    from merpo.report.figures import estimates, inside, plane, returns
+    from merpo.report.figures import inside, plane, returns
 
     drawn = (
         returns.per_task_returns(report),
-        estimates.critic_estimates(report),
+        returns.critic_estimates(report),
         returns.return_over_training(report),
         returns.adaptation_steps(report),
         plane.trajectories(report),

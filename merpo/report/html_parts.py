@@ -1,20 +1,26 @@
-"""The frame of `report.html`: its style, its skeleton, and tables whose cells are escaped."""
+"""Sections and frame of a report's page."""
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.report.summary import LABELS
+from merpo.report.report import means
+from merpo.report.summary import LABELS, POLICIES
 from merpo.support.format import number
 
 if TYPE_CHECKING:
+    from merpo.evaluation.episode_stats import EpisodeStats
+    from merpo.evaluation.videos import Video
     from merpo.report.report import Report, TaskReport
 
-__all__ = ["episodes_csv", "page", "scores_table", "table"]
+__all__ = ["episodes_csv", "episodes_tables", "page", "scores_table", "table", "videos_section"]
 
 STYLE = """
 :root{--ink:#1f2328;--muted:#5f6368;--line:#e3e6ea;--soft:#f6f7f9;--accent:#0072b2}
@@ -105,3 +111,68 @@ def episodes_csv(tasks: Sequence[TaskReport]) -> str:
         for policy, stats in task.episodes.items():
             writer.writerow((task.index, policy, *stats.model_dump().values()))
     return text.getvalue()
+
+
+def episodes_tables(report: Report) -> str:
+    """Means over the tasks and, collapsed, every task; nothing for a report that was made without them."""
+    over_tasks = means(report.tasks)
+    if not over_tasks:
+        return ""
+    head = ("episodes", "return", "std over episodes", "length", "terminated")
+    rows = [(POLICIES[name], *_episodes_cells(stats)) for name, stats in over_tasks.items()]
+    every = [
+        (str(task.index), POLICIES[name], *_episodes_cells(stats))
+        for task in report.tasks
+        for name, stats in task.episodes.items()
+    ]
+    return (
+        "<h2>Episodes</h2>"
+        + table(("policy, means over tasks", *head), rows)
+        + '<p class="muted">Those of the behaviour policies are the episodes of the data. Length is in steps; '
+        "terminated is the share of episodes that truly ended, where time cut the others.</p>"
+        f"<details><summary>Episodes on every unseen task</summary>{table(('task', 'policy', *head), every, text=(1,))}"
+        "</details>"
+    )
+
+
+def _episodes_cells(stats: EpisodeStats) -> tuple[str, ...]:
+    found = (
+        number(stats.return_mean),
+        number(stats.return_std),
+        f"{stats.length:.1f}",
+        f"{stats.termination_rate:.0%}",
+    )
+    return f"{stats.episodes:,}", *found
+
+
+def videos_section(report: Report, folder: Path | None) -> str:
+    """A row per task; nothing where none were asked for. `folder` is the run's, in which the files are."""
+    videos = report.videos
+    if not (videos.entries or videos.note):
+        return ""
+    parts = ["<h2>Videos</h2>"]
+    if videos.entries:
+        parts.append('<p class="muted">One episode of each policy, from the run\'s seed on.</p>')
+    for task, group in groupby(videos.entries, key=lambda video: video.task):
+        figures = "".join(_figure(video, folder) for video in group)
+        parts.append(f'<div class="videos" aria-label="task {task}">{figures}</div>')
+    if videos.note:
+        parts.append(f'<p class="note">{escape(videos.note)}</p>')
+    return "".join(parts)
+
+
+def _figure(video: Video, folder: Path | None) -> str:
+    label = POLICIES.get(video.policy, video.policy)
+    caption = f"task {video.task}, {label}: return {number(video.episode_return)} in {video.steps} steps"
+    return f"<figure>{_player(video, folder)}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _player(video: Video, folder: Path | None) -> str:
+    try:
+        data = (folder / video.file).read_bytes() if folder is not None else b""
+    except OSError:
+        data = b""
+    if not data:
+        return f'<p class="note">{escape(video.file)} is missing</p>'
+    text = base64.b64encode(data).decode()
+    return f'<video controls loop muted playsinline preload="metadata" src="data:video/mp4;base64,{text}"></video>'

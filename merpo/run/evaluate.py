@@ -1,15 +1,19 @@
-"""`merpo evaluate`: saved policies measured anew in the true environments."""
+"""`merpo evaluate`: saved policies measured again."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from merpo.artifacts.finished_run import REPORT
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from merpo.artifacts.run_folder import REPORT
 from merpo.components.interfaces import TaskFamily
 from merpo.data.named import check_environment
+from merpo.data.reference_scores import ReferenceScores, normalized_scores
 from merpo.errors import MerpoError
-from merpo.evaluation.actors import Actor, actor
-from merpo.evaluation.evaluate import Evaluation, evaluate, oracle_evaluation, starts
+from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle_evaluation, starts
+from merpo.lazy import torch
 from merpo.nn.noise import Streams, derive_seed
 from merpo.nn.params import to_device
 from merpo.nn.policy import act
@@ -17,12 +21,18 @@ from merpo.policies.references import behavior_policies, meta_policy, references
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
 from merpo.report.report import TaskReport, load_report
-from merpo.report.statistics import bootstrap
-from merpo.run.measured import Measured, MeasuredTask
+from merpo.report.statistics import Interval, bootstrap
+from merpo.report.summary import POLICIES
+from merpo.report.text import scores_line
+from merpo.support.format import number
 from merpo.support.machine import chosen_device, machine
+from merpo.support.tables import frame, print_table
 from merpo.types import Params
 
-__all__ = ["evaluate_saved"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Measured", "MeasuredTask", "evaluate_saved", "print_measured"]
 
 
 def evaluate_saved(
@@ -115,3 +125,93 @@ def _reported(path: Path) -> dict[int, TaskReport]:
     folder = path if path.is_dir() else path.resolve().parent.parent
     report = folder / REPORT
     return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}
+
+
+class MeasuredTask(BaseModel):
+    """One task's episodes, and what the run's own report says."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    index: int
+    returns: list[float]  # one per episode
+    lengths: list[int]
+    terminated: list[bool]  # whether an episode truly ended, or time cut it
+    behavior: float | None = None  # of the policy that collected the task's data, drawn as it was then
+    behavior_mode: float | None = None  # the same policy by its mode, where the others act so
+    meta_policy: float | None = None
+    oracle: float | None = None
+    reported: float | None = None
+    reference: ReferenceScores | None = None  # where the task's data comes with such
+
+    @property
+    def mean(self) -> float:
+        """The mean return."""
+        return sum(self.returns) / len(self.returns)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def normalized(self) -> dict[str, float]:
+        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
+        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.mean}
+        return normalized_scores(self.reference, returns)
+
+    @property
+    def mean_length(self) -> float:
+        """Steps per episode."""
+        return sum(self.lengths) / len(self.lengths)
+
+    @property
+    def termination_rate(self) -> float:
+        """The share of episodes that truly ended."""
+        return sum(self.terminated) / len(self.terminated)
+
+
+class Measured(BaseModel):
+    """All tasks of one artifact, and how they were measured."""
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str
+    seed: int
+    episodes: int
+    stochastic: bool
+    tasks: list[MeasuredTask]
+    mean: Interval  # over tasks
+
+
+OTHERS = {**{name: label for name, label in POLICIES.items() if name != "adapted"}, "reported": "reported"}
+
+
+def print_measured(measured: Measured, console: Console) -> None:
+    """Every task, and the mean over tasks with its interval."""
+    from rich.table import Table
+
+    kind = "stochastic" if measured.stochastic else "deterministic"
+    many = "" if measured.episodes == 1 else "s"
+    console.print(f"{kind} policies, {measured.episodes} episode{many} per task, seed {measured.seed}", highlight=False)
+    table = Table(box=frame(console))
+    scored = any(task.normalized for task in measured.tasks)
+    columns = ["return", *(["normalised"] if scored else []), *(["std"] if measured.episodes > 1 else [])]
+    columns += ["length", "terminated"]
+    columns += [name for name in OTHERS if any(getattr(t, name) is not None for t in measured.tasks)]
+    for label in ("task", *columns):
+        table.add_column(OTHERS.get(label, label), justify="left" if label == "task" else "right", no_wrap=True)
+    for task in measured.tasks:
+        spread = float(torch.tensor(task.returns).double().std(correction=0))
+        found = {
+            "return": task.mean,
+            "normalised": task.normalized.get("adapted"),
+            "std": spread,
+            **{name: getattr(task, name) for name in OTHERS},
+        }
+        cells = {name: number(value) for name, value in found.items()}
+        cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}
+        table.add_row(task.name, *(cells[name] for name in columns))
+    print_table(table, console)
+    text = f"mean return {number(measured.mean.mean)}"
+    if len(measured.tasks) > 1:
+        text += f", 95 % interval over tasks {number(measured.mean.low)} to {number(measured.mean.high)}"
+    console.print(text, highlight=False)
+    if scores := scores_line(measured.tasks):
+        console.print(scores, markup=False, highlight=False, soft_wrap=not console.is_terminal)

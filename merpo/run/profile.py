@@ -9,21 +9,21 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, final
 
 from merpo.errors import MerpoError
 from merpo.lazy import torch
 from merpo.report.report import OWN
-from merpo.run.profile_kinds import seconds_by_kind
 from merpo.support.files import atomic_write_bytes
 from merpo.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["PYTHON", "Profile", "print_profile"]
+__all__ = ["PYTHON", "Profile", "kind", "print_profile", "seconds_by_kind"]
 
 LEAST_SECONDS = 0.1  # of a recording, unless its stage ends
 APART = 4.0  # a stage is recorded again when it has run so many times as long as at the end of its last recording
@@ -139,3 +139,42 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
         table.add_row(escape(name), duration(taken[name]), f"{taken[name] / whole:.0%}", text)
     print_table(table, console)
     console.print(f"traces: {folder} (for https://ui.perfetto.dev)", markup=False, highlight=False, soft_wrap=True)
+
+
+REST = "elementwise"
+KINDS = {  # what the names of PyTorch's operations, without `aten::`, tell of the kind of work; the first that matches
+    "matrix products": r"\w*mm|matmul|linear\w*|\w*mv|v?dot|einsum|\w*conv\w*",
+    "optimiser": r"_fused_\w+|_foreach_\w+",
+    "random numbers": r"rand\w*|normal\w*|uniform\w*|bernoulli\w*|multinomial|exponential_",
+    "data movement": r"copy_|\w+_copy|to|cat|stack|_?index\w*|gather\w*|scatter\w*|take\w*|clone|contiguous|fill_|zero_"
+    r"|repeat\w*|roll|flip|\w*sort|topk|masked\w*|item|_local_scalar_dense",
+    "views and allocation": r"empty\w*|new_\w+|zeros\w*|ones\w*|full\w*|resize_|set_|\w*view\w*|_?reshape\w*|alias|t"
+    r"|as_strided\w*|slice\w*|select\w*|narrow|\w*split\w*|chunk|unbind|transpose|permute|movedim|\w*squeeze\w*"
+    r"|expand\w*|\w*flatten|broadcast\w*|detach_?|lift_fresh|result_type",
+    "reductions": r"sum\w*|mean\w*|a?max|a?min|aminmax|arg(max|min)|_?log(_softmax\w*|sumexp)|_?softmax\w*|std\w*"
+    r"|var\w*|\w*norm|prod|any|all|cum\w+|median|quantile",
+    "autograd": r"(torch::)?autograd::.*|\w*Backward\d*|[A-Z]\w*",
+}
+
+
+def seconds_by_kind(events: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Seconds of each kind of work in the events of a trace: those of an operation itself, without what it called."""
+    found: dict[str, float] = {}
+    callers: list[tuple[int, float, str]] = []  # thread, end and kind
+    operations = [event for event in events if event.get("cat") == "cpu_op"]
+    for event in sorted(operations, key=lambda event: (event["tid"], event["ts"], -event["dur"])):
+        thread, start, seconds, own = event["tid"], event["ts"], event["dur"] / 1e6, kind(event["name"])
+        while callers and (callers[-1][0] != thread or callers[-1][1] <= start):
+            callers.pop()
+        if callers:
+            found[callers[-1][2]] -= seconds
+        found[own] = found.get(own, 0.0) + seconds
+        callers.append((thread, start + event["dur"], own))
+    return found
+
+
+@cache
+def kind(operation: str) -> str:
+    """The kind of work that one of PyTorch's operations is."""
+    name = operation.removeprefix("aten::")
+    return next((found for found, names in KINDS.items() if re.fullmatch(names, name)), REST)

@@ -9,8 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from merpo.artifacts.keeper import CHECKPOINTS, Keeper
-from merpo.artifacts.run_folder import LOCK, RunFolder
-from merpo.artifacts.run_places import run_folders
+from merpo.artifacts.run_folder import LOCK, RunFolder, run_folders
 from merpo.collect.collect import ensure_data
 from merpo.components.context import Context, Log
 from merpo.data.needed import load_data
@@ -40,8 +39,7 @@ def run_recipe(
     """Run a recipe for each seed and print what came out; returns the folder. Several seeds get a folder each in it."""
     from rich.console import Console
 
-    from merpo.report.report_seeds import print_combined
-    from merpo.report.text import print_summary
+    from merpo.report.text import print_combined, print_summary
 
     base = out or _new_folder(recipe.title)
     where = chosen_device(device or recipe.run.device)

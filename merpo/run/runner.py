@@ -14,9 +14,8 @@ from merpo.data.manifest import Manifest
 from merpo.data.needed import behavior_policy
 from merpo.data.normalize import NORMALIZATION, fit_normalization, normalize_tasks, with_normalization
 from merpo.errors import MerpoError
-from merpo.evaluation.actors import Actor, actor
 from merpo.evaluation.estimates import Estimates, estimate
-from merpo.evaluation.evaluate import Evaluation, evaluate, oracle_evaluation, starts
+from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle_evaluation, starts
 from merpo.evaluation.videos import Videos
 from merpo.nn.params import stack_alike, to_device
 from merpo.nn.policy import act

@@ -8,9 +8,8 @@ from typing import Annotated, Any, TypeVar, final
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from merpo.artifacts.finished_run import REPORT
 from merpo.artifacts.keeper import CHECKPOINTS
-from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, RunFolder
+from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, REPORT, RunFolder
 from merpo.components.context import Resume
 from merpo.errors import ArtifactError
 from merpo.report.report import ANEW, load_report

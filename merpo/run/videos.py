@@ -11,8 +11,7 @@ from merpo.data.dataset import TaskDataset
 from merpo.data.manifest import Manifest
 from merpo.data.needed import behavior_policy
 from merpo.errors import MerpoError
-from merpo.evaluation.actors import Actor
-from merpo.evaluation.evaluate import starts
+from merpo.evaluation.evaluate import Actor, starts
 from merpo.evaluation.videos import Shot, Videos, film_shots, params_digest
 from merpo.nn.noise import Streams, derive_seed
 from merpo.nn.policy import act

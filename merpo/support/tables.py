@@ -1,10 +1,10 @@
-"""Tables on the terminal and in files of what is printed: nothing in them is cut, however narrow the terminal is."""
+"""Tables on a terminal, in files and in Markdown."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Column, Table
 
-__all__ = ["aligned", "frame", "print_table", "printable"]
+__all__ = ["aligned", "frame", "markdown_table", "plain", "print_table", "printable"]
 
 TEXT = 16  # characters below which a column of text is not folded while others could go into a table of their own
 UNBOUNDED = 100_000  # characters of a line in a file
@@ -123,3 +123,19 @@ def aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
         ]
         lines.append(printable("  ".join(cells).rstrip()))
     return lines
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int) -> str:
+    """A table with `left` columns of text and the rest of numbers."""
+    rule = ["---"] * left + ["---:"] * (len(head) - left)
+    return "".join(f"{line}\n" for line in _lines([head, rule, *rows]))
+
+
+def plain(text: str) -> str:
+    """Text that cannot end a cell, nor begin a tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for row in rows:
+        yield f"| {' | '.join(plain(cell) for cell in row)} |"

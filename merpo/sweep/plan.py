@@ -10,8 +10,8 @@ from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
-from merpo.artifacts.finished_run import REPORT
-from merpo.compare.arm_labels import SHARED, numbered, shortened
+from merpo.artifacts.run_folder import REPORT
+from merpo.compare.arms import SHARED, numbered, shortened
 from merpo.errors import ArtifactError, RecipeError
 from merpo.recipe.recipe import Recipe, load_recipe, resolved
 from merpo.report.report import load_report

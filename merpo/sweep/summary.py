@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.artifacts.finished_run import REPORT
+from merpo.artifacts.run_folder import REPORT
 from merpo.report.report import Report, load_report
-from merpo.report.report_seeds import combine
 from merpo.report.summary import Summary
-from merpo.report.text import interval
+from merpo.report.text import combine, interval
 from merpo.support.files import atomic_write_text
 from merpo.support.format import number
 from merpo.support.tables import frame, print_table

@@ -1,4 +1,4 @@
-"""The laws of what runs: task families and whole methods."""
+"""Laws of task families, grids and methods."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import math
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from merpo.components.context import Adapted, Context
+from merpo.components.grid import EnvGrid
 from merpo.components.interfaces import Method, TaskFamily
 from merpo.components.task_data import TaskData, to_rows
 from merpo.errors import MerpoError
 from merpo.lazy import np, torch
 from merpo.testing.inputs import TASKS, batch, draw, spec
-from merpo.testing.laws import RTOL, Laws, leaves, require
-from merpo.testing.testing_grids import check_grid
-from merpo.types import Params, Task
+from merpo.testing.laws import ATOL, RTOL, Laws, leaves, require
+from merpo.types import Grid, Params, Task
 
-__all__ = ["check_method", "check_tasks"]
+__all__ = ["check_grid", "check_method", "check_tasks"]
 
 TRAIN, TEST = 3, 2
 DATA_ROWS = 64
@@ -176,3 +176,58 @@ def _check_alone(family: TaskFamily, laws: Laws, tasks: Sequence[Task]) -> None:
     first, *others = tasks
     same = _roll(family, first, seed=2) == _roll(family, first, seed=2, others=others)
     require(same, f"{laws.name}.make", "together is not alone: an episode changes with what is played beside it")
+
+
+EPISODES = 2
+COMPARED = 10  # steps; numbers that round otherwise are far apart after many, as motion with contacts is chaotic
+
+
+class _Path(NamedTuple):
+    """What a grid gave, step after step."""
+
+    observations: torch.Tensor  # [T, H, E, O]
+    rewards: torch.Tensor  # [T, H, E]
+    following: torch.Tensor  # [T, H, E, O]
+    terminations: torch.Tensor  # [T, H, E]
+    truncations: torch.Tensor  # [T, H, E]
+    running: torch.Tensor  # [T, H, E], before the step
+
+
+def check_grid(family: TaskFamily, tasks: Sequence[Task]) -> None:
+    """A grid gives what the environments of `make` give, to each task as to it alone, and nothing after an end."""
+    if type(family).grid is TaskFamily.grid:
+        return
+    place = f"{type(family).__name__}.grid"
+    for restart in (False, True):
+        found = _play(family, family.grid(tasks, EPISODES, 0, restart))
+        plain = _play(family, EnvGrid(family.make, tasks, EPISODES, 0, restart))
+        alone = _play(family, family.grid(tasks[:1], EPISODES, 0, restart))
+        _require_same(found, plain, place, f"differs from the environments of make, restart = {restart}")
+        _require_same(_Path(*(x[:1] for x in found)), alone, place, "together is not alone")
+        running = found.running.bool()
+        if restart:
+            require(bool(running.all()), place, "has environments that do not start again")
+            continue
+        require(not bool(running[:, family.horizon].any()), place, f"goes on after {family.horizon} steps")
+        ended = torch.stack([found.rewards, found.terminations, found.truncations])[:, ~running]
+        still = torch.equal(found.following[~running], found.observations[~running])
+        require(still and not bool(ended.any()), place, "moves or pays environments that have ended")
+
+
+def _play(family: TaskFamily, grid: Grid) -> _Path:
+    """Seeded random actions for one step more than the horizon."""
+    steps, width = [], family.spec().action_dim
+    for step in range(family.horizon + 1):
+        seen, running = grid.observations(), torch.as_tensor(grid.running.copy())
+        actions = draw(f"grid-{step}", range(len(seen)), EPISODES, width).tanh()
+        batch, truncated = grid.step(seen, actions)
+        steps.append((seen, batch.rewards, batch.next_observations, batch.terminations, truncated, running))
+    grid.close()
+    return _Path(*(torch.stack(parts, 1) for parts in zip(*steps, strict=True)))
+
+
+def _require_same(one: _Path, two: _Path, place: str, law: str) -> None:
+    for field, x, y in zip(_Path._fields, one, two, strict=True):
+        first, second = x[:, :COMPARED].double(), y[:, :COMPARED].double()
+        same = first.shape == second.shape and torch.allclose(first, second, rtol=RTOL, atol=ATOL)
+        require(same, place, f"{law}: {field}")
