@@ -49,9 +49,11 @@ def slow(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff, without changing anything; `nox -s lint -- --fix` mends what it can."""
-    install(session, "ruff")
+    """Ruff and the import contracts, without changing anything; `nox -s lint -- --fix` mends what Ruff can."""
+    install(session, "ruff", "import-linter")
     session.run("ruff", "check", *session.posargs, ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
 
 
 @nox.session

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from boundary import EXAMPLE, ROOT, imports, trespasses
 
 import merpo
 
-ROOT = Path(__file__).resolve().parent.parent
 CORE = sorted((ROOT / "merpo").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
-EXAMPLE = ROOT / "docs" / "example_plugin"
 OUTSIDE = sorted((EXAMPLE / "merpo_example").rglob("*.py"))
 PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
 HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "mujoco")
-
-
-def imports(source: str) -> Iterator[tuple[str, str]]:
-    """(module, name) of every import in a source, also those inside functions; a plain import has no name."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, "") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((("." * node.level) + (node.module or ""), alias.name) for alias in node.names)
-
-
-def trespasses(source: str, own: str) -> list[str]:
-    """What a plugin's source uses of merpo beyond its public names, or of another plugin."""
-    attributes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
-    used = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "merpo"}
-    found = [f"merpo.{name}" for name in sorted(used - set(merpo.__all__))]
-    for module, name in imports(source):
-        top = module.partition(".")[0]
-        public = (module == "merpo" and name in ("", *merpo.__all__)) or module == "merpo.lazy"
-        other_plugin = top.startswith("merpo_") and top != own
-        if (top == "merpo" and not public) or other_plugin or name == "*":
-            found.append(f"{module}:{name}")
-    return found
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT / "plugins")))

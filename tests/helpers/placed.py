@@ -1,0 +1,32 @@
+"""Reports written as runs' folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from reports import synthetic
+
+from merpo.report.report import Report
+
+__all__ = ["moved", "place"]
+
+
+def place(folder: Path, report: Report) -> Path:
+    """A folder that holds a run with this report."""
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(report.to_json(), "utf-8")
+    (folder / "manifest.json").write_text(json.dumps({"seed": report.seed, "artifacts": {}}), "utf-8")
+    (folder / "recipe.toml").write_text("", "utf-8")
+    return folder
+
+
+def moved(alpha: float, seed: int, shift: float, title: str = "A study", **changes: Any) -> Report:
+    """A run with its own noise around the same tasks."""
+    report = synthetic(6)
+    noise = np.random.default_rng([int(100 * alpha), seed]).normal(shift, 0.1, 6)
+    tasks = [t.model_copy(update={"adapted": t.adapted + x}) for t, x in zip(report.tasks, noise, strict=True)]
+    recipe = {"seed": seed, "run": {"threads": seed}, "method": {"alpha": {"component": "fixed", "initial": alpha}}}
+    return report.model_copy(update={"title": title, "seed": seed, "recipe": recipe, "tasks": tasks, **changes})

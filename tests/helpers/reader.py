@@ -1,0 +1,111 @@
+"""A reader of the documentation, who does what a page says."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from blocks import ROOT, Block
+from plugin_wheels import wheel_of
+from wheels import unpack
+
+from merpo.components import registry
+from merpo.testing.runner import MerpoRunner
+
+# What no reader carries out, and why: all there is.
+NOT_CARRIED_OUT = {
+    "python3 -m venv .venv": "a new environment takes minutes; CI makes one with the README's own line",
+    ". .venv/bin/activate": "of that environment",
+    "pip install -c constraints.txt .": "into that environment",
+    "pip install -c constraints.txt '.[tensorboard]'": "into that environment",
+    "pip install -c constraints.txt -e '.[dev]'": "into that environment",
+    "pip install -c constraints.txt nox": "into that environment",
+    "nox": "runs these tests",
+    "nox -s tests": "runs these tests",
+}
+
+
+def commands(line: str) -> list[str]:
+    """The commands of a line of shell, without its comment."""
+    words = re.split(r"\s+&&\s+", re.sub(r"(^|\s+)#.*$", "", line).strip())
+    return [word for word in words if word]
+
+
+class Reader:
+    """Types a page's commands, runs its code, and saves files under the names that it gives."""
+
+    def __init__(self, clone: Path, site: Path, runner: MerpoRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clone, self.folder, self.site, self.runner, self.monkeypatch = clone, clone, site, runner, monkeypatch
+        self.said: dict[str, str] = {}
+
+    def follow(self, block: Block) -> None:
+        """One block, whatever it is."""
+        match block.what, block.language:
+            case "tutorial", _:
+                (self.folder / block.file).write_text(block.text, "utf-8")
+            case (("file" | "excerpt"), _):
+                pass  # test_docs.py compares it with its file, which has tests of its own
+            case _, "sh" if block.text.startswith("#SBATCH"):
+                self.submit(block.text)
+            case _, "sh":
+                for line in block.text.splitlines():
+                    self.type(line)
+            case _, "python":
+                exec(compile(block.text, str(block), "exec", dont_inherit=True), {"__name__": "docs"})
+            case _, ("toml" | "text"):
+                pass  # test_docs.py loads the former; the latter is a picture
+            case _:
+                raise AssertionError(f"{block}: a language that this reader does not know: {block.language!r}")
+
+    def type(self, line: str) -> None:
+        """One line of shell. A comment may say with what a command exits."""
+        found = re.search(r"# exits with (\d)", line)
+        for command in commands(line):
+            if command not in NOT_CARRIED_OUT:
+                self.call(command, int(found[1]) if found else 0)
+
+    def call(self, command: str, code: int = 0) -> None:
+        """One command, which exits with `code`."""
+        match shlex.split(command):
+            case ["merpo", *arguments]:
+                answer = self.runner(*arguments)
+                assert answer.code == code, f"{command}\n{answer.out}{answer.err}"
+                self.said[command] = answer.out
+            case ["cd", folder]:
+                self.folder = (self.folder / folder).resolve()
+                self.monkeypatch.chdir(self.folder)
+            case ["pip", "install", "-e", ".[test]"]:
+                self.install(self.folder)
+            case ["pip", "install", project]:
+                self.install(ROOT / project)
+            case ["pytest"]:
+                self.test()
+            case _:
+                raise AssertionError(f"a line that this reader does not know: {command}")
+
+    def submit(self, script: str) -> None:
+        """A script for Slurm, with a run that is stopped, done, or refused: only the first is queued again."""
+        for code, queued in ((75, "requeue 7\n"), (0, ""), (2, "")):
+            stubs = f"merpo() {{ return {code}; }}\nscontrol() {{ echo $1 $2; }}\nSLURM_JOB_ID=7\n"
+            done = subprocess.run(["bash", "-c", stubs + script], capture_output=True, text=True, check=False)
+            assert (done.returncode, done.stdout, done.stderr) == (code, queued, ""), f"where a run exits with {code}"
+
+    def install(self, project: Path) -> None:
+        unpack(wheel_of(project, self.site.parent), self.site)
+        registry.refresh()
+
+    def test(self) -> None:
+        """The package's tests as they are now, installed anew, in a process of their own."""
+        self.install(self.folder)
+        path = os.pathsep.join([str(self.site), *(entry for entry in sys.path if entry)])
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "no:cacheprovider", "tests"],
+            cwd=self.folder, env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": ""},
+            capture_output=True, text=True, timeout=200, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr

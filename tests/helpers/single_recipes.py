@@ -1,0 +1,12 @@
+"""Tiny recipes of the method `single`."""
+
+from __future__ import annotations
+
+from tiny import TINY
+
+__all__ = ["TINY_SINGLE"]
+
+TINY_SINGLE = {
+    "component": "single", "steps": 3, "model": {"steps": 2, "batch_size": 16},
+    **{key: TINY["method"][key] for key in ("dynamics", "critic", "behavior", "rac")},
+}  # fmt: skip
