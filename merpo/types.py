@@ -68,6 +68,10 @@ class Propose(Protocol):
         """`n` actions per row: observations [T, B, O] -> actions [T, n, B, A] and log-densities [T, n, B]."""
         ...
 
+    def at_rho(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same at the states of ρ, where the policy has been computed already."""
+        ...
+
 
 class Grid(Protocol):
     """E environments of each of T tasks, stepped together: ended ones start again (training), or stay ended."""

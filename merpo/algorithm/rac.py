@@ -11,9 +11,8 @@ from merpo.components.interfaces import Critic, DynamicsLearner, PolicyRegulariz
 from merpo.components.task_data import TaskData
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
-from merpo.nn.optim import AdamState, adam_, adam_init, gradient, slopes, watched
-from merpo.nn.packed import pack
-from merpo.nn.params import clone, lerp_, tree_map
+from merpo.nn.optim import AdamState, adam_, adam_init, grad_of_sum, requires_grad
+from merpo.nn.params import clone, fast_layout, lerp_, tree_map
 from merpo.nn.policy import TanhGaussian, distribution
 from merpo.types import Batch, Params
 
@@ -58,7 +57,7 @@ class Anchors(NamedTuple):
 
 def fresh_state(policy: Params, critic: Params, duals: Duals, buffer: ModelBuffer) -> TaskState:
     """A state whose optimisers have not moved and whose targets are the critics themselves."""
-    policy, critic = pack(policy), pack(critic)
+    policy, critic = fast_layout(policy), fast_layout(critic)
     return TaskState(policy, critic, clone(critic), adam_init(policy, 1), adam_init(critic, 1), duals, buffer)
 
 
@@ -83,19 +82,22 @@ def rac_step(
     noise: Streams,
     improve: bool = True,
 ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-    """Lines 3 to 5 once, for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T].
+    """Algorithm 1, lines 3 to 5, once for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T].
 
-    The state's networks, optimisers and ring are updated in place: the old state must not be read again.
+    The state's networks, optimisers and ring are updated in place: the old state must not be read again. Without
+    `improve` only the critics are trained.
     """
+    # Line 3: model rollouts into D_model, and a batch of each
     state, real, rho = gather_batches(rac, state, data, models, noise)
-    policy = watched(state.policy) if improve else state.policy
+    policy = requires_grad(state.policy) if improve else state.policy
     n_real = real.actions.shape[1] if improve and anchors is not None else 0  # only Eq. (9) reads π there
     on_data, on_rho = policy_at(policy, real.observations[:, :n_real], rho.observations)
+    # Line 4: conservative policy evaluation, Eq. (1)
     state, metrics = evaluate_policy(rac, state, real, rho, on_rho, noise)
+    # Line 5: regularized policy improvement, Eq. (7)
     if improve:
-        losses, state, more = improvement_losses(rac, state, real, rho.observations, on_data, on_rho, anchors, noise)
-        adam_(state.policy, slopes(losses, policy), state.policy_opt, rac.settings.actor_lr)
-        metrics.update(more, policy_loss=losses.detach())
+        state, more = improve_policy(rac, state, policy, real, rho, on_data, on_rho, anchors, noise)
+        metrics.update(more)
     return state, rho.observations, metrics
 
 
@@ -134,6 +136,28 @@ def policy_at(policy: Params, of_data: torch.Tensor, of_rho: torch.Tensor) -> tu
     return on_data, on_rho
 
 
+class Proposals(NamedTuple):
+    """Actions of the current policy for the critic's penalty (`merpo.Propose`); π at the states of ρ is known."""
+
+    policy: Params
+    on_rho: TanhGaussian
+    noise: Streams
+
+    def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """`n` actions per row: observations [T, B, O] -> actions [T, n, B, A] and log-densities [T, n, B]."""
+        with torch.no_grad():
+            return self._draw(distribution(self.policy, observations), n)
+
+    def at_rho(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same at the states of ρ."""
+        with torch.no_grad():
+            return self._draw(self.on_rho, n)
+
+    def _draw(self, policy: TanhGaussian, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        repeated = TanhGaussian(policy.mean[:, None], policy.log_std[:, None])  # one distribution, n draws
+        return repeated.sample(self.noise.normal(n, *policy.mean.shape[1:]))
+
+
 def evaluate_policy(
     rac: RAC, state: TaskState, real: Batch, rho: Batch, on_rho: TanhGaussian, noise: Streams
 ) -> tuple[TaskState, dict[str, torch.Tensor]]:
@@ -142,85 +166,75 @@ def evaluate_policy(
     `on_rho` is the policy at the states of ρ.
     """
     settings, critic = rac.settings, rac.critic
-    n_real, rows, width = real.rewards.shape[1], settings.batch_size, real.actions.shape[-1]
-    mixed = real if rho is real else tree_map(lambda a, b: torch.cat([a, b[:, : rows - n_real]], dim=1), real, rho)
-
-    def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        with torch.no_grad():
-            known = observations is rho.observations
-            mean, log_std = on_rho if known else distribution(state.policy, observations)
-            policy = TanhGaussian(mean[:, None], log_std[:, None])  # one distribution, n draws
-            return policy.sample(noise.normal(n, observations.shape[1], width))
-
+    n_real, rows = real.rewards.shape[1], settings.batch_size
+    mixed = real
+    if n_real < rows:  # d_f: the first rows of ρ are the model's share
+        mixed = tree_map(lambda a, b: torch.cat([a, b[:, : rows - n_real]], dim=1), real, rho)
     with torch.no_grad():
-        following, log_probs = distribution(state.policy, mixed.next_observations).sample(noise.normal(rows, width))
-        heat = temperature(state.duals, settings)
-        targets = critic.backup(state.target, mixed, following, log_probs, heat, settings.discount)
-    duals, probes = state.duals, None
+        draws = noise.normal(rows, real.actions.shape[-1])
+        following, log_probs = distribution(state.policy, mixed.next_observations).sample(draws)
+        targets = critic.backup(
+            state.target, mixed, following, log_probs, temperature(state.duals, settings), settings.discount
+        )
+    probes = None
     observations, actions = mixed.observations, mixed.actions
     if settings.beta_initial > 0:
-        probes = critic.probes(rho, propose, noise)
+        probes = critic.probes(rho, Proposals(state.policy, on_rho, noise), noise)
         observations = torch.cat([observations, probes.observations], dim=1)
         actions = torch.cat([actions, probes.actions], dim=1)
-    metrics: dict[str, torch.Tensor] = {}
-
-    def loss(params: Params) -> torch.Tensor:
-        nonlocal duals
-        sizes = [rows, observations.shape[1] - rows]
-        values, probed = torch.split(critic.value(params, observations, actions), sizes, dim=-1)
-        error = critic.bellman_error(values, targets)
-        gap = torch.zeros_like(error)
-        if probes is not None:
-            gap = critic.gap(probes, probed, values[..., :n_real])
-            duals = tune_beta(duals, gap.detach(), settings)
-        metrics.update(bellman_error=error.detach(), q_gap=gap.detach(), q=values.detach().mean((1, 2)))
-        return conservative_loss(duals.log_beta.exp(), gap, error)
-
-    _, grads = gradient(loss, state.critic)
-    adam_(state.critic, grads, state.critic_opt, settings.critic_lr)
+    params = requires_grad(state.critic)
+    sizes = [rows, observations.shape[1] - rows]
+    values, probed = torch.split(critic.value(params, observations, actions), sizes, dim=-1)
+    error = critic.bellman_error(values, targets)
+    gap, duals = torch.zeros_like(error), state.duals
+    if probes is not None:
+        gap = critic.gap(probes, probed, values[..., :n_real])
+        duals = tune_beta(duals, gap.detach(), settings)
+    beta = duals.log_beta.exp()
+    losses = conservative_loss(beta, gap, error)
+    adam_(state.critic, grad_of_sum(losses, params), state.critic_opt, settings.critic_lr)
     lerp_(state.target, state.critic, settings.polyak)
-    metrics["beta"] = duals.log_beta.exp()
+    metrics = {"bellman_error": error.detach(), "q_gap": gap.detach(), "q": values.detach().mean((1, 2)), "beta": beta}
     return state._replace(duals=duals), metrics
 
 
-def improvement_losses(
+def improve_policy(
     rac: RAC,
     state: TaskState,
+    policy: Params,
     real: Batch,
-    states: torch.Tensor,
+    rho: Batch,
     on_data: TanhGaussian,
     on_rho: TanhGaussian,
     anchors: Anchors | None,
     noise: Streams,
-) -> tuple[torch.Tensor, TaskState, dict[str, torch.Tensor]]:
-    """Line 5: Eq. (7) [T] of the policy at the data's states and at `states` of ρ [T, B, O]; λ is tuned just before.
+) -> tuple[TaskState, dict[str, torch.Tensor]]:
+    """Line 5: one step of the policy on Eq. (7), [T], the entropy temperature and λ tuned just before it.
 
-    Without anchors it is SAC's loss.
+    `policy` is the state's, followed by autograd; `on_data` and `on_rho` are its distributions at the states of D_n and
+    of ρ. Without anchors the loss is SAC's.
     """
     settings, duals = rac.settings, state.duals
-    heat = temperature(duals, settings)[:, None]
+    tau = temperature(duals, settings)[:, None]
     actions, log_probs = on_rho.sample(noise.normal(*on_rho.mean.shape[1:]))
-    values = rac.critic.value(state.critic, states, actions).amin(1) - heat * log_probs
+    values = rac.critic.value(state.critic, rho.observations, actions).amin(1) - tau * log_probs
     duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
     metrics = {"entropy": -log_probs.detach().mean(-1)}
-    behavior, meta = _anchor_distributions(anchors, real, states)
-    if behavior is None or meta is None or rac.regularizer is None:
+    if anchors is None or rac.regularizer is None:
         losses = -values.mean(-1)
     else:
+        behavior, meta = _anchor_distributions(anchors, real, rho)
         to_behavior = rac.regularizer.to_behavior(on_data, behavior, real.actions, noise)
         to_meta = rac.regularizer.to_meta(on_rho, meta, noise)
         duals = tune_lambda(duals, to_behavior.detach(), to_meta.detach(), settings)
         metrics.update(to_behavior=to_behavior.detach(), to_meta=to_meta.detach())
         losses = improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
-    metrics.update(lambda_=duals.lambda_, alpha=duals.alpha, temperature=heat.squeeze(-1))
-    return losses, state._replace(duals=duals), metrics
+    adam_(state.policy, grad_of_sum(losses, policy), state.policy_opt, settings.actor_lr)
+    metrics.update(lambda_=duals.lambda_, alpha=duals.alpha, temperature=tau.squeeze(-1), policy_loss=losses.detach())
+    return state._replace(duals=duals), metrics
 
 
-def _anchor_distributions(
-    anchors: Anchors | None, real: Batch, states: torch.Tensor
-) -> tuple[TanhGaussian | None, TanhGaussian | None]:
+def _anchor_distributions(anchors: Anchors, real: Batch, rho: Batch) -> tuple[TanhGaussian, TanhGaussian]:
     """π̂_β at the data's states and π_c at the states of ρ, neither of which this step moves."""
-    if anchors is None:
-        return None, None
     with torch.no_grad():
-        return distribution(anchors.behavior, real.observations), distribution(anchors.meta, states)
+        return distribution(anchors.behavior, real.observations), distribution(anchors.meta, rho.observations)

@@ -10,7 +10,7 @@ from merpo.nn.packed import leaves, like, rebuild
 from merpo.nn.params import tree_map, weights
 from merpo.types import Params
 
-__all__ = ["AdamState", "adam", "adam_", "adam_init", "gradient", "sgd", "slopes", "watched"]
+__all__ = ["AdamState", "adam", "adam_", "adam_init", "grad_of_sum", "gradient", "requires_grad", "sgd"]
 
 BETAS, EPS = (0.9, 0.999), 1e-8  # Kingma and Ba
 
@@ -31,21 +31,21 @@ def gradient(
     The sum, never the mean: each slice then gets the gradient of its own loss. With `create_graph` the result can be
     differentiated again (second-order MAML).
     """
-    followed = params if create_graph else watched(params)
+    followed = params if create_graph else requires_grad(params)
     with torch.enable_grad():
         losses = loss(followed)
-        found = slopes(losses, followed, create_graph)
+        found = grad_of_sum(losses, followed, create_graph)
     return losses if create_graph else losses.detach(), found
 
 
-def watched(params: Params) -> Params:
-    """The same parameters, of which autograd follows the trainable part: where a gradient is to be taken later."""
+def requires_grad(params: Params) -> Params:
+    """The same parameters, detached, with the trainable part requiring gradients."""
     held = {key: value.detach().requires_grad_(True) for key, value in leaves(weights(params)).items()}
     return rebuild(params, {**leaves(params), **held})
 
 
-def slopes(losses: torch.Tensor, followed: Params, create_graph: bool = False) -> Params:
-    """The gradient of the sum of `losses` with respect to the trainable part of parameters that autograd follows."""
+def grad_of_sum(losses: torch.Tensor, followed: Params, create_graph: bool = False) -> Params:
+    """The gradient of the sum of `losses` with respect to the trainable part of parameters from `requires_grad`."""
     held = leaves(weights(followed))
     grads = torch.autograd.grad(losses.sum(), list(held.values()), create_graph=create_graph)
     return rebuild(followed, dict(zip(held, grads, strict=True)))
@@ -95,7 +95,7 @@ def adam_(params: Params, grads: Params, state: AdamState, lr: float, decay: flo
 
 
 def _even(t: torch.Tensor) -> bool:
-    """Whether all slices took as many steps; a GPU is not asked, as one would have to wait for its answer."""
+    """Whether all slices took as many steps. False on a GPU, where reading the answer would stall the stream."""
     return t.device.type == "cpu" and bool((t == t.flatten()[0]).all())
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from merpo.algorithm.rac import Proposals
 from merpo.components.interfaces import AlphaScheduler, Critic, PolicyRegularizer
 from merpo.lazy import torch
 from merpo.nn.policy import TanhGaussian, distribution, init_policy
 from merpo.testing.inputs import ROWS, TASKS, batch, draw, spec, stacked, streams
 from merpo.testing.laws import Laws, require, require_gradient, require_slices
-from merpo.types import Params, Propose
+from merpo.types import Batch, Params, Propose
 
 __all__ = ["check_alpha", "check_critic", "check_regularizer"]
 
@@ -38,7 +39,8 @@ def check_critic(critic: Critic) -> None:
         return draw("values", tasks, critics, ROWS), draw("targets", tasks, ROWS)
 
     def probes(tasks: Sequence[int]) -> tuple[Any, ...]:
-        return batch("rho", tasks, ROWS), _proposals(tasks), streams("probes", tasks)
+        rho = batch("rho", tasks, ROWS)
+        return rho, _proposals(tasks, rho), streams("probes", tasks)
 
     def gap(tasks: Sequence[int]) -> tuple[Any, ...]:
         drawn = critic.probes(*probes(tasks))
@@ -127,15 +129,7 @@ def _of_policy(measure: Callable[..., torch.Tensor], others: tuple[Any, ...], pa
     return measure(TanhGaussian(**params), *others, streams("noise", TASKS))
 
 
-def _proposals(tasks: Sequence[int]) -> Propose:
+def _proposals(tasks: Sequence[int], rho: Batch) -> Propose:
     """Draws of a small policy per task, as policy evaluation gives them to a critic."""
-    one = spec()
-    params = stacked("policies", tasks, lambda generator: init_policy(one, (4,), generator))
-    noise = streams("propose", tasks)
-
-    def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, log_std = distribution(params, observations)
-        policy = TanhGaussian(mean[:, None], log_std[:, None])
-        return policy.sample(noise.normal(n, observations.shape[1], one.action_dim))
-
-    return propose
+    params = stacked("policies", tasks, lambda generator: init_policy(spec(), (4,), generator))
+    return Proposals(params, distribution(params, rho.observations), streams("propose", tasks))

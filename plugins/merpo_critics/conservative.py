@@ -67,10 +67,10 @@ class Conservative(Critic):
     def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
         """Actions of π at states of ρ; for the soft maximum also π's actions at the next states, and uniform ones."""
         if self.penalty == "rho":
-            actions, densities = propose(rho.observations, 1)
+            actions, densities = propose.at_rho(1)
             return Probes(rho.observations, actions[:, 0], densities[:, 0])
         n, (t, b, o) = self.proposals, rho.observations.shape
-        here, here_density = propose(rho.observations, n)
+        here, here_density = propose.at_rho(n)
         there, there_density = propose(rho.next_observations, n)  # drawn at s', weighed at s, as CQL does
         anywhere = noise.uniform(n, b, here.shape[-1]) * 2.0 - 1.0
         actions = torch.cat([here, there, anywhere], dim=1)  # [T, 3 n, B, A]

@@ -18,7 +18,7 @@ from strategies import SEEDS
 from merpo.algorithm.rac import conservative_loss
 from merpo.nn.params import stack
 from merpo.nn.policy import TanhGaussian, distribution, init_policy
-from merpo.types import Batch, Params, Propose
+from merpo.types import Batch, Params
 
 T, B = 2, 4
 
@@ -75,16 +75,20 @@ def test_the_backup_is_clipped_soft_and_stops_at_terminations(seed: int, discoun
             assert float(found[t, b]) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
-def proposals(policy: Params, seed: int, seen: list[tuple[torch.Tensor, torch.Tensor]]) -> Propose:
-    noise = streams(T, seed)
+class Recorded:
+    """Draws of a policy in double precision, each of them kept in `seen`."""
 
-    def propose(observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        mean_, log_std = distribution(policy, observations)
-        drawn = TanhGaussian(mean_[:, None], log_std[:, None]).sample(noise.normal(n, B, 2).double())
-        seen.append(drawn)
+    def __init__(self, policy: Params, rho: Batch, seed: int, seen: list[tuple[torch.Tensor, torch.Tensor]]) -> None:
+        self.policy, self.rho, self.seen, self.noise = policy, rho, seen, streams(T, seed)
+
+    def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        mean_, log_std = distribution(self.policy, observations)
+        drawn = TanhGaussian(mean_[:, None], log_std[:, None]).sample(self.noise.normal(n, B, 2).double())
+        self.seen.append(drawn)
         return drawn
 
-    return propose
+    def at_rho(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self(self.rho.observations, n)
 
 
 @settings(max_examples=15)
@@ -95,7 +99,7 @@ def test_equation_1_plain(seed: int, beta: float) -> None:
     params, rho, real = parameters(component, seed), batch(seed), batch(seed + 1)
     policy = double(stack([init_policy(SPEC, (4,), generator(seed, "pi", t)) for t in range(T)]))
     values = component.value(params, real.observations, real.actions)
-    probes = component.probes(rho, proposals(policy, seed, seen), streams(T, "gap"))
+    probes = component.probes(rho, Recorded(policy, rho, seed, seen), streams(T, "gap"))
     gap = component.gap(probes, component.value(params, probes.observations, probes.actions), values)
     targets = normal(T, B, label=seed + 2)
     found = conservative_loss(torch.full((T,), beta), gap, component.bellman_error(values, targets))
@@ -119,7 +123,7 @@ def test_beta_is_the_weight_of_public_code_where_there_are_two_critics(seed: int
     component = critic(penalty="logsumexp", proposals=2)
     params, rho, real = parameters(component, seed), batch(seed), batch(seed + 1)
     policy = double(stack([init_policy(SPEC, (4,), generator(seed, "pi", t)) for t in range(T)]))
-    probes = component.probes(rho, proposals(policy, seed, []), streams(T, "uniform"))
+    probes = component.probes(rho, Recorded(policy, rho, seed, []), streams(T, "uniform"))
     values = component.value(params, real.observations, real.actions)
     probed = component.value(params, probes.observations, probes.actions)
     targets = normal(T, B, label=seed + 2)
@@ -138,7 +142,7 @@ def test_equation_1_with_log_sum_exp(seed: int, n: int) -> None:
     params, rho, real = parameters(component, seed), batch(seed), batch(seed + 1)
     policy = double(stack([init_policy(SPEC, (4,), generator(seed, "pi", t)) for t in range(T)]))
     values = component.value(params, real.observations, real.actions)
-    probes = component.probes(rho, proposals(policy, seed, seen), streams(T, "uniform"))
+    probes = component.probes(rho, Recorded(policy, rho, seed, seen), streams(T, "uniform"))
     gap = component.gap(probes, component.value(params, probes.observations, probes.actions), values)
     uniform = streams(T, "uniform").uniform(n, B, 2).double() * 2 - 1
     (here, here_p), (there, there_p) = seen
@@ -162,7 +166,7 @@ def test_log_sum_exp_estimates_the_soft_maximum() -> None:
     params["b1"] += 1.5
     policy = double(stack([init_policy(SPEC, (4,), generator("pi", t)) for t in range(T)]))
     data = torch.zeros(T, 1, B).double()
-    probes = component.probes(batch(0), proposals(policy, 0, []), streams(T, "volume"))
+    probes = component.probes(batch(0), Recorded(policy, batch(0), 0, []), streams(T, "volume"))
     gap = component.gap(probes, component.value(params, probes.observations, probes.actions), data)
     torch.testing.assert_close(gap, torch.full((T,), 1.5 + 2 * math.log(2.0)).double(), rtol=0.02, atol=0.02)
 
