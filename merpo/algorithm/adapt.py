@@ -15,8 +15,7 @@ from merpo.components.interfaces import AlphaScheduler
 from merpo.components.task_data import TaskData
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
-from merpo.nn.packed import pack
-from merpo.nn.params import clone, expand, to_device
+from merpo.nn.params import clone, expand, fast_layout, to_device
 from merpo.nn.policy import init_policy
 from merpo.nn.workers import workers
 from merpo.types import Params
@@ -64,8 +63,8 @@ def adapt_policies(
     rac = rac._replace(settings=knobs)
     state = _start(rac, data, meta, settings, context)
     noise = context.streams("adapt", data.n_tasks)
-    anchors = None if behavior is None else Anchors(pack(behavior), pack(meta.policy))
-    models = None if models is None else pack(models)
+    anchors = None if behavior is None else Anchors(fast_layout(behavior), fast_layout(meta.policy))
+    models = None if models is None else fast_layout(models)
     saved: dict[int, Params] = {}
     history: dict[str, list[torch.Tensor]] = {}
     asked = {str(step): torch.zeros(0) for step in context.snapshots}  # a checkpoint that lacks others is refused
@@ -73,7 +72,7 @@ def adapt_policies(
     first, kept = context.resume("adapt", start)
     if first:
         state = kept["state"]
-        saved = {int(step): pack(policy) for step, policy in kept["saved"].items()}
+        saved = {int(step): fast_layout(policy) for step, policy in kept["saved"].items()}
         history = {key: list(rows) for key, rows in kept["history"].items()}
     with workers(context.workers) as share:
         for step in range(first, settings.steps):

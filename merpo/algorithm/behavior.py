@@ -6,8 +6,7 @@ from merpo.algorithm.settings import BehaviorSettings
 from merpo.components.context import Context
 from merpo.components.task_data import TaskData
 from merpo.nn.optim import adam_, adam_init, gradient
-from merpo.nn.packed import pack
-from merpo.nn.params import expand, to_device
+from merpo.nn.params import expand, fast_layout, to_device
 from merpo.nn.policy import distribution, init_policy
 from merpo.types import Params
 
@@ -17,7 +16,7 @@ __all__ = ["fit_behavior"]
 def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, stage: str) -> Params:
     """π̂_β,n [T, ...] maximising E_{D_n}[log π̂_β(a|s)] for every task alone."""
     params = to_device(init_policy(data.spec, settings.hidden, context.generator("behavior")), context.device)
-    params = pack(expand(params, data.n_tasks))
+    params = fast_layout(expand(params, data.n_tasks))
     state = adam_init(params, dims=1)
     noise = context.streams(stage, data.n_tasks)
     first, (params, state, noise) = context.resume(stage, (params, state, noise))

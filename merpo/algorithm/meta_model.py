@@ -13,8 +13,7 @@ from merpo.components.task_data import TaskData, from_rows
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.optim import adam_, adam_init, sgd
-from merpo.nn.packed import pack
-from merpo.nn.params import clone, expand, to_device, weights
+from merpo.nn.params import clone, expand, fast_layout, to_device, weights
 from merpo.nn.workers import Workers, workers
 from merpo.types import Batch, Params
 
@@ -23,7 +22,9 @@ __all__ = ["fit_meta_model", "init_meta_model"]
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
     """An untrained meta-model φ_m [member, ...]; its statistics are those of all training tasks' rows."""
-    return pack(to_device(dynamics.init(data.spec, from_rows(data.rows, data.spec), generator), data.rows.device))
+    return fast_layout(
+        to_device(dynamics.init(data.spec, from_rows(data.rows, data.spec), generator), data.rows.device)
+    )
 
 
 def fit_meta_model(

@@ -16,8 +16,7 @@ from merpo.errors import MerpoError
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.optim import AdamState, adam_, adam_init, gradient
-from merpo.nn.packed import pack
-from merpo.nn.params import clone, expand, gather, lerp_, mean, scatter_, to_device
+from merpo.nn.params import clone, expand, fast_layout, gather, lerp_, mean, scatter_, to_device
 from merpo.nn.policy import distribution, init_policy
 from merpo.nn.workers import workers
 from merpo.support.metrics import check_finite, to_numbers
@@ -54,9 +53,9 @@ class MetaPolicy(NamedTuple):
 def init_meta_policy(rac: RAC, alpha: float, data: TaskData, context: Context) -> MetaPolicy:
     """An untrained meta-policy and meta-Q."""
     generator = context.generator("meta-policy-init")
-    policy = pack(init_policy(data.spec, rac.settings.policy_hidden, generator))
+    policy = fast_layout(init_policy(data.spec, rac.settings.policy_hidden, generator))
     duals = init_duals(rac.settings, alpha, 1, context.device)
-    critic = pack(rac.critic.init(data.spec, generator))
+    critic = fast_layout(rac.critic.init(data.spec, generator))
     return MetaPolicy(to_device(policy, context.device), to_device(critic, context.device), _mean_duals(duals))
 
 
@@ -96,7 +95,7 @@ def fit_meta_policy(
     chooser, noise = context.generator("meta-policy"), context.streams("meta-policy", data.n_tasks)
     tasks = _first_states(rac, meta, alpha.initial, data, settings.task_networks, context)
     opt = adam_init(meta.policy, dims=0)
-    behavior, models = pack(behavior), None if models is None else pack(models)
+    behavior, models = fast_layout(behavior), None if models is None else fast_layout(models)
     count = min(settings.task_batch, data.n_tasks)
     every = max(1, settings.iterations // context.checkpoints) if context.checkpoints else 0
     start: dict[str, Any] = {"meta": meta, "opt": opt, "tasks": tasks, "chooser": chooser, "noise": noise}

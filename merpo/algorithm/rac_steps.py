@@ -10,7 +10,7 @@ from merpo.algorithm.rac import RAC, Anchors, TaskState, rac_step
 from merpo.components.task_data import TaskData
 from merpo.lazy import torch
 from merpo.nn.noise import Draw, Streams
-from merpo.nn.params import clone, concatenate, piece, tree_map
+from merpo.nn.params import clone, concatenate, tree_map, view
 from merpo.nn.workers import Workers, groups
 from merpo.types import Params
 
@@ -34,8 +34,8 @@ def rac_steps(
         return fixed.run(state, data, models, anchors, noise, steps)
 
     def group(index: range) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-        part, picked = piece(state, index), piece(models, index)
-        own_anchors = None if anchors is None else Anchors(piece(anchors.behavior, index), anchors.meta)
+        part, picked = view(state, index), view(models, index)
+        own_anchors = None if anchors is None else Anchors(view(anchors.behavior, index), anchors.meta)
         rows, own = data.select(index), noise.select(torch.tensor(index))
         for _ in range(steps):
             part, states, metrics = rac_step(rac, part, rows, picked, own_anchors, own, improve)

@@ -12,8 +12,7 @@ from merpo.components.task_data import TaskData, from_rows
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.optim import adam, adam_, adam_init, gradient, sgd
-from merpo.nn.packed import pack
-from merpo.nn.params import clone, concatenate, expand, stack, to_device, tree_map, weights
+from merpo.nn.params import clone, concatenate, expand, fast_layout, stack, to_device, tree_map, weights
 from merpo.nn.workers import Workers, fitting, groups, workers
 from merpo.types import Batch, Params
 
@@ -171,7 +170,7 @@ def best_models(
     nll, error = errors(dynamics, theta, rows)
     with torch.no_grad():
         scores = dynamics.score(theta, rows)
-        return TaskModels(pack(dynamics.keep_best(theta, scores)), scores, before[0], nll, before[1], error)
+        return TaskModels(fast_layout(dynamics.keep_best(theta, scores)), scores, before[0], nll, before[1], error)
 
 
 def fit_models(
@@ -203,7 +202,7 @@ def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stag
     """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
     own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
     made = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in own]
-    return pack(clone(to_device(stack(made), data.rows.device)))
+    return fast_layout(clone(to_device(stack(made), data.rows.device)))
 
 
 def adapt_models(
@@ -216,7 +215,7 @@ def adapt_models(
     stage: str,
 ) -> TaskModels:
     """A model for every task from the meta-model by Eq. (4); the best members are chosen on held-out rows."""
-    phi = pack(phi)
+    phi = fast_layout(phi)
     train, held = data.split(settings.holdout)
     noise = context.streams(stage, data.n_tasks)
     lr = settings.adaptation_lr or learner.inner_lr

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from merpo.errors import ArtifactError, PluginError
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
-from merpo.nn.packed import Packed, rebuild
+from merpo.nn.params import from_storage, storage
 from merpo.types import Params
 
 __all__ = ["flatten", "restored"]
@@ -68,10 +68,8 @@ def _open(tree: Any, name: str) -> Iterator[str]:
 
 def _parts(tree: Any, name: str) -> list[tuple[str, Any]]:
     """The branches of a tree, each with its name."""
-    if isinstance(tree, Packed):
-        items = list(tree.leaves.items())  # padding and all
-    elif isinstance(tree, dict):
-        items = list(tree.items())
+    if isinstance(tree, dict):
+        items = list(storage(tree).items())
     elif isinstance(tree, tuple):
         items = list(zip(getattr(tree, "_fields", map(str, range(len(tree)))), tree, strict=True))
     else:
@@ -95,10 +93,8 @@ def _rebuilt(tree: Any, found: Mapping[str, torch.Tensor], name: str) -> Any:
     if isinstance(tree, Streams | torch.Generator):
         return _set(tree, found[name])
     parts = {below: _rebuilt(part, found, below) for below, part in _parts(tree, name)}
-    if isinstance(tree, Packed):
-        return rebuild(tree, dict(zip(tree.leaves, parts.values(), strict=True)))
     if isinstance(tree, dict):
-        return dict(zip(tree, parts.values(), strict=True))
+        return from_storage(tree, dict(zip(storage(tree), parts.values(), strict=True)))
     return type(tree)(*parts.values()) if hasattr(tree, "_fields") else tuple(parts.values())
 
 

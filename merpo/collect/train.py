@@ -17,8 +17,7 @@ from merpo.errors import PluginError
 from merpo.evaluation.evaluate import evaluate
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
-from merpo.nn.packed import pack
-from merpo.nn.params import clone, expand, stack, tree_map
+from merpo.nn.params import clone, expand, fast_layout, stack, tree_map
 from merpo.nn.policy import act, init_policy
 from merpo.recipe.sections import QUALITIES, CollectSettings
 from merpo.types import Grid, Params, Spec, Task
@@ -63,7 +62,7 @@ def train_behavior(
         _replay(grid, kept["rows"], spec)
         state, rows[:, :first] = kept["state"], kept["rows"]
         returns = list(kept["returns"])
-        every = pack(kept["policies"])
+        every = fast_layout(kept["policies"])
         policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
         steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
     for step in range(first, settings.steps + 1):

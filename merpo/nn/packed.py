@@ -18,7 +18,7 @@ from merpo.lazy import torch
 from merpo.types import Params
 
 if TYPE_CHECKING:
-    from _collections_abc import dict_items, dict_keys, dict_values
+    from collections.abc import ItemsView, KeysView, ValuesView
 
 __all__ = ["LANE", "Packed", "leaves", "like", "pack", "rebuild"]
 
@@ -118,12 +118,12 @@ class Packed(dict[str, "torch.Tensor"]):
         self._fill()
         return super().__contains__(key)
 
-    def keys(self) -> dict_keys[str, torch.Tensor]:
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
         """The ordinary names."""
         self._fill()
         return super().keys()
 
-    def values(self) -> dict_values[str, torch.Tensor]:
+    def values(self) -> ValuesView[torch.Tensor]:  # type: ignore[override]
         """The ordinary tensors, as views."""
         self._fill()
         return super().values()
@@ -132,7 +132,7 @@ class Packed(dict[str, "torch.Tensor"]):
         self._fill()
         return super().__repr__()
 
-    def items(self) -> dict_items[str, torch.Tensor]:
+    def items(self) -> ItemsView[str, torch.Tensor]:  # type: ignore[override]
         """Names and views."""
         self._fill()
         return super().items()

@@ -15,18 +15,20 @@ __all__ = [
     "expand",
     "fast_layout",
     "flat_index",
+    "from_storage",
     "gather",
     "lerp_",
     "mean",
     "ordinary",
-    "piece",
     "scatter_",
     "squared_distance",
     "stack",
     "stack_alike",
+    "storage",
     "take",
     "to_device",
     "tree_map",
+    "view",
     "weights",
 ]
 
@@ -37,8 +39,8 @@ Key = TypeVar("Key", int, str)
 def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
     """Apply `function` to the tensors of equally built dicts and (named) tuples, leaf by leaf.
 
-    Packed parameters are mapped block by block: `function` may act on leading dims or element by element, with
-    f(0, ..., 0) = 0, and on nothing else.
+    `function` may act on leading dims or element by element, with f(0, ..., 0) = 0, and on nothing else, since
+    parameters in the fast layout are mapped as they are stored.
     """
     if isinstance(tree, Packed):
         held = [leaves(like(tree, other)) for other in others]
@@ -56,8 +58,18 @@ def fast_layout(params: Params) -> Params:
     return pack(params)
 
 
+def storage(params: Params) -> Params:
+    """The tensors that hold `params` in memory, as a checkpoint saves them."""
+    return leaves(params)
+
+
+def from_storage(template: Params, held: Params) -> Params:
+    """The inverse of `storage`: parameters in the layout of `template` from the tensors that hold them."""
+    return rebuild(template, held)
+
+
 def ordinary(groups: dict[Key, Params]) -> dict[Key, Params]:
-    """Groups of parameters as they are when loaded: those in blocks give the same numbers but for rounding."""
+    """Groups of parameters as plain dicts, as they are when loaded; products with them differ by rounding only."""
     return {name: dict(params.items()) for name, params in groups.items()}
 
 
@@ -66,7 +78,7 @@ def gather(tree: Tree, index: torch.Tensor) -> Tree:
     return tree_map(lambda leaf: leaf.index_select(0, index), tree)
 
 
-def piece(tree: Tree, index: range) -> Tree:
+def view(tree: Tree, index: range) -> Tree:
     """The slices `index` of every leaf, as views: what is done to them in place is done to `tree`. None stays None."""
     return tree if tree is None else tree_map(lambda leaf: leaf[index.start : index.stop], tree)
 
