@@ -1,4 +1,4 @@
-"""What checkpoints cost: the seconds of a whole run that go by in `Context.keep`, and the size of each loop's."""
+"""What checkpoints cost: the seconds of a whole run that go by in `Context.save_state`, and the size of each loop's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main() -> None:
     """Run the recipe, print, write."""
     arguments = _arguments()
     spent: dict[str, dict[str, float]] = {}
-    keep = Keeper.keep
+    keep = Keeper.save_state
 
     def timed(self: Keeper, label: str, step: int, state: Callable[[], Any]) -> None:
         loop, last, began = spent.setdefault(label, _nothing()), self.last, time.perf_counter()
@@ -38,7 +38,7 @@ def main() -> None:
             loop["longest"] = max(loop["longest"], seconds)
             loop["bytes"] = max(loop["bytes"], (self.last / "state.safetensors").stat().st_size)
 
-    Keeper.keep = timed  # type: ignore[method-assign]
+    Keeper.save_state = timed  # type: ignore[method-assign]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MERPO_DATA"] = str(Path(folder, "data"))
         recipe = load_recipe(arguments.recipe, [f"run.threads={arguments.threads}", *arguments.set])

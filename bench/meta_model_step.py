@@ -19,11 +19,11 @@ from _reference_model import Draws, Fitted, fit_ensemble, fit_modules
 from _timing import interleave, parser, prepare, show, write
 
 from merpo.algorithm.meta_model import init_meta_model
-from merpo.algorithm.task_model import adapted
+from merpo.algorithm.task_model import InnerLoop
 from merpo.components.task_data import TaskData
 from merpo.nn.noise import Streams
 from merpo.nn.packed import pack
-from merpo.nn.workers import workers
+from merpo.nn.workers import worker_pool
 from merpo.types import Params
 from merpo_dynamics import ProbabilisticEnsemble
 from merpo_meta import Proximal
@@ -49,19 +49,10 @@ class Problem:
         def step() -> None:
             begun.append(time.perf_counter())
 
-        with workers(count) as share:
-            theta = adapted(
-                self.dynamics,
-                LEARNER,
-                pack(self.phi),
-                self.data,
-                noise,
-                steps,
-                LEARNER.inner_lr,
-                self.batch,
-                share,
-                step,
-            )
+        with worker_pool(count) as workers:
+            settings = (steps, LEARNER.inner_lr, self.batch)
+            loop = InnerLoop(self.dynamics, LEARNER, self.data, noise, *settings, workers, step, lambda *_: None)
+            theta = loop.adapt(pack(self.phi))
         return theta, time.perf_counter() - begun[0]
 
     def peer(self, fit: Callable[..., Fitted], steps: int) -> list[Fitted]:

@@ -10,30 +10,30 @@ from merpo.algorithm.rac import RAC, Anchors, TaskState, fresh_state
 from merpo.algorithm.rac_steps import rac_steps
 from merpo.algorithm.rollout import empty_buffer
 from merpo.algorithm.settings import AdaptSettings
-from merpo.components.context import Adapted, Context
+from merpo.components.context import Adapted, Constant, Context
 from merpo.components.interfaces import AlphaScheduler
 from merpo.components.task_data import TaskData
 from merpo.lazy import torch
-from merpo.nn.noise import Streams
 from merpo.nn.params import clone, expand, fast_layout, to_device
 from merpo.nn.policy import init_policy
-from merpo.nn.workers import workers
+from merpo.nn.workers import worker_pool
 from merpo.types import Params
 
 __all__ = ["AdaptedPolicies", "adapt_policies"]
 
 ALPHA_EVERY = 10  # RAC steps per update of α, as in meta-training (Table 2: inner steps)
+CURVES = ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta")  # the metrics that are recorded
 
 
 class AdaptedPolicies(NamedTuple):
-    """Policies of T tasks, copies of them on the way, and what happened at every step."""
+    """Policies of T tasks, copies of them on the way, and metrics of every step."""
 
     state: TaskState
     snapshots: dict[int, Params]  # after so many steps, [T, ...]
     curves: dict[str, torch.Tensor]  # [steps, T]
 
     def adapted(self, models: dict[str, Params] | None, references: dict[str, Params]) -> Adapted:
-        """What a method gives back: `models` are the tasks' "models" and their "scores", None without a model."""
+        """The same as a method's result; `models` has the tasks' "models" and "scores", None without a model."""
         return Adapted(
             policy=self.state.policy,
             snapshots=self.snapshots,
@@ -65,44 +65,69 @@ def adapt_policies(
     noise = context.streams("adapt", data.n_tasks)
     anchors = None if behavior is None else Anchors(fast_layout(behavior), fast_layout(meta.policy))
     models = None if models is None else fast_layout(models)
-    saved: dict[int, Params] = {}
-    history: dict[str, list[torch.Tensor]] = {}
-    asked = {str(step): torch.zeros(0) for step in context.snapshots}  # a checkpoint that lacks others is refused
-    start: dict[str, Any] = {"state": state, "noise": noise, "saved": None, "history": None, "asked": asked}
-    first, kept = context.resume("adapt", start)
+    history = _History.empty(context.snapshots)
+    first, kept = context.resume("adapt", {"state": state, "noise": noise, **history.start()})
     if first:
         state = kept["state"]
-        saved = {int(step): fast_layout(policy) for step, policy in kept["saved"].items()}
-        history = {key: list(rows) for key, rows in kept["history"].items()}
-    with workers(context.workers) as share:
-        for step in range(first, settings.steps):
-            if step in context.snapshots:
-                saved[step] = clone(state.policy)
-            improve = step >= settings.critic_lead
-            state, _, metrics = rac_steps(rac, state, data, models, anchors, noise, 1, share, improve)
-            if settings.alpha is None and "to_meta" in metrics and (step + 1) % ALPHA_EVERY == 0:
+        history = history.restored(kept)
+    with worker_pool(context.workers) as workers:
+        for step in range(first + 1, settings.steps + 1):
+            history.snapshot(step - 1, state.policy)
+            improve = step > settings.critic_lead
+            state, _, metrics = rac_steps(rac, state, data, models, anchors, noise, 1, workers, improve)
+            if settings.alpha is None and "to_meta" in metrics and step % ALPHA_EVERY == 0:
                 new = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
                 state = state._replace(duals=state.duals._replace(alpha=new))
             metrics.setdefault("lambda_", state.duals.lambda_)
             metrics.setdefault("alpha", state.duals.alpha)
-            for key in ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta"):
-                if key in metrics:
-                    history.setdefault(key, []).append(metrics[key])
-            context.check("adapt", step + 1, metrics)
-            if context.due(step + 1, settings.steps):
-                context.log("adapt", step + 1, settings.steps, metrics)
-            context.keep("adapt", step + 1, lambda: {**_kept(state, noise, saved, history), "asked": asked})  # noqa: B023
-    saved[settings.steps] = clone(state.policy)
-    return AdaptedPolicies(state, saved, {key: torch.stack(rows) for key, rows in history.items()})
+            history.append(metrics)
+            context.check("adapt", step, metrics)
+            if context.end_step(step, settings.steps):
+                context.log("adapt", step, settings.steps, metrics)
+            context.save_state("adapt", step, lambda: {"state": state, "noise": noise, **history.state()})  # noqa: B023
+    snapshots = {**history.policies, settings.steps: clone(state.policy)}
+    return AdaptedPolicies(state, snapshots, {key: torch.stack(rows) for key, rows in history.curves.items()})
 
 
-def _kept(
-    state: TaskState, noise: Streams, saved: dict[int, Params], history: dict[str, list[torch.Tensor]]
-) -> dict[str, Any]:
-    """What adaptation needs to go on; policies as ordinary tensors, whatever their layout."""
-    policies = {str(step): dict(policy) for step, policy in saved.items()}
-    curves = {key: torch.stack(rows) for key, rows in history.items()}
-    return {"state": state, "noise": noise, "saved": policies, "history": curves}
+class _History(NamedTuple):
+    """What adaptation records on the way: copies of the policies after some steps, and metrics of every step."""
+
+    steps: tuple[int, ...]  # after which a copy is made
+    policies: dict[int, Params]  # [T, ...]
+    curves: dict[str, list[torch.Tensor]]  # [T] of every step
+
+    @staticmethod
+    def empty(steps: tuple[int, ...]) -> _History:
+        return _History(steps, {}, {})
+
+    def snapshot(self, step: int, policy: Params) -> None:
+        """Copy the policy after `step` steps, if it is one of those to be copied."""
+        if step in self.steps:
+            self.policies[step] = clone(policy)
+
+    def append(self, metrics: dict[str, torch.Tensor]) -> None:
+        """Record the metrics of a step."""
+        for key in CURVES:
+            if key in metrics:
+                self.curves.setdefault(key, []).append(metrics[key])
+
+    def start(self) -> dict[str, Any]:
+        """The form of `state`; a checkpoint with copies after other steps is refused."""
+        return {"policies": None, "curves": None, "steps": self._constant()}
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint saves; policies as plain dicts."""
+        policies = {str(step): dict(policy) for step, policy in self.policies.items()}
+        curves = {key: torch.stack(rows) for key, rows in self.curves.items()}
+        return {"policies": policies, "curves": curves, "steps": self._constant()}
+
+    def restored(self, kept: dict[str, Any]) -> _History:
+        """The inverse of `state`."""
+        policies = {int(step): fast_layout(policy) for step, policy in kept["policies"].items()}
+        return _History(self.steps, policies, {key: list(rows) for key, rows in kept["curves"].items()})
+
+    def _constant(self) -> Constant:
+        return Constant(torch.tensor(sorted(self.steps), dtype=torch.int64))
 
 
 def _start(rac: RAC, data: TaskData, meta: MetaPolicy, settings: AdaptSettings, context: Context) -> TaskState:

@@ -28,7 +28,7 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
         )
         adam_(params, grads, state, settings.learning_rate)
         context.check(stage, step + 1, {"nll": losses})
-        if context.due(step + 1, settings.steps):
+        if context.end_step(step + 1, settings.steps):
             context.log(stage, step + 1, settings.steps, {"nll": losses})
-        context.keep(stage, step + 1, lambda: (params, state, noise))
+        context.save_state(stage, step + 1, lambda: (params, state, noise))
     return params

@@ -18,11 +18,19 @@ from merpo.nn.noise import Streams
 from merpo.nn.optim import AdamState, adam_, adam_init, gradient
 from merpo.nn.params import clone, expand, fast_layout, gather, lerp_, mean, scatter_, to_device
 from merpo.nn.policy import distribution, init_policy
-from merpo.nn.workers import workers
+from merpo.nn.workers import Workers, worker_pool
 from merpo.support.metrics import check_finite, to_numbers
 from merpo.types import Params
 
-__all__ = ["MetaPolicy", "fit_meta_policy", "init_meta_policy", "meta_loss", "meta_q_step_"]
+__all__ = [
+    "Learning",
+    "MetaPolicy",
+    "fit_meta_policy",
+    "init_meta_policy",
+    "meta_iteration",
+    "meta_loss",
+    "meta_q_step_",
+]
 
 
 # What a task keeps from one of its turns to the next, by `MetaPolicySettings.task_networks`.
@@ -78,6 +86,50 @@ def meta_q_step_(meta: Params, critics: Params, rate: float) -> None:
     lerp_(meta, mean(critics), rate)
 
 
+class Learning(NamedTuple):
+    """Everything that changes from one meta-iteration to the next, but for the random streams."""
+
+    meta: MetaPolicy
+    opt: AdamState  # of the meta-policy
+    tasks: dict[str, Any]  # what every task keeps between its turns [N, ...], by `MetaPolicySettings.task_networks`
+
+
+def meta_iteration(
+    rac: RAC,
+    alpha: AlphaScheduler,
+    now: Learning,
+    data: TaskData,
+    models: Params | None,
+    behavior: Params,
+    index: torch.Tensor,
+    noise: Streams,
+    settings: MetaPolicySettings,
+    workers: Workers,
+) -> tuple[Learning, dict[str, torch.Tensor]]:
+    """Algorithm 2, lines 9 to 18, once, for the tasks `index` of a batch: what is learnt, and metrics [T].
+
+    `data`, `models`, `behavior` and `noise` are those of the batch. The parameters in `now` are updated in place.
+    """
+    meta = now.meta
+    # Line 10: for each training task of the batch, from where its last turn ended
+    state = start_turn(gather(now.tasks, index), meta, len(index))
+    # Lines 11 to 15: J steps of RAC (lines 12, 13 and 14 are lines 3, 4 and 5 of Algorithm 1)
+    anchors = Anchors(behavior, meta.policy)
+    steps = settings.inner_steps
+    state, states, metrics = rac_steps(rac, state, data, models, anchors, noise, steps, workers)
+    # Line 16: end for
+    # Line 17: one gradient step of Eq. (10) on the meta-policy
+    metrics["meta_loss"] = _meta_policy_step(rac, meta.policy, state, states, now.opt, settings.outer_lr, noise)
+    # A.2.2: the same for meta-Q
+    meta_q_step_(meta.critic, state.critic, settings.meta_q_lr)
+    # Section 5.2: α of every task, Eq. (11) for MerPO-Adp
+    new_alpha = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
+    state = state._replace(duals=state.duals._replace(alpha=new_alpha))
+    # Line 18: end for; the tasks' networks stay for their next turn (line 1)
+    scatter_(now.tasks, index, {part: getattr(state, part) for part in now.tasks})
+    return now._replace(meta=meta._replace(duals=_mean_duals(now.tasks["duals"]))), metrics
+
+
 def fit_meta_policy(
     rac: RAC,
     alpha: AlphaScheduler,
@@ -87,63 +139,52 @@ def fit_meta_policy(
     settings: MetaPolicySettings,
     context: Context,
 ) -> MetaPolicy:
-    """Algorithm 2, lines 9 to 18: RAC on a batch of tasks, then one step of Eq. (10) and of meta-Q, and again."""
-    regularizer = rac.regularizer
-    if regularizer is None:
-        raise MerpoError("fit_meta_policy: rac.regularizer is None, expected a policy regularizer")
+    """Algorithm 2, lines 9 to 18: the meta-policy π_c, meta-Q, and the duals with which a new task starts."""
+    _regularizer(rac)
     meta = init_meta_policy(rac, alpha.initial, data, context)
     chooser, noise = context.generator("meta-policy"), context.streams("meta-policy", data.n_tasks)
     tasks = _first_states(rac, meta, alpha.initial, data, settings.task_networks, context)
-    opt = adam_init(meta.policy, dims=0)
+    now = Learning(meta, adam_init(meta.policy, dims=0), tasks)
     behavior, models = fast_layout(behavior), None if models is None else fast_layout(models)
-    count = min(settings.task_batch, data.n_tasks)
-    every = max(1, settings.iterations // context.checkpoints) if context.checkpoints else 0
-    start: dict[str, Any] = {"meta": meta, "opt": opt, "tasks": tasks, "chooser": chooser, "noise": noise}
-    first, kept = context.resume("meta-policy", start)
-    meta, opt, tasks = MetaPolicy(*kept["meta"]), kept["opt"], kept["tasks"]
-    with workers(context.workers) as share:
-        for k in range(first, settings.iterations):
-            index = torch.randperm(data.n_tasks, generator=chooser)[:count]
-            where = index.to(context.device)
-            state = start_turn(gather(tasks, where), meta, count)
-            batch, streams = data.select(index.tolist()), noise.select(index)
-            anchors = Anchors(gather(behavior, where), meta.policy)
-            picked = None if models is None else gather(models, where)
-            steps = settings.inner_steps
-            state, states, metrics = rac_steps(rac, state, batch, picked, anchors, streams, steps, share)
-            lr = settings.outer_lr
-            loss = _meta_policy_step(regularizer, meta.policy, state, states, opt, lr, streams)
-            meta_q_step_(meta.critic, state.critic, settings.meta_q_lr)
-            new_alpha = alpha.update(state.duals.alpha, metrics["to_behavior"], metrics["to_meta"])
-            state = state._replace(duals=state.duals._replace(alpha=new_alpha))
-            scatter_(tasks, where, {part: getattr(state, part) for part in tasks})
-            meta = meta._replace(duals=_mean_duals(tasks["duals"]))
-            found, names = {**metrics, "meta_loss": loss}, index.tolist()
-            context.check("meta-policy", k + 1, found, names)  # the batch's tasks by name
-            if context.due(k + 1, settings.iterations):
-                check_finite("meta-policy", k + 1, to_numbers(found), names)
-                context.log("meta-policy", k + 1, settings.iterations, found)
-            if every and (k + 1) % every == 0:
-                context.checkpoint(k + 1, clone(meta).groups())
-            context.keep("meta-policy", k + 1, lambda: {**start, "meta": meta, "opt": opt, "tasks": tasks})  # noqa: B023
-    return meta
+    total, count = settings.iterations, min(settings.task_batch, data.n_tasks)
+    random = {"chooser": chooser, "noise": noise}
+    first, kept = context.resume("meta-policy", {**now._asdict(), **random})
+    now = Learning(MetaPolicy(*kept["meta"]), kept["opt"], kept["tasks"])
+    with worker_pool(context.workers) as workers:
+        for k in range(first + 1, total + 1):
+            drawn = torch.randperm(data.n_tasks, generator=chooser)[:count]
+            names, index = drawn.tolist(), drawn.to(context.device)
+            batch, own_models = data.select(names), None if models is None else gather(models, index)
+            own_behavior, streams = gather(behavior, index), noise.select(drawn)
+            now, metrics = meta_iteration(
+                rac, alpha, now, batch, own_models, own_behavior, index, streams, settings, workers
+            )
+            context.check("meta-policy", k, metrics, names)
+            if context.end_step(k, total):
+                check_finite("meta-policy", k, to_numbers(metrics), names)
+                context.log("meta-policy", k, total, metrics)
+            if context.evaluates(k, total):
+                context.evaluate_meta(k, clone(now.meta).groups())
+            context.save_state("meta-policy", k, lambda: {**now._asdict(), **random})  # noqa: B023
+    return now.meta
 
 
 def _meta_policy_step(
-    regularizer: PolicyRegularizer,
-    meta: Params,
-    state: TaskState,
-    states: torch.Tensor,
-    opt: AdamState,
-    lr: float,
-    noise: Streams,
+    rac: RAC, meta: Params, state: TaskState, states: torch.Tensor, opt: AdamState, lr: float, noise: Streams
 ) -> torch.Tensor:
-    """Line 17: an Adam step of the meta-policy, in place, on the mean of Eq. (10) over the batch's tasks; that mean."""
-    weight = state.duals.lambda_ * (1.0 - state.duals.alpha)
+    """An Adam step of the meta-policy, in place, on the mean of Eq. (10) over the batch's tasks; that mean."""
+    regularizer, weight = _regularizer(rac), state.duals.lambda_ * (1.0 - state.duals.alpha)
     tasks = len(weight)
     losses, grads = gradient(lambda p: meta_loss(regularizer, p, state.policy, states, weight, noise) / tasks, meta)
     adam_(meta, grads, opt, lr)
     return losses.sum()
+
+
+def _regularizer(rac: RAC) -> PolicyRegularizer:
+    """D of Eq. (10); raises `MerpoError` where there is none."""
+    if rac.regularizer is None:
+        raise MerpoError("fit_meta_policy: rac.regularizer is None, expected a policy regularizer")
+    return rac.regularizer
 
 
 def start_turn(kept: dict[str, Any], meta: MetaPolicy, tasks: int) -> TaskState:

@@ -25,12 +25,14 @@ def rac_steps(
     anchors: Anchors | None,
     noise: Streams,
     steps: int,
-    share: Workers,
+    workers: Workers,
     improve: bool = True,
 ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
     """`steps` times `rac_step`, each worker for a group of the tasks; states of ρ and metrics are the last step's."""
     if state.buffer.rows.is_cuda:
-        fixed = share.keep(("rac step", improve), lambda: FixedStep(rac, state, data, models, anchors, noise, improve))
+        fixed = workers.once(
+            ("rac step", improve), lambda: FixedStep(rac, state, data, models, anchors, noise, improve)
+        )
         return fixed.run(state, data, models, anchors, noise, steps)
 
     def group(index: range) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
@@ -41,7 +43,7 @@ def rac_steps(
             part, states, metrics = rac_step(rac, part, rows, picked, own_anchors, own, improve)
         return part, states, metrics
 
-    done = share.map(group, groups(data.n_tasks, data.n_tasks, share.count))
+    done = workers.map(group, groups(data.n_tasks, data.n_tasks, workers.count))
     parts, states, metrics = zip(*done, strict=True)
     # the networks and the ring were changed in place, slice by slice; the rest is new
     duals = concatenate([part.duals for part in parts])

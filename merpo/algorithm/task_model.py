@@ -12,26 +12,45 @@ from merpo.components.task_data import TaskData, from_rows
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.optim import adam, adam_, adam_init, gradient, sgd
-from merpo.nn.params import clone, concatenate, expand, fast_layout, stack, to_device, tree_map, weights
-from merpo.nn.workers import Workers, fitting, groups, workers
+from merpo.nn.params import clone, concatenate, expand, fast_layout, gather, stack, to_device, tree_map, weights
+from merpo.nn.workers import Workers, groups, tasks_per_cache, worker_pool
 from merpo.types import Batch, Params
 
 __all__ = [
-    "OnLosses",
+    "HELD_OUT",
+    "InnerLoop",
     "TaskModels",
     "adapt_models",
-    "adapted",
-    "batches_of",
-    "best_models",
-    "errors",
     "fit_models",
     "held_out",
     "inner_steps",
     "task_objective",
 ]
 
-# a step's number, its losses [T, member], which tasks
+HELD_OUT = 1000  # rows per task, as in public implementations
+
+# step, losses [T, member] before it, indices of the tasks
 OnLosses: TypeAlias = "Callable[[int, torch.Tensor, Sequence[int]], None]"
+
+
+class TaskModels(NamedTuple):
+    """Models of T tasks, with their errors on held-out rows before and after the fit."""
+
+    models: Params  # [T, elite, ...]
+    scores: torch.Tensor  # [T, member]
+    nll_before: torch.Tensor  # [T], mean over members, at the meta-model
+    nll_after: torch.Tensor  # [T], mean over members, after adaptation
+    error_before: torch.Tensor  # [T]
+    error_after: torch.Tensor  # [T]
+
+    def measures(self) -> Params:
+        """The errors before and after, one number per task under each name."""
+        return {
+            "nll_before": self.nll_before,
+            "nll_after": self.nll_after,
+            "error_before": self.error_before,
+            "error_after": self.error_after,
+        }
 
 
 def task_objective(
@@ -57,17 +76,18 @@ def inner_steps(
 ) -> Params:
     """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...].
 
-    `on_losses` is given the number of each step, 1, 2, ..., and the losses [T, member] before it.
+    `on_losses` gets the number of each step, 1, 2, ..., and the losses [T, member] before it.
     """
-    pull = learner.pull()
     theta = tree_map(lambda leaf: leaf.expand(tasks, *leaf.shape), phi) if differentiable else expand(phi, tasks)
     state = adam_init(theta, dims=2)
+    fused = type(learner).penalty is MetaLearner.penalty  # then its gradient is 2η(θ − φ)
     for step in range(steps):
         batch = batches()
-        if pull is not None and learner.inner_optimizer == "adam" and not differentiable:
+        if fused and learner.inner_optimizer == "adam" and not differentiable:
             losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
             on_losses(step + 1, losses)
-            adam_(theta, _less(grads, phi, 2.0 * pull), state, lr, 2.0 * pull)
+            pull = 2.0 * learner.proximal_weight
+            adam_(theta, _subtract(grads, phi, pull), state, lr, decay=pull)
             continue
         losses, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
         on_losses(step + 1, losses)
@@ -80,129 +100,64 @@ def inner_steps(
     return theta
 
 
-def _less(grads: Params, phi: Params, factor: float) -> Params:
-    """`grads` [T, member, ...] − `factor` φ, the part of 2η(θ − φ) that `adam_`'s decay is not."""
+def _subtract(grads: Params, phi: Params, factor: float) -> Params:
+    """`grads` [T, member, ...] − `factor` φ: with `adam_`'s decay `factor` θ, the gradient of η‖θ − φ‖²."""
     return grads if factor == 0 else tree_map(lambda grad, leaf: torch.sub(grad, leaf, alpha=factor), grads, phi)
 
 
-def adapted(
-    dynamics: DynamicsLearner,
-    learner: MetaLearner,
-    phi: Params,
-    data: TaskData,
-    noise: Streams,
-    steps: int,
-    lr: float,
-    rows: int,
-    share: Workers,
-    on_step: Callable[[], None],
-    on_tasks: Callable[[int], None] = lambda done: None,
-    on_losses: OnLosses = lambda step, losses, tasks: None,
-) -> Params:
-    """`inner_steps` on the data's tasks, so many at a time as stay in the cache, or as there are for each worker.
+class InnerLoop(NamedTuple):
+    """Eq. (4) on T tasks: the gradient steps that lead from a meta-model to the tasks' models."""
 
-    `on_tasks` is told how many are done, where there is one worker; `on_losses` of every step of every group of tasks.
-    """
-    members = next(iter(weights(phi).values())).shape[0]
-    size = fitting(phi, 1, rows)
+    dynamics: DynamicsLearner
+    learner: MetaLearner
+    data: TaskData
+    noise: Streams
+    steps: int
+    lr: float
+    batch_size: int
+    workers: Workers
+    on_step: Callable[[], None]  # called after every step
+    on_losses: OnLosses
 
-    def group(index: range) -> Params:
-        draw = batches_of(data.select(index), noise.select(torch.tensor(index)), members, rows)
+    def adapt(self, phi: Params, differentiable: bool = False, on_tasks: Callable[[int], None] | None = None) -> Params:
+        """θ [T, member, ...] from φ; where the steps are to be differentiated, as one graph.
 
+        Else in groups of tasks, as many at a time as stay in the cache; `on_tasks` gets the number of tasks done,
+        where one worker does them in order.
+        """
+        if differentiable:
+            everyone = range(self.data.n_tasks)
+            return self._steps(phi, everyone, self.data, self.noise, differentiable=True)
+
+        def group(index: range) -> Params:
+            theta = self._steps(phi, index, self.data.select(index), self.noise.select(torch.tensor(index)))
+            if on_tasks is not None and self.workers.count == 1:
+                on_tasks(index.stop)
+            return theta
+
+        size = tasks_per_cache(phi, 1, self.batch_size)
+        return concatenate(self.workers.map(group, groups(self.data.n_tasks, size, self.workers.count)))
+
+    def query(self, theta: Params) -> torch.Tensor:
+        """The loss of the tasks' models θ on other rows, [T, member]."""
+        return self.dynamics.loss(theta, self._batch(theta, self.data, self.noise, 1))
+
+    def _steps(self, phi: Params, index: range, data: TaskData, noise: Streams, differentiable: bool = False) -> Params:
         def batches() -> Batch:
-            on_step()
-            return draw()
+            if not differentiable:
+                self.on_step()
+            return self._batch(phi, data, noise, 0)
 
-        def told(step: int, losses: torch.Tensor) -> None:
-            on_losses(step, losses, index)
+        def on_losses(step: int, losses: torch.Tensor) -> None:
+            self.on_losses(step, losses, index)
 
-        theta = inner_steps(dynamics, learner, phi, len(index), steps, lr, batches, on_losses=told)
-        if share.count == 1:
-            on_tasks(index.stop)
-        return theta
+        tasks, steps, lr = len(index), self.steps, self.lr
+        return inner_steps(self.dynamics, self.learner, phi, tasks, steps, lr, batches, differentiable, on_losses)
 
-    return concatenate(share.map(group, groups(data.n_tasks, size, share.count)))
-
-
-def batches_of(data: TaskData, noise: Streams, members: int, size: int) -> Callable[[], Batch]:
-    """Rows for every member on its own, [T, member, B, ...]: members are trained independently (A.2.1)."""
-    return lambda: data.sample(noise, members, size)
-
-
-HELD_OUT = 1000  # rows per task, as in public implementations
-
-
-class TaskModels(NamedTuple):
-    """Models of T tasks and what adaptation did to them, on held-out rows."""
-
-    models: Params  # [T, elite, ...]
-    scores: torch.Tensor  # [T, member]
-    nll_before: torch.Tensor  # [T], mean over members, at the meta-model
-    nll_after: torch.Tensor  # [T], mean over members, after adaptation
-    error_before: torch.Tensor  # [T]
-    error_after: torch.Tensor  # [T]
-
-    def measures(self) -> Params:
-        """What adaptation did to every task's model, one number per task under each name."""
-        return {
-            "nll_before": self.nll_before,
-            "nll_after": self.nll_after,
-            "error_before": self.error_before,
-            "error_after": self.error_after,
-        }
-
-
-def held_out(data: TaskData) -> Batch:
-    """Rows that nothing is trained on, at most 1000 per task, the same for all members: [T, 1, B, ...]."""
-    return Batch(*(x.unsqueeze(1) for x in data.first(HELD_OUT)))
-
-
-def errors(dynamics: DynamicsLearner, theta: Params, rows: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Negative log-likelihood and one-step error of models [T, member, ...], means over members, [T]."""
-    with torch.no_grad():
-        return dynamics.loss(theta, rows).mean(-1), dynamics.score(theta, rows).mean(-1)
-
-
-def best_models(
-    dynamics: DynamicsLearner, theta: Params, rows: Batch, before: tuple[torch.Tensor, torch.Tensor]
-) -> TaskModels:
-    """The best members of each task on held-out rows, with `errors` as they were before and as they are."""
-    nll, error = errors(dynamics, theta, rows)
-    with torch.no_grad():
-        scores = dynamics.score(theta, rows)
-        return TaskModels(fast_layout(dynamics.keep_best(theta, scores)), scores, before[0], nll, before[1], error)
-
-
-def fit_models(
-    dynamics: DynamicsLearner, data: TaskData, settings: ModelSettings, context: Context, stage: str
-) -> TaskModels:
-    """Models that maximise E_{D_n}[log T̂_θ(s', r | s, a)], from scratch; held-out rows choose the best members.
-
-    The statistics by which a model normalises are those of its own task. `*_before` are of untrained models.
-    """
-    train, held = data.split(settings.holdout)
-    theta = _untrained(dynamics, train, context, stage)
-    rows = held_out(held)
-    members = next(iter(weights(theta).values())).shape[1]
-    before = errors(dynamics, theta, rows)
-    opt, noise = adam_init(theta, dims=2), context.streams(stage, data.n_tasks)
-    first, (theta, opt, noise) = context.resume(stage, (theta, opt, noise))
-    for step in range(first, settings.steps):
-        batch = train.sample(noise, members, settings.batch_size)
-        losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
-        adam_(theta, grads, opt, settings.learning_rate)
-        context.check(stage, step + 1, {"nll": losses})
-        if context.due(step + 1, settings.steps):
-            context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
-        context.keep(stage, step + 1, lambda: (theta, opt, noise))
-    return best_models(dynamics, theta, rows, before)
-
-
-def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
-    """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
-    own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
-    made = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in own]
-    return fast_layout(clone(to_device(stack(made), data.rows.device)))
+    def _batch(self, params: Params, data: TaskData, noise: Streams, dim: int) -> Batch:
+        """Rows for every member on its own, [T, member, B, ...]: members are trained independently (A.2.1)."""
+        members = next(iter(weights(params).values())).shape[dim]
+        return data.sample(noise, members, self.batch_size)
 
 
 def adapt_models(
@@ -218,19 +173,90 @@ def adapt_models(
     phi = fast_layout(phi)
     train, held = data.split(settings.holdout)
     noise = context.streams(stage, data.n_tasks)
-    lr = settings.adaptation_lr or learner.inner_lr
-    rows = held_out(held)
+    lr, steps, size = settings.adaptation_lr or learner.inner_lr, settings.adaptation_steps, settings.batch_size
+    before = held_out_errors(dynamics, expand(phi, data.n_tasks), held)
 
     def on_tasks(done: int) -> None:
-        if done < data.n_tasks:  # what is logged of all of them comes last
+        if done < data.n_tasks:  # the last line, of all tasks, has their errors
             context.log(stage, done, data.n_tasks, {})
 
     def check(step: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
         context.check(stage, step, {"loss": losses}, tasks)
 
-    with workers(context.workers) as share:
-        steps, size, on_step = settings.adaptation_steps, settings.batch_size, context.on_step
-        theta = adapted(dynamics, learner, phi, train, noise, steps, lr, size, share, on_step, on_tasks, check)
-    result = best_models(dynamics, theta, rows, errors(dynamics, expand(phi, data.n_tasks), rows))
+    with worker_pool(context.workers) as workers:
+        loop = InnerLoop(dynamics, learner, train, noise, steps, lr, size, workers, context.on_step, check)
+        theta = loop.adapt(phi, on_tasks=on_tasks)
+    result = _best_models(dynamics, theta, held, before)
     context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
     return result
+
+
+def fit_models(
+    dynamics: DynamicsLearner, data: TaskData, settings: ModelSettings, context: Context, stage: str
+) -> TaskModels:
+    """Models that maximise E_{D_n}[log T̂_θ(s', r | s, a)], from scratch; held-out rows choose the best members.
+
+    The statistics by which a model normalises are those of its own task. `*_before` are of untrained models.
+    """
+    train, held = data.split(settings.holdout)
+    theta = _untrained(dynamics, train, context, stage)
+    members = next(iter(weights(theta).values())).shape[1]
+    before = held_out_errors(dynamics, theta, held)
+    opt, noise = adam_init(theta, dims=2), context.streams(stage, data.n_tasks)
+    first, (theta, opt, noise) = context.resume(stage, (theta, opt, noise))
+    for step in range(first, settings.steps):
+        batch = train.sample(noise, members, settings.batch_size)
+        losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
+        adam_(theta, grads, opt, settings.learning_rate)
+        context.check(stage, step + 1, {"nll": losses})
+        if context.end_step(step + 1, settings.steps):
+            context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
+        context.save_state(stage, step + 1, lambda: (theta, opt, noise))
+    return _best_models(dynamics, theta, held, before)
+
+
+def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
+    """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
+    own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
+    made = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in own]
+    return fast_layout(clone(to_device(stack(made), data.rows.device)))
+
+
+class HeldOutErrors(NamedTuple):
+    """Errors of models on rows that they are not trained on, [T, member]."""
+
+    nll: torch.Tensor  # negative log-likelihood
+    score: torch.Tensor  # one-step error
+
+
+def held_out(data: TaskData) -> list[tuple[list[int], Batch]]:
+    """At most 1000 held-out rows of every task, the same for all members: tasks that have equally many, and their rows.
+
+    Rows are [T, 1, B, ...]. No task's rows are cut because another has fewer.
+    """
+    counts = [min(HELD_OUT, size) for size in data.sizes]
+    found = []
+    for count in sorted(set(counts)):
+        tasks = [task for task, own in enumerate(counts) if own == count]
+        found.append((tasks, Batch(*(x.unsqueeze(1) for x in data.select(tasks).first(count)))))
+    return found
+
+
+def held_out_errors(dynamics: DynamicsLearner, theta: Params, held: TaskData) -> HeldOutErrors:
+    """The errors of models θ [T, member, ...] on their tasks' held-out rows."""
+    parts, order = [], []
+    with torch.no_grad():
+        for tasks, rows in held_out(held):
+            own = theta if len(tasks) == held.n_tasks else gather(theta, torch.tensor(tasks, device=held.rows.device))
+            parts.append(HeldOutErrors(dynamics.loss(own, rows), dynamics.score(own, rows)))
+            order += tasks
+    return gather(concatenate(parts), torch.tensor(order, device=held.rows.device).argsort())
+
+
+def _best_models(dynamics: DynamicsLearner, theta: Params, held: TaskData, before: HeldOutErrors) -> TaskModels:
+    """The best members of each task on its held-out rows (A.2.1)."""
+    after = held_out_errors(dynamics, theta, held)
+    with torch.no_grad():
+        models = fast_layout(dynamics.keep_best(theta, after.score))
+    means = (x.mean(-1) for x in (before.nll, after.nll, before.score, after.score))
+    return TaskModels(models, after.score, *means)

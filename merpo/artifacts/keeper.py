@@ -43,8 +43,8 @@ class _Loop:
 class Keeper:
     """The checkpoints of one run, in a folder that it alone writes (`merpo.support.lock`).
 
-    `resume` and `keep` are those of `merpo.Context`. A loop that asked to `resume` is stopped by a signal where it next
-    calls `keep`; other work where it next tells of a step (`on_step`).
+    `resume` and `save_state` are those of `merpo.Context`. A signal stops a loop that has called `resume` at
+    its next `save_state`, and other work at its next `on_step`.
     """
 
     def __init__(
@@ -81,14 +81,14 @@ class Keeper:
             return step, state
         return 0, start
 
-    def keep(self, label: str, step: int, state: Callable[[], Any]) -> None:
+    def save_state(self, label: str, step: int, state: Callable[[], Any]) -> None:
         """Write what `state` gives if it is time, and stop there if a signal asked for it.
 
         Raises `TrainingError` where the state has NaN, and writes nothing.
         """
         loop = self._loops.get(label)
         if loop is None:
-            raise PluginError(f"keep: {label!r} has not been asked for with resume")
+            raise PluginError(f"save_state: {label!r} has not been asked for with resume")
         began, stopping = time.monotonic(), stop.requested()
         wait = max(self._every, SHARE * loop.cost) if self._every else 0.0
         if stopping or began - loop.since >= wait:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
+from merpo.components.context import Constant
 from merpo.errors import ArtifactError, PluginError
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
@@ -39,6 +40,9 @@ def restored(start: Tree, found: Mapping[str, torch.Tensor]) -> Tree:
                 raise ArtifactError(f"{name!r} is {theirs}, expected {ours}")
         elif name in expected or not any(name == place or name.startswith(f"{place}/") for place in free):
             raise ArtifactError(f"{name!r} is {'missing' if name in expected else 'not expected'}")
+    for name, constant in _constants(start, ""):
+        if not torch.equal(constant, found[name].to(constant.device)):
+            raise ArtifactError(f"{name!r} is {found[name].tolist()!s:.80}, expected {constant.tolist()!s:.80}")
     rebuilt: Tree = _rebuilt(start, found, "")
     return rebuilt
 
@@ -64,6 +68,15 @@ def _open(tree: Any, name: str) -> Iterator[str]:
     elif not isinstance(tree, torch.Tensor | Streams | torch.Generator):
         for below, part in _parts(tree, name):
             yield from _open(part, below)
+
+
+def _constants(tree: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
+    """Where the tree has a `Constant`, and its value."""
+    if isinstance(tree, Constant):
+        yield _below(name, "value"), tree.value
+    elif tree is not None and not isinstance(tree, torch.Tensor | Streams | torch.Generator):
+        for below, part in _parts(tree, name):
+            yield from _constants(part, below)
 
 
 def _parts(tree: Any, name: str) -> list[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.checkpoints import checkpoint_steps
 from merpo.artifacts.keeper import CHECKPOINTS, Keeper
 from merpo.collect.plan import check_space, estimate_seconds, measure_pace, plan_collection, plan_lines
-from merpo.collect.train import LOOP, Checkpoints, train_behavior
+from merpo.collect.train import LOOP, BehaviorPolicies, train_behavior
 from merpo.components.component import dump_component
 from merpo.components.context import Context
 from merpo.components.interfaces import Critic
@@ -26,12 +26,12 @@ from merpo.support.files import Digest, atomic_write_text, fingerprint, plain, s
 from merpo.support.format import duration
 from merpo.types import Task
 
-__all__ = ["behavior_policies", "find_trained", "read_policies", "save_policies", "say_what_it_takes"]
+__all__ = ["announce_plan", "ensure_policies", "find_trained", "read_behavior_policies", "save_policies"]
 
 Note = Callable[[str], None]
 
 
-def say_what_it_takes(
+def announce_plan(
     recipe: Recipe, folder: Path, tasks: list[Task], qualities: list[str], context: Context, note: Note
 ) -> None:
     """Tell what is left to do for datasets of these qualities, and how long it may take.
@@ -51,16 +51,16 @@ def say_what_it_takes(
     note(f"data: about {time}, estimated from {pace.steps} steps on this machine, as busy as it is now")
 
 
-def behavior_policies(recipe: Recipe, folder: Path, tasks: list[Task], context: Context, note: Note) -> Checkpoints:
-    """The checkpoints of SAC on every task, trained now or before; they are in `folder` afterwards."""
+def ensure_policies(recipe: Recipe, folder: Path, tasks: list[Task], context: Context, note: Note) -> BehaviorPolicies:
+    """The policies of SAC on every task, trained now or before; they are in `folder` afterwards."""
     keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
     found = find_trained(recipe, folder)
     if found is None:
-        kept = replace(context, resume=keeper.resume, keep=keeper.keep)
+        kept = replace(context, resume=keeper.resume, save_state=keeper.save_state)
         with keeper.named():
             made = train_behavior(recipe.tasks, _critic(recipe), tasks, recipe.collect, kept)
     else:
-        made = read_policies(recipe, found)
+        made = read_behavior_policies(recipe, found)
     if found not in (None, folder):
         note(f"data: behaviour policies taken from {found}, where they were trained in the same way")
     if found != folder:
@@ -111,7 +111,7 @@ def find_trained(recipe: Recipe, folder: Path) -> Path | None:
     return None
 
 
-def read_policies(recipe: Recipe, folder: Path) -> Checkpoints:
+def read_behavior_policies(recipe: Recipe, folder: Path) -> BehaviorPolicies:
     """The policies in `folder`; raises `ArtifactError` where their file is damaged.
 
     Collections of older versions have no record: they get one.
@@ -121,7 +121,7 @@ def read_policies(recipe: Recipe, folder: Path) -> Checkpoints:
         known = _read_record(record).sha256 if record.exists() else None
         groups, _ = load_artifact(path, known)
         curve = groups["curve"]
-        found = Checkpoints(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
+        found = BehaviorPolicies(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
     except (ArtifactError, KeyError) as error:
         raise ArtifactError(
             f"{path}: {error}; delete it and {POLICIES_RECORD}, and the behaviour policies are trained again"
@@ -131,7 +131,7 @@ def read_policies(recipe: Recipe, folder: Path) -> Checkpoints:
     return found
 
 
-def save_policies(recipe: Recipe, folder: Path, made: Checkpoints) -> None:
+def save_policies(recipe: Recipe, folder: Path, made: BehaviorPolicies) -> None:
     """Keep the policies, so that no quality needs them to be trained again."""
     (folder / POLICIES_RECORD).unlink(missing_ok=True)  # one of a file that is gone
     curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}

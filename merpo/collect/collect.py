@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from merpo.collect.behavior_policies import behavior_policies, say_what_it_takes
+from merpo.collect.behavior_policies import announce_plan, ensure_policies
 from merpo.collect.episodes import collect_quality
 from merpo.collect.learning_curve import write_curve
-from merpo.collect.train import Checkpoints
+from merpo.collect.train import BehaviorPolicies
 from merpo.components.context import Context
 from merpo.data.listing import quality_lines
 from merpo.data.named import ensure_named
@@ -93,11 +93,11 @@ def ensure_data(
             return []
         note(f"data: collecting {len(lacking)} datasets into {folder}")
         tasks = list({source.index: source.task for source in every}.values())
-        say_what_it_takes(recipe, folder, tasks, [source.quality for source in lacking], context, note)
-        checkpoints = behavior_policies(recipe, folder, tasks, context, note)
-        write_curve(folder, checkpoints)
+        announce_plan(recipe, folder, tasks, [source.quality for source in lacking], context, note)
+        trained = ensure_policies(recipe, folder, tasks, context, note)
+        write_curve(folder, trained)
         for quality in [quality for quality in QUALITIES if any(source.quality == quality for source in lacking)]:
-            _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], checkpoints, context)
+            _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], trained, context)
     for line in quality_lines(folder, [source.name for source in every], LINES):
         note(f"data: {line}")
     return lacking
@@ -137,14 +137,12 @@ def _damaged(folder: Path, source: TaskSource, recipe: Recipe, note: Callable[[s
 
 
 def _collect(
-    recipe: Recipe, folder: Path, quality: str, sources: list[TaskSource], checkpoints: Checkpoints, context: Context
+    recipe: Recipe, folder: Path, quality: str, sources: list[TaskSource], trained: BehaviorPolicies, context: Context
 ) -> None:
-    """Roll out the checkpoints of one quality for `sources` and store what they earned."""
+    """Roll out the policies of one quality for `sources`, and store the episodes."""
     index = [source.index for source in sources]
     tasks = [source.task for source in sources]
-    made = collect_quality(
-        recipe.tasks, tasks, index, checkpoints, quality, recipe.data.episodes, recipe.collect, context
-    )
+    made = collect_quality(recipe.tasks, tasks, index, trained, quality, recipe.data.episodes, recipe.collect, context)
     for done, (source, episodes) in enumerate(zip(sources, made, strict=True), 1):
         check()
         returns = episodes.data.episode_returns()

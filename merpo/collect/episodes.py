@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import NamedTuple
 
-from merpo.collect.train import Checkpoints, pick_checkpoints
+from merpo.collect.train import BehaviorPolicies, choose_policies
 from merpo.components.context import Context
 from merpo.components.interfaces import TaskFamily
 from merpo.data.dataset import TaskDataset, concatenate
@@ -32,17 +32,17 @@ def collect_quality(
     family: TaskFamily,
     tasks: Sequence[Task],
     index: Sequence[int],
-    checkpoints: Checkpoints,
+    trained: BehaviorPolicies,
     quality: str,
     episodes: int,
     settings: CollectSettings,
     context: Context,
 ) -> list[Episodes]:
-    """`episodes` stochastic episodes of each task, from the checkpoints that make `quality`.
+    """`episodes` stochastic episodes of each task, from the policies that make `quality`.
 
-    `index` says which task of the checkpoints each of `tasks` is.
+    `index` has the place of each of `tasks` among those of `trained`.
     """
-    picks = pick_checkpoints(checkpoints, quality, settings.medium_fraction)
+    picks = choose_policies(trained, quality, settings.medium_fraction)
     parts: list[list[TaskDataset]] = [[] for _ in tasks]
     rounds = len(picks[0])
     for k in range(rounds):
@@ -51,7 +51,7 @@ def collect_quality(
         if share == 0:
             continue
         chosen = [picks[i][k] for i in index]
-        policies = tree_map(lambda leaf: leaf[chosen, list(index)], checkpoints.policies)  # noqa: B023
+        policies = tree_map(lambda leaf: leaf[chosen, list(index)], trained.policies)  # noqa: B023
         labelled = replace(context, labels=tuple(f"{quality}-{k}-{i}" for i in index))
         for part, data in zip(parts, roll_out_policies(family, tasks, policies, share, labelled, before), strict=True):
             part.append(data)
@@ -59,8 +59,8 @@ def collect_quality(
     return [
         Episodes(
             concatenate(part),
-            tree_map(lambda leaf: leaf[picks[i][0], i], checkpoints.policies) if single else None,  # noqa: B023
-            checkpoints.steps[picks[i][-1]],
+            tree_map(lambda leaf: leaf[picks[i][0], i], trained.policies) if single else None,  # noqa: B023
+            trained.steps[picks[i][-1]],
         )
         for part, i in zip(parts, index, strict=True)
     ]

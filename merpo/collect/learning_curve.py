@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.collect.behavior_policies import read_policies
+from merpo.collect.behavior_policies import read_behavior_policies
 from merpo.data.places import CURVE, CURVE_PICTURE
 from merpo.report.figures.style import axis_title, blank, color_of, grid_of, legend, png, series_style
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 
 if TYPE_CHECKING:
-    from merpo.collect.train import Checkpoints
+    from merpo.collect.train import BehaviorPolicies
     from merpo.recipe.recipe import Recipe
 
 __all__ = ["curve_picture", "draw_curve", "write_curve"]
@@ -19,13 +19,13 @@ __all__ = ["curve_picture", "draw_curve", "write_curve"]
 NAMED = 8  # tasks with a colour and a name of their own; more are thin lines of one colour
 
 
-def write_curve(folder: Path, checkpoints: Checkpoints) -> None:
+def write_curve(folder: Path, trained: BehaviorPolicies) -> None:
     """`learning_curve.csv`: a line per checkpoint and task; unless it is there."""
     path = folder / CURVE
     if path.exists():
         return
     lines = ["step,task,return"]
-    for step, returns in zip(checkpoints.steps, checkpoints.returns.tolist(), strict=True):
+    for step, returns in zip(trained.steps, trained.returns.tolist(), strict=True):
         lines += [f"{step},{task},{value:.6g}" for task, value in enumerate(returns)]
     atomic_write_text(path, "\n".join(lines) + "\n")
 
@@ -37,27 +37,27 @@ def draw_curve(recipe: Recipe, folder: Path) -> Path:
     """
     path = folder / CURVE_PICTURE
     if not path.exists():
-        checkpoints = read_policies(recipe, folder)
-        write_curve(folder, checkpoints)  # of collections made by older versions
-        atomic_write_bytes(path, curve_picture(checkpoints, recipe.tasks.name))
+        trained = read_behavior_policies(recipe, folder)
+        write_curve(folder, trained)  # of collections made by older versions
+        atomic_write_bytes(path, curve_picture(trained, recipe.tasks.name))
     return path
 
 
-def curve_picture(checkpoints: Checkpoints, family: str) -> bytes:
+def curve_picture(trained: BehaviorPolicies, family: str) -> bytes:
     """Return against environment steps as PNG, each task and their mean."""
     figure = blank(8.0, 4.0)
     axis = grid_of(figure, 1, 1)[0][0]
-    few = checkpoints.returns.shape[1] <= NAMED
-    for task, returns in enumerate(checkpoints.returns.T.tolist()):
+    few = trained.returns.shape[1] <= NAMED
+    for task, returns in enumerate(trained.returns.T.tolist()):
         color, marker, dashes = series_style(task)
         if few:
             style = {"color": color, "marker": marker, "linestyle": dashes, "label": f"task {task}", "markersize": 3.5}
-            axis.plot(checkpoints.steps, returns, linewidth=1.4, **style)
+            axis.plot(trained.steps, returns, linewidth=1.4, **style)
         else:
-            axis.plot(checkpoints.steps, returns, color=color_of("behavior"), linewidth=0.7, alpha=0.5)
+            axis.plot(trained.steps, returns, color=color_of("behavior"), linewidth=0.7, alpha=0.5)
     if not few:
-        mean = checkpoints.returns.mean(1).tolist()
-        axis.plot(checkpoints.steps, mean, color=color_of("adapted"), linewidth=2.2, label="mean of the tasks")
+        mean = trained.returns.mean(1).tolist()
+        axis.plot(trained.steps, mean, color=color_of("adapted"), linewidth=2.2, label="mean of the tasks")
     axis_title(axis, family, x="environment steps of SAC, per task", y="return of stochastic episodes")
     legend(figure, [axis], columns=4)
     return png(figure)

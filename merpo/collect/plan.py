@@ -36,8 +36,8 @@ class CollectPlan(NamedTuple):
     tasks: int  # whose behaviour policies are trained; 0 where that is done
     environment_steps: int  # of training, all tasks together
     gradient_steps: int  # each of all tasks at once
-    checkpoints: int
-    measuring_steps: int  # environment steps for the checkpoints' returns, all tasks together
+    kept_policies: int  # per task
+    measuring_steps: int  # environment steps for their returns, all tasks together
     rows: int  # of the datasets
     kept_bytes: int  # on the disk when all is done
     peak_bytes: int  # meanwhile, with the states from which training goes on
@@ -65,19 +65,19 @@ def plan_collection(
     kept = rows * FLOAT * (2 * spec.observation_dim + spec.action_dim + 3)
     kept += sum(8 * (episodes + 1) + 2 * PER_FILE + (quality != "mixed") * (policy + PER_FILE) for quality in qualities)
     ends_early = spec.terminated is not None
-    policies = settings.checkpoints() * tasks * (policy + CURVE_LINE) + 2 * PER_FILE
+    policies = settings.kept_policies() * tasks * (policy + CURVE_LINE) + 2 * PER_FILE
     if since is None:
         kept += policies * copied
         return CollectPlan(0, 0, 0, 0, 0, rows, kept, kept, ends_early)
-    checkpoints = settings.checkpoints(since)
+    kept_policies = settings.kept_policies(since)
     width = 2 * spec.observation_dim + spec.action_dim + 2
     state = tasks * (state_bytes(settings, critic, spec) + settings.steps * width * FLOAT) + policies + STATE_HEADER
     return CollectPlan(
         tasks,
         tasks * (settings.steps - since),
         settings.gradient_steps(since),
-        checkpoints,
-        checkpoints * tasks * MEASURED_EPISODES * family.horizon,
+        kept_policies,
+        kept_policies * tasks * MEASURED_EPISODES * family.horizon,
         rows,
         kept + policies,
         policies + max(kept, (KEPT + 1) * state),  # a new state is written before the oldest goes
@@ -93,7 +93,7 @@ def plan_lines(plan: CollectPlan, free: int) -> list[str]:
     if not plan.tasks:
         return [datasets]
     training = f"{plan.environment_steps:,} environment steps, {plan.gradient_steps:,} gradient steps of all at once"
-    measuring = f"{plan.checkpoints} checkpoints measured in {most}{plan.measuring_steps:,} steps"
+    measuring = f"{plan.kept_policies} policies measured in {most}{plan.measuring_steps:,} steps"
     return [f"SAC of {plan.tasks} tasks: {training}, {measuring}", datasets]
 
 

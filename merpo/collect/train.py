@@ -1,4 +1,4 @@
-"""SAC on every task, with checkpoints of different quality (A.2.2)."""
+"""SAC on every task, and the policies of different quality that it passes through (A.2.2)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ __all__ = [
     "LOOP",
     "MEASURED_EPISODES",
     "QUALITIES",
-    "Checkpoints",
-    "pick_checkpoints",
+    "BehaviorPolicies",
+    "choose_policies",
     "sac_state",
     "state_bytes",
     "train_behavior",
@@ -37,24 +37,57 @@ LOOP = "collect"  # whose state is kept, and who reports
 MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
 
 
-class Checkpoints(NamedTuple):
-    """Behaviour policies of T tasks at K moments of SAC training; the first is untrained."""
+class BehaviorPolicies(NamedTuple):
+    """Behaviour policies of T tasks after K numbers of steps of SAC; the first is untrained."""
 
     policies: Params  # [K, T, ...]
-    steps: list[int]  # environment steps taken by each task at each checkpoint
+    steps: list[int]  # environment steps of each task before each policy
     returns: torch.Tensor  # [K, T], mean return of stochastic episodes
+
+
+class Training(NamedTuple):
+    """SAC on T tasks, with an environment of each: what an iteration needs besides the state that it changes."""
+
+    rac: RAC
+    grid: Grid
+    spec: Spec
+    settings: CollectSettings
+    rows: torch.Tensor  # [T, steps, D], the replay buffer: a row per environment step
+    noise: Streams
+
+
+def collection_iteration(training: Training, state: TaskState, step: int) -> tuple[TaskState, dict[str, torch.Tensor]]:
+    """A.2.2: environment step `step`, the first being 0, of every task, and the gradient step of SAC that follows it.
+
+    Returns the next state, and metrics [T] where there was a gradient step. Rows are written in place.
+    """
+    _, grid, spec, settings, rows, noise = training
+    seen = grid.observations()
+    if step < settings.seed_steps:
+        actions = noise.uniform(1, spec.action_dim) * 2.0 - 1.0
+    else:
+        with torch.no_grad():
+            actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
+    rows[:, step] = to_rows(grid.step(seen, actions)[0])[:, 0]
+    if not settings.learns(step):
+        return state, {}
+    tasks, capacity, width = rows.shape
+    starts = tuple(task * capacity for task in range(tasks))
+    data = TaskData(rows.view(-1, width), starts, (step + 1,) * tasks, spec)
+    state, _, metrics = rac_step(training.rac, state, data, None, None, noise)
+    return state, metrics
 
 
 def train_behavior(
     family: TaskFamily, critic: Critic, tasks: Sequence[Task], settings: CollectSettings, context: Context
-) -> Checkpoints:
-    """SAC on all `tasks` at once, `settings.steps` environment steps each, with a checkpoint every so many."""
+) -> BehaviorPolicies:
+    """SAC on all `tasks` at once, `settings.steps` environment steps each; its policies are measured on the way."""
     spec, n = family.spec(), len(tasks)
     noise = context.streams("collect", n)
     rac, state = sac_state(settings, critic, spec, n, context.generator("collect-init"))
     grid = family.grid(tasks, 1, context.seed, restart=True)
-    width = 2 * spec.observation_dim + spec.action_dim + 2
-    rows = torch.zeros(n, settings.steps, width)
+    rows = torch.zeros(n, settings.steps, 2 * spec.observation_dim + spec.action_dim + 2)
+    training = Training(rac, grid, spec, settings, rows, noise)
     policies, steps, returns = [], [], []
     start: dict[str, Any] = {"state": state, "noise": noise, "rows": None, "policies": None, "returns": None}
     first, kept = context.resume(LOOP, start)
@@ -66,7 +99,7 @@ def train_behavior(
         policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
         steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
     for step in range(first, settings.steps + 1):
-        if settings.is_checkpoint(step):
+        if settings.keeps_policy(step):
             policies.append(clone(state.policy))
             steps.append(step)
             returns.append(_mean_returns(family, tasks, state.policy, spec, context))
@@ -74,21 +107,12 @@ def train_behavior(
         if step == settings.steps:
             break
         context.on_step()
-        seen = grid.observations()
-        if step < settings.seed_steps:
-            actions = noise.uniform(1, spec.action_dim) * 2.0 - 1.0
-        else:
-            with torch.no_grad():
-                actions = act(state.policy, seen, noise.normal(1, spec.action_dim))
-        rows[:, step] = to_rows(grid.step(seen, actions)[0])[:, 0]
-        if settings.learns(step):
-            starts = tuple(t * settings.steps for t in range(n))
-            data = TaskData(rows.view(-1, width), starts, (step + 1,) * n, spec)
-            state, _, found = rac_step(rac, state, data, None, None, noise)
-            context.check("collect", step + 1, found)
-        context.keep(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
+        state, metrics = collection_iteration(training, state, step)
+        if metrics:
+            context.check("collect", step + 1, metrics)
+        context.save_state(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
     grid.close()
-    return Checkpoints(stack(policies), steps, torch.stack(returns))
+    return BehaviorPolicies(stack(policies), steps, torch.stack(returns))
 
 
 def _kept(
@@ -115,13 +139,13 @@ def _replay(grid: Grid, rows: torch.Tensor, spec: Spec) -> None:
             )
 
 
-def pick_checkpoints(checkpoints: Checkpoints, quality: str, medium_fraction: float) -> list[list[int]]:
-    """Which checkpoints make a quality, per task.
+def choose_policies(trained: BehaviorPolicies, quality: str, medium_fraction: float) -> list[list[int]]:
+    """The policies that make a quality, per task.
 
     random: the untrained policy. expert: the best. medium: the first that closes `medium_fraction` of the distance
     from random to best. mixed: all of them in turn.
     """
-    returns = checkpoints.returns
+    returns = trained.returns
     if quality == "mixed":
         return [list(range(len(returns)))] * returns.shape[1]
     if quality == "random":
@@ -153,7 +177,7 @@ def sac_state(
 
 
 def state_bytes(settings: CollectSettings, critic: Critic, spec: Spec) -> int:
-    """How much of one task is kept on the disk while it trains, besides its rows and its checkpoints."""
+    """How much of one task is kept on the disk while it trains, besides its rows and its policies."""
     generator = torch.Generator()
     state = {"state": sac_state(settings, critic, spec, 1, generator)[1], "noise": Streams([generator])}
     return sum(leaf.numel() * leaf.element_size() for leaf in flatten(state).values())

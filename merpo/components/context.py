@@ -12,9 +12,15 @@ from merpo.nn.noise import Streams, derive_seed
 from merpo.support.metrics import all_finite, check_finite, to_numbers
 from merpo.types import Metrics, Params
 
-__all__ = ["Adapted", "Context", "TaskData"]
+__all__ = ["Adapted", "Constant", "Context", "TaskData"]
 
 State = TypeVar("State", bound=Any)
+
+
+class Constant(NamedTuple):
+    """A part of a loop's state that must not change: a checkpoint in which it differs is refused."""
+
+    value: torch.Tensor
 
 
 class Log(Protocol):
@@ -24,13 +30,13 @@ class Log(Protocol):
 
 
 class Resume(Protocol):
-    """Ask, before a loop, for its state as it was last kept: the steps done, and a state built as `start`."""
+    """The number of steps that a loop has done, and its state, from its last checkpoint; else (0, `start`)."""
 
     def __call__(self, label: str, start: State) -> tuple[int, State]: ...
 
 
-class Keep(Protocol):
-    """Offer, after a step of a loop, its state: `state` is called if it is time to write a checkpoint."""
+class SaveState(Protocol):
+    """Save a loop's state after a step, if a checkpoint is due: `state` is called only then."""
 
     def __call__(self, label: str, step: int, state: Callable[[], Any]) -> None: ...
 
@@ -39,7 +45,7 @@ def _from_start(label: str, start: State) -> tuple[int, State]:
     return 0, start
 
 
-def _unkept(label: str, step: int, state: Callable[[], Any]) -> None:
+def _unsaved_state(label: str, step: int, state: Callable[[], Any]) -> None:
     return None
 
 
@@ -51,11 +57,11 @@ def _unsaved(name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, P
     return compute()
 
 
-def _unwatched() -> None:
+def _no_callback() -> None:
     return None
 
 
-def _unseen(step: int, meta: dict[str, Params]) -> None:
+def _unevaluated(step: int, meta: dict[str, Params]) -> None:
     return None
 
 
@@ -63,41 +69,46 @@ def _unseen(step: int, meta: dict[str, Params]) -> None:
 class Context:
     """Seeds, device and the run's callbacks. `Context(seed=0)` is enough to use a method as a library.
 
-    `log` reports progress; `stage(name, compute)` saves what `compute` gives, or loads it if a run with the same
-    recipe saved it before: what it computes must not depend on how far meta-training is. `checkpoint(step, meta)` lets
-    the run evaluate a meta-artifact during meta-training.
+    `log` reports progress. `stage(name, compute)` saves the result of `compute`, or loads it if a run with the same
+    recipe has saved it: the result must not depend on how far meta-training is. `evaluate_meta(step, meta)` evaluates a
+    meta-artifact during meta-training, at the steps for which `evaluates` is true.
 
-    Within a stage, `resume(label, start)` and `keep(label, step, state)` carry a loop over an interruption. The state
-    is a tree of tensors, `Streams` and generators in dicts and (named) tuples; None in `start` stands for whatever was
-    kept there. Each loop of a run needs a label of its own, and `start`'s generators are set where they are.
+    Within a stage, `resume(label, start)` and `save_state(label, step, state)` carry a loop over an interruption. The
+    state is a tree of tensors, `Streams` and generators in dicts and (named) tuples. None in `start` stands for any
+    saved value, `Constant` for one that must not have changed. Each loop of a run needs its own label, and `start`'s
+    generators are set in place.
     """
 
     seed: int = 0
     device: str = "cpu"
     log: Log = _silent
     stage: Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]] = _unsaved
-    checkpoint: Callable[[int, dict[str, Params]], None] = _unseen
+    evaluate_meta: Callable[[int, dict[str, Params]], None] = _unevaluated
     resume: Resume = _from_start
-    keep: Keep = _unkept
+    save_state: SaveState = _unsaved_state
     workers: int = 1  # threads over groups of tasks
     log_every: int = 10  # steps between two reports of a stage
-    on_step: Callable[[], None] = _unwatched  # told of the steps of a stage, for `--profile`
-    checkpoints: int = 0  # how many evaluations during meta-training the run asks for
-    snapshots: tuple[int, ...] = ()  # adaptation steps after which the run wants a copy of the policies
-    labels: tuple[str, ...] = field(default=())  # who the tasks are, for seeds that do not depend on their order
+    on_step: Callable[[], None] = _no_callback  # called after every step of a stage, for signals and `--profile`
+    evaluations: int = 0  # number of evaluations during meta-training
+    snapshots: tuple[int, ...] = ()  # adaptation steps after which a copy of the policies is kept
+    labels: tuple[str, ...] = field(default=())  # names of the tasks: seeds that do not depend on their order
 
-    def due(self, step: int, total: int) -> bool:
-        """Whether a stage reports after `step` of `total` steps; to be asked after each."""
+    def end_step(self, step: int, total: int) -> bool:
+        """End `step` of a stage's `total` steps; whether the stage logs now. Call it once after every step."""
         self.on_step()
         return step % self.log_every == 0 or step == total
+
+    def evaluates(self, step: int, total: int) -> bool:
+        """Whether the run evaluates the meta-artifact after `step` of `total` meta-iterations."""
+        return self.evaluations > 0 and step % max(1, total // self.evaluations) == 0
 
     def check(
         self, stage: str, step: int, metrics: Mapping[str, torch.Tensor], tasks: Sequence[int] | None = None
     ) -> None:
-        """Stop with `TrainingError` where a number of this step is not finite; to be called after each step.
+        """Raise `TrainingError` where a metric of this step is not finite; to be called after each step.
 
-        `tasks` are the numbers of the tasks that the metrics [T, ...] are of, if not 0, 1, 2, ... On a GPU nothing is
-        done, as it would have to be waited for; there `log` finds out.
+        `tasks` are the indices of the tasks of the metrics [T, ...], if not 0, 1, 2, ... On a GPU nothing is checked
+        here, because reading a metric stalls the device; `log` checks instead.
         """
         if self.device == "cpu" and not all_finite(metrics.values()):
             check_finite(stage, step, to_numbers(metrics), tasks)

@@ -18,6 +18,7 @@ from merpo.components.grid import EnvGrid
 from merpo.components.registry import resolve
 from merpo.components.schema import kind_schema
 from merpo.errors import MerpoError
+from merpo.nn.params import squared_distance, weights
 from merpo.types import Batch, Grid, Params, Probes, Propose, Spec, Task
 
 if TYPE_CHECKING:
@@ -100,11 +101,11 @@ class DynamicsLearner(Kind):
         """One model step of B rows, each by an elite drawn at random: s' [T, B, O], r [T, B], terminations [T, B]."""
 
     def uncertainty(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """How unsure the elites are of s' and r at B rows, at least 0: [T, B]. It draws nothing.
+        """The elites' uncertainty u(s, a) about s' and r at B rows, at least 0: [T, B], without random draws.
 
-        Only `rac.reward_penalty` above 0 asks for it. Raises `MerpoError` here, for models that cannot tell.
+        Needed only where `rac.reward_penalty` is above 0. Raises `MerpoError` for dynamics without such an estimate.
         """
-        raise MerpoError(f"dynamics {self.name!r} do not tell how unsure they are: expected rac.reward_penalty = 0")
+        raise MerpoError(f"dynamics {self.name!r} has no uncertainty estimate; set rac.reward_penalty = 0")
 
 
 class MetaLearner(Kind):
@@ -118,13 +119,20 @@ class MetaLearner(Kind):
     inner_lr: float
     outer_lr: float
 
-    @abstractmethod
-    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
-        """What the inner problem adds to each member's loss: [T, member]."""
+    @property
+    def proximal_weight(self) -> float:
+        """η of the penalty η‖θ − φ‖² of the inner problem, by default none."""
+        return 0.0
 
-    def pull(self) -> float | None:
-        """η where `penalty` is η‖θ − φ‖², with 0 for none; its gradient then needs no graph. None: something else."""
-        return None
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        """What the inner problem adds to each member's loss: η‖θ − φ‖², [T, member].
+
+        A meta-learner with another penalty overrides this; its gradient is then left to autograd.
+        """
+        if self.proximal_weight == 0:
+            first = next(iter(weights(theta).values()))
+            return first.new_zeros(first.shape[:2])
+        return self.proximal_weight * squared_distance(theta, phi, dims=2)
 
     @abstractmethod
     def direction(
@@ -256,7 +264,7 @@ class Method(Kind):
 
     @abstractmethod
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
-        """The meta-artifact: named groups of parameters, saved as they are; calls `context.checkpoint` now and then."""
+        """The meta-artifact: named groups of parameters, saved as they are; `context.evaluate_meta` on the way."""
 
     @abstractmethod
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:

@@ -1,4 +1,4 @@
-"""Groups of tasks, one after the other or in threads: tasks are independent, so their results do not depend on it."""
+"""Groups of tasks in order or in threads; tasks are independent, so that results do not depend on the grouping."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from merpo.nn.packed import leaves
 from merpo.nn.params import weights
 from merpo.types import Params
 
-__all__ = ["Workers", "fitting", "groups", "workers"]
+__all__ = ["Workers", "groups", "tasks_per_cache", "worker_pool"]
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
@@ -22,15 +22,15 @@ CACHE = 1 << 21  # numbers of one layer's activations beyond which a group of ta
 
 @final
 class Workers:
-    """`count` threads that share out what is independent; one does it itself."""
+    """A pool of `count` threads for independent groups of tasks; with one, the calling thread does the work."""
 
     def __init__(self, count: int, pool: ThreadPoolExecutor | None = None) -> None:
         self.count = count
         self._pool = pool
         self._kept: dict[Hashable, Any] = {}
 
-    def keep(self, key: Hashable, make: Callable[[], Result]) -> Result:
-        """What `make` gave when it was first asked for under this key, kept as long as the threads are."""
+    def once(self, key: Hashable, make: Callable[[], Result]) -> Result:
+        """The result of the first `make` under this key, for as long as the pool lives."""
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]  # type: ignore[no-any-return]
@@ -43,8 +43,8 @@ class Workers:
 
 
 @contextmanager
-def workers(count: int) -> Iterator[Workers]:
-    """Threads that live inside the block; they run at once, as PyTorch lets go of Python's lock in its operations."""
+def worker_pool(count: int) -> Iterator[Workers]:
+    """Threads for the duration of the block; PyTorch releases Python's lock, so that they run in parallel."""
     if count == 1:
         yield Workers(1)
         return
@@ -53,7 +53,7 @@ def workers(count: int) -> Iterator[Workers]:
 
 
 def _begin() -> None:
-    """A worker computes as the thread that started it does in `merpo.support.machine`."""
+    """Set in each thread what `merpo.support.machine` sets in the main one."""
     torch.set_flush_denormal(True)
 
 
@@ -67,8 +67,8 @@ def groups(tasks: int, size: int, workers: int = 1) -> list[range]:
     return [range(tasks * i // count, tasks * (i + 1) // count) for i in range(count)]
 
 
-def fitting(params: Params, dims: int, rows: int) -> int:
-    """How many tasks at a time stay in the cache, if each has networks like `params` [*dims, ...] and so many rows."""
+def tasks_per_cache(params: Params, dims: int, rows: int) -> int:
+    """The number of tasks whose activations fit in the cache, with networks like `params` [*dims, ...] on `rows`."""
     held = [leaf for leaf in leaves(weights(params)).values() if leaf.dim() > dims]
     widest = max((leaf.shape[:dims].numel() * leaf.shape[-1] for leaf in held), default=1)
     return max(1, CACHE // (widest * rows))

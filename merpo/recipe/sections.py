@@ -51,7 +51,7 @@ class CollectSettings(Settings):
             raise ValueError(f"checkpoint_every = {self.checkpoint_every}, expected at most steps = {self.steps}")
         return self
 
-    def is_checkpoint(self, step: int) -> bool:
+    def keeps_policy(self, step: int) -> bool:
         """Whether the policies are kept and measured after `step` environment steps per task."""
         return step % self.checkpoint_every == 0 or step == self.steps
 
@@ -59,7 +59,7 @@ class CollectSettings(Settings):
         """Whether a gradient step follows environment step `step`, the first being 0."""
         return step + 1 >= self.seed_steps and step % self.update_every == 0
 
-    def checkpoints(self, since: int = 0) -> int:
+    def kept_policies(self, since: int = 0) -> int:
         """How many checkpoints there are from `since` environment steps on."""
         return len(range(-(-since // self.checkpoint_every), self.steps // self.checkpoint_every + 1)) + bool(
             self.steps % self.checkpoint_every

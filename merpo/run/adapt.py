@@ -104,7 +104,7 @@ def adapt_new(
             log=progress.log,
             stage=keeper.stages(folder.stage),
             resume=keeper.resume,
-            keep=keeper.keep,
+            save_state=keeper.save_state,
             on_step=keeper.on_step,
             workers=run.recipe.run.workers,
             log_every=run.recipe.run.log_every,

@@ -37,8 +37,8 @@ PYTHON = "Python and environments"
 class Profile:
     """Seconds of every stage (`watch`), and recordings of it, the last of which is kept as a trace.
 
-    A stage tells of its steps through `Context.due`; it is recorded from its first one on, and now and then again. A
-    stage that does not is only timed.
+    A stage that calls `Context.end_step` is recorded from its first step on, and now and then again. Any other stage is
+    only timed.
     """
 
     def __init__(self, device: str = "cpu") -> None:

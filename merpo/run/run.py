@@ -97,7 +97,7 @@ def _run_seed(
                 log=_tee(progress.log, metrics.log),
                 stage=keeper.stages(times.stage),
                 resume=times.resume(keeper.resume),
-                keep=keeper.keep,
+                save_state=keeper.save_state,
                 on_step=_both(base.on_step, keeper.on_step),
                 workers=recipe.run.workers,
                 log_every=recipe.run.log_every,

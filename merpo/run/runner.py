@@ -80,7 +80,7 @@ class Runner:
         """What meta-training is given: it may ask for an evaluation along the way."""
         if not self.recipe.tasks.has_environment:
             return self.base
-        return replace(self.base, checkpoint=self._checkpoint, checkpoints=self.recipe.evaluate.during_training)
+        return replace(self.base, evaluate_meta=self._evaluate_meta, evaluations=self.recipe.evaluate.during_training)
 
     def adapt(self, meta: dict[str, Params]) -> Adapted:
         """Policies for the unseen tasks, from their data alone."""
@@ -159,11 +159,11 @@ class Runner:
         policies = to_device(together, self.base.device)
         return {"behavior_mode": self.measure(lambda observations: act(policies, observations))}
 
-    def _checkpoint(self, step: int, meta: dict[str, Params]) -> None:
+    def _evaluate_meta(self, step: int, meta: dict[str, Params]) -> None:
         """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""
         with self.watch.stage("unseen tasks"):
             alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
-            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, keep=alone.keep, snapshots=())
+            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, save_state=alone.save_state, snapshots=())
             adapted = self.recipe.method.adapt(meta, self.data, quiet)
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
             returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}

@@ -9,7 +9,7 @@ from typing import Any
 from merpo.components.interfaces import DynamicsLearner, MetaLearner
 from merpo.lazy import torch
 from merpo.nn.optim import gradient
-from merpo.nn.params import squared_distance, tree_map, weights
+from merpo.nn.params import tree_map, weights
 from merpo.testing.inputs import ROWS, TASKS, batch, draw, spec, stacked, streams
 from merpo.testing.laws import Laws, require, require_gradient, require_slices
 from merpo.types import Batch, Params
@@ -65,12 +65,12 @@ def check_meta_learner(learner: MetaLearner) -> None:
         near = {key: value + 0.1 * draw(key, tasks, *value.shape) for key, value in weights(phi).items()}
         return {**near, "stat.x": phi["stat.x"].expand(len(tasks), 1, 1, 3)}
 
-    penalty = laws.per_task("penalty", lambda tasks: (theta(tasks), phi), (members,))
-    pull = learner.pull()
-    if pull is not None:
-        expected = pull * squared_distance(theta(TASKS), phi, dims=2)
-        same = isinstance(penalty, torch.Tensor) and torch.allclose(penalty, expected, rtol=1e-4, atol=1e-6)
-        require(same, f"{laws.name}.pull", f"is {pull!r:.60}, but the penalty is not that times ‖θ − φ‖²")
+    laws.per_task("penalty", lambda tasks: (theta(tasks), phi), (members,))
+    weight = learner.proximal_weight
+    require(weight >= 0, f"{laws.name}.proximal_weight", f"is {weight!r:.60}, expected a number of at least 0")
+    overridden = type(learner).penalty is not MetaLearner.penalty
+    law = f"is {weight!r:.60} and penalty is overridden, expected one of the two"
+    require(weight == 0 or not overridden, f"{laws.name}.proximal_weight", law)
     direction = laws.call("direction", lambda: (phi, *_quadratic(TASKS, slice(None))))
     place, shapes = f"{laws.name}.direction", {key: value.shape for key, value in weights(phi).items()}
     found = {key: value.shape for key, value in direction.items()}

@@ -56,7 +56,7 @@ def check_method(method: Method) -> None:
     data = TaskData(rows, (0, DATA_ROWS), (DATA_ROWS, DATA_ROWS), one)
     seen: list[dict[str, Params]] = []
     names = ("a", "b")
-    context = Context(labels=names, checkpoints=1, snapshots=(0, 1), checkpoint=lambda _, meta: seen.append(meta))
+    context = Context(labels=names, evaluations=1, snapshots=(0, 1), evaluate_meta=lambda _, meta: seen.append(meta))
     meta = laws.call("fit", lambda: (data, context), finite=False)  # log β is −∞ where there is no β
     _require_groups(f"{laws.name}.fit", meta)
     for middle in seen:

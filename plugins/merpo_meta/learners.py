@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import MetaLearner, Params, gradient, squared_distance, weights
+from merpo import MetaLearner, Params, gradient, weights
 from merpo.lazy import torch
 
 __all__ = ["MAML", "Proximal", "Reptile"]
@@ -25,11 +25,8 @@ class Proximal(MetaLearner):
     )
     eta: float = Field(0.1, ge=0, le=1e6, description="Weight η of the proximal term; the paper does not state it.")
 
-    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
-        """η‖θ_n − φ_m‖², one number per member: [T, member]."""
-        return self.eta * squared_distance(theta, phi, dims=2)
-
-    def pull(self) -> float:
+    @property
+    def proximal_weight(self) -> float:
         """η."""
         return self.eta
 
@@ -48,15 +45,6 @@ class Reptile(MetaLearner):
 
     inner_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of a task's model.")
     outer_lr: float = Field(0.5, gt=0, le=1, description="Step towards the mean of the models (Nichol et al., 2018).")
-
-    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
-        """Nothing is added to the inner problem: zeros [T, member]."""
-        first = next(iter(weights(theta).values()))
-        return first.new_zeros(first.shape[:2])
-
-    def pull(self) -> float:
-        """There is none."""
-        return 0.0
 
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
@@ -80,15 +68,6 @@ class MAML(MetaLearner):
         "first",
         description="Second order differentiates through the inner steps; first order does not (Finn et al., 2017).",
     )
-
-    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
-        """Nothing is added to the inner problem: zeros [T, member]."""
-        first = next(iter(weights(theta).values()))
-        return first.new_zeros(first.shape[:2])
-
-    def pull(self) -> float:
-        """There is none."""
-        return 0.0
 
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]

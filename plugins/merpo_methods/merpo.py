@@ -67,7 +67,7 @@ class MerPO(Method):
             return {**untrained.groups(), "meta_model": phi}
         models = self._models(phi, tasks, context, "models")
         behavior = self._behavior(tasks, context, "behavior")
-        partial = replace(context, checkpoint=lambda k, meta: context.checkpoint(k, {**meta, "meta_model": phi}))
+        partial = replace(context, evaluate_meta=lambda k, meta: context.evaluate_meta(k, {**meta, "meta_model": phi}))
 
         def compute() -> dict[str, Params]:
             meta = merpo.fit_meta_policy(

@@ -12,6 +12,7 @@ from merpo.algorithm.meta_model import fit_meta_model, init_meta_model
 from merpo.algorithm.settings import MetaModelSettings
 from merpo.algorithm.task_model import adapt_models, inner_steps
 from merpo.components.context import Context
+from merpo.components.interfaces import MetaLearner
 from merpo.nn.packed import pack
 from merpo.nn.params import expand, mean, weights
 from merpo.types import Batch, Params
@@ -99,7 +100,7 @@ def test_adaptation_tells_how_many_tasks_are_done(
     workers: int, expected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Group by group, where one thread does them one after the other."""
-    monkeypatch.setattr("merpo.algorithm.task_model.fitting", lambda *_: 2)
+    monkeypatch.setattr("merpo.algorithm.task_model.tasks_per_cache", lambda *_: 2)
     told: list[tuple[int, int]] = []
     context = Context(workers=workers, log=lambda stage, step, total, metrics: told.append((step, total)))
     data = task_data(5)
@@ -138,7 +139,7 @@ def test_a_strong_proximal_term_holds_the_tasks_at_the_meta_model() -> None:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_pull_gives_the_steps_of_equation_4(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fused_penalty_gives_the_steps_of_equation_4(packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """The penalty's gradient in closed form, and the one that autograd finds in `task_objective`."""
     data, learner = task_data(2), make("meta_learner", "proximal", eta=0.7, inner_lr=0.01)
     phi = {key: leaf.double() for key, leaf in init_meta_model(dynamics(), data, generator(0)).items()}
@@ -148,7 +149,7 @@ def test_a_pull_gives_the_steps_of_equation_4(packed: bool, monkeypatch: pytest.
         return inner_steps(dynamics(), learner, pack(phi) if packed else phi, 2, 4, 0.01, lambda: rows)
 
     closed = steps()
-    monkeypatch.setattr(type(learner), "pull", lambda _: None)
+    monkeypatch.setattr(type(learner), "penalty", lambda self, *pair: MetaLearner.penalty(self, *pair))
     plain = steps()
     for key, leaf in plain.items():
         torch.testing.assert_close(closed[key], leaf, rtol=1e-9, atol=1e-12)

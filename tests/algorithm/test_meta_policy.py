@@ -188,7 +188,7 @@ def test_from_meta_and_persistent_begin_a_turn_differently() -> None:
 
 def test_checkpoints_are_given_at_equal_distances() -> None:
     seen: list[tuple[int, dict[str, Params]]] = []
-    meta = fit(Context(checkpoints=2, checkpoint=lambda k, groups: seen.append((k, groups))), iterations=4)
+    meta = fit(Context(evaluations=2, evaluate_meta=lambda k, groups: seen.append((k, groups))), iterations=4)
     assert [k for k, _ in seen] == [2, 4]
     assert torch.equal(seen[-1][1]["meta_policy"]["w0"], meta.policy["w0"])
     assert not torch.equal(seen[0][1]["meta_policy"]["w0"], meta.policy["w0"])

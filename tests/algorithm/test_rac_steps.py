@@ -17,7 +17,7 @@ from merpo.algorithm.rac import RAC, Anchors, rac_step
 from merpo.algorithm.rac_steps import Ahead, FixedStep, rac_steps
 from merpo.nn.noise import Streams
 from merpo.nn.params import gather, to_device, tree_map
-from merpo.nn.workers import workers
+from merpo.nn.workers import worker_pool
 from merpo.testing.laws import leaves
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and PyTorch finds none")
@@ -126,7 +126,7 @@ def test_a_step_asks_for_no_number(use_model: bool, regularizer: str, monkeypatc
 @pytest.mark.parametrize("improve", [True, False])
 def test_a_recorded_step_is_the_step_on_a_gpu(improve: bool) -> None:
     algorithm = rac()
-    with workers(1) as share:
+    with worker_pool(1) as share:
         for seed, index in ((1, [0, 1]), (2, [3, 2])):
             state, data, picked, near, noise = turn(algorithm, index, seed)
             moved = to_device((state, picked, near), "cuda")
@@ -138,5 +138,5 @@ def test_a_recorded_step_is_the_step_on_a_gpu(improve: bool) -> None:
                 torch.testing.assert_close(
                     one, two, rtol=1e-3, atol=1e-4, msg=lambda text, path=path: f"{path}: {text}"
                 )
-        kept = share.keep(("rac step", improve), lambda: None)
+        kept = share.once(("rac step", improve), lambda: None)
     assert kept._graph is not None

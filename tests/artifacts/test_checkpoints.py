@@ -133,7 +133,7 @@ class Loop:
     def to(self, last: int) -> None:
         for step in range(self.first, last):
             self.count = self.count + self.noise.uniform()
-            self.keeper.keep("loop", step + 1, self.state)
+            self.keeper.save_state("loop", step + 1, self.state)
         self.first = last
 
     def state(self) -> tuple[torch.Tensor, Streams]:
@@ -278,5 +278,5 @@ def test_a_kept_step_is_not_written_twice(tmp_path: Path) -> None:
     loop.to(2)
     path = tmp_path / "checkpoints" / "loop" / "ckpt-000000002"
     before = path.stat().st_ino
-    loop.keeper.keep("loop", 2, loop.state)
+    loop.keeper.save_state("loop", 2, loop.state)
     assert path.stat().st_ino == before

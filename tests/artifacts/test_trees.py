@@ -14,6 +14,7 @@ from merpo.algorithm.duals import init_duals
 from merpo.algorithm.rac import fresh_state
 from merpo.algorithm.rollout import empty_buffer
 from merpo.artifacts.trees import flatten, restored
+from merpo.components.context import Constant
 from merpo.errors import ArtifactError, PluginError
 from merpo.nn.packed import Packed
 from merpo.nn.params import expand
@@ -86,3 +87,11 @@ def test_another_form_is_refused(start: Any, reason: str) -> None:
 def test_what_no_checkpoint_can_hold_is_refused(leaf: Any) -> None:
     with pytest.raises(PluginError, match=r"'a/b' is .*, which no checkpoint can hold"):
         flatten({"a": {"b": leaf}})
+
+
+def test_a_constant_that_differs_is_refused() -> None:
+    start = {"x": torch.zeros(2), "steps": Constant(torch.tensor([0, 3]))}
+    found = flatten({"x": torch.ones(2), "steps": Constant(torch.tensor([0, 3]))})
+    assert restored(start, found)["x"].tolist() == [1.0, 1.0]
+    with pytest.raises(ArtifactError, match=r"'steps/value' is \[0, 4\], expected \[0, 3\]"):
+        restored(start, {**found, "steps/value": torch.tensor([0, 4])})

@@ -52,7 +52,7 @@ def test_counts_are_those_of_the_loop(steps: int, seeds: int, every: int, update
     assume(seeds < steps and every <= steps and since <= steps)
     settings = CollectSettings(steps=steps, seed_steps=seeds, checkpoint_every=every, update_every=update)
     assert settings.gradient_steps(since) == sum(map(settings.learns, range(since, steps)))
-    assert settings.checkpoints(since) == sum(map(settings.is_checkpoint, range(since, steps + 1)))
+    assert settings.kept_policies(since) == sum(map(settings.keeps_policy, range(since, steps + 1)))
 
 
 @pytest.mark.parametrize(("steps", "every", "update"), [(24, 8, 1), (25, 10, 3)])
@@ -78,7 +78,7 @@ def test_the_plan_comes_true(monkeypatch: pytest.MonkeyPatch, steps: int, every:
     assert plan.environment_steps == 3 * steps
     assert plan.gradient_steps == done["learn"]
     assert plan.measuring_steps == done["measure"]
-    assert plan.checkpoints == len(made.steps)
+    assert plan.kept_policies == len(made.steps)
     assert plan.rows == 3 * 4 * 5
 
 
@@ -135,11 +135,11 @@ def interrupted_after(step: int) -> Callable[..., Any]:
 
     def train(family: Any, critic: Any, tasks: Any, settings: Any, context: Any) -> Any:
         def keep(label: str, at: int, state: Any) -> None:
-            context.keep(label, at, state)
+            context.save_state(label, at, state)
             if at == step:
                 raise KeyboardInterrupt
 
-        changed = Context(context.seed, log=context.log, resume=context.resume, keep=keep)
+        changed = Context(context.seed, log=context.log, resume=context.resume, save_state=keep)
         return train_behavior(family, critic, tasks, settings, changed)
 
     return train
@@ -151,12 +151,12 @@ def test_only_what_is_left_is_announced(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(collect_train, "train_behavior", interrupted_after(41))
     with pytest.raises(KeyboardInterrupt):
         ensure_data(recipe, Context(), said.append)
-    assert "SAC of 4 tasks: 240 environment steps, 41 gradient steps of all at once, 4 checkpoints" in said[1]
+    assert "SAC of 4 tasks: 240 environment steps, 41 gradient steps of all at once, 4 policies" in said[1]
     assert "datasets: 160 rows; on the disk" in said[2]
     assert said[3].startswith("data: about ")
     monkeypatch.setattr(collect_train, "train_behavior", train_behavior)
     _, said = ensure(recipe)
-    assert "SAC of 4 tasks: 76 environment steps, 19 gradient steps of all at once, 1 checkpoints" in said[1]
+    assert "SAC of 4 tasks: 76 environment steps, 19 gradient steps of all at once, 1 policies" in said[1]
     (collection_folder(recipe) / "task-001.medium.json").unlink()
     _, said = ensure(recipe)
     assert "datasets: 40 rows" in said[1]
@@ -206,7 +206,7 @@ def test_an_upper_bound_is_called_one() -> None:
     plan = CollectPlan(2, 2000, 900, 5, 500, 3000, 10**6, 10**7, ends_early=True)
     training, datasets = plan_lines(plan, 3 * 10**9)
     assert training.startswith("SAC of 2 tasks: 2,000 environment steps, 900 gradient steps of all at once, ")
-    assert training.endswith("5 checkpoints measured in at most 500 steps")
+    assert training.endswith("5 policies measured in at most 500 steps")
     assert datasets == "datasets: at most 3,000 rows; on the disk 1.0 MB, meanwhile at most 10.0 MB; 3.0 GB are free"
     assert [bytes_text(count) for count in (500, 999_999, 10**6)] == ["0.5 kB", "1000.0 kB", "1.0 MB"]
 

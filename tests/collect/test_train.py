@@ -12,23 +12,23 @@ from small import critic, make
 from training import HORIZON, SETTINGS, family
 
 from merpo.collect.episodes import collect_quality, roll_out_policies
-from merpo.collect.train import QUALITIES, Checkpoints, pick_checkpoints, train_behavior
+from merpo.collect.train import QUALITIES, BehaviorPolicies, choose_policies, train_behavior
 from merpo.components.context import Context
 from merpo.nn.params import gather, tree_map
 from merpo.nn.policy import init_policy
 from merpo.types import Spec
 
 
-def trained(names: tuple[str, ...] = (), index: slice = slice(None)) -> Checkpoints:
+def trained(names: tuple[str, ...] = (), index: slice = slice(None)) -> BehaviorPolicies:
     tasks = family().tasks(3, 0)[0][index]
     return train_behavior(family(), critic(), tasks, SETTINGS, Context(seed=2, labels=names))
 
 
-def checkpoints(returns: list[list[float]]) -> Checkpoints:
+def checkpoints(returns: list[list[float]]) -> BehaviorPolicies:
     """K checkpoints of T tasks whose policies say which they are: [K, T, 2] of (k, t)."""
     k, t = len(returns), len(returns[0])
     marks = torch.cartesian_prod(torch.arange(k), torch.arange(t)).float().view(k, t, 2)
-    return Checkpoints({"mark": marks}, [10 * i for i in range(k)], torch.tensor(returns))
+    return BehaviorPolicies({"mark": marks}, [10 * i for i in range(k)], torch.tensor(returns))
 
 
 RETURNS = [[-10.0, -10.0], [-8.0, -4.9], [-5.0, -1.0], [0.0, -2.0], [-3.0, 0.0]]
@@ -46,18 +46,18 @@ RETURNS = [[-10.0, -10.0], [-8.0, -4.9], [-5.0, -1.0], [0.0, -2.0], [-3.0, 0.0]]
     ],
 )
 def test_each_quality_picks_its_checkpoints(quality: str, fraction: float, expected: list[list[int]]) -> None:
-    assert pick_checkpoints(checkpoints(RETURNS), quality, fraction) == expected
+    assert choose_policies(checkpoints(RETURNS), quality, fraction) == expected
 
 
 def test_the_best_policy_closes_the_whole_distance_whatever_is_rounded() -> None:
     spread = torch.rand(2, 500, generator=torch.Generator().manual_seed(0)) * 10
-    found = pick_checkpoints(checkpoints([(spread[0] - 35).tolist(), (spread[1] - 9).tolist()]), "medium", 1.0)
+    found = choose_policies(checkpoints([(spread[0] - 35).tolist(), (spread[1] - 9).tolist()]), "medium", 1.0)
     assert found == [[1]] * 500
 
 
 def test_a_task_that_never_improves_has_one_policy_for_every_quality() -> None:
     flat = checkpoints([[-1.0], [-2.0], [-3.0]])
-    assert [pick_checkpoints(flat, q, 0.5) for q in QUALITIES[:3]] == [[[0]]] * 3
+    assert [choose_policies(flat, q, 0.5) for q in QUALITIES[:3]] == [[[0]]] * 3
 
 
 def test_sac_gives_checkpoints_that_move() -> None:
@@ -116,7 +116,7 @@ def test_no_two_episodes_of_mixed_data_begin_in_the_same_state() -> None:
 
 def test_the_stored_policy_is_the_one_that_was_picked() -> None:
     found, tasks = trained(), family().tasks(3, 0)[0]
-    picks = pick_checkpoints(found, "expert", 0.5)
+    picks = choose_policies(found, "expert", 0.5)
     made = collect_quality(family(), [tasks[2]], [2], found, "expert", 1, SETTINGS, Context())
     assert made[0].policy is not None
     assert torch.equal(made[0].policy["w0"], found.policies["w0"][picks[2][0], 2])

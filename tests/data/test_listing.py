@@ -14,7 +14,7 @@ from tiny import tiny_recipe
 
 from merpo.collect.collect import collect_recipe
 from merpo.collect.learning_curve import curve_picture
-from merpo.collect.train import Checkpoints
+from merpo.collect.train import BehaviorPolicies
 from merpo.data import listing
 from merpo.data.listing import quality_lines, quality_rows
 from merpo.data.needed import collection_folder
@@ -126,6 +126,6 @@ def test_a_collection_without_its_policies_has_no_picture(merpo_cli: Any) -> Non
 @pytest.mark.parametrize("tasks", [2, 9])
 def test_few_tasks_have_names_and_many_a_mean(tasks: int) -> None:
     returns = torch.linspace(-1, 1, 3)[:, None] + torch.arange(tasks)
-    made = Checkpoints({}, [0, 10, 20], returns)
+    made = BehaviorPolicies({}, [0, 10, 20], returns)
     assert curve_picture(made, "family").startswith(b"\x89PNG")
     assert curve_picture(made, "family") == curve_picture(made, "family")

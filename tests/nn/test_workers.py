@@ -14,7 +14,7 @@ from small import METHOD, make, task_data
 from merpo.components.context import Context
 from merpo.nn.nets import init_mlp
 from merpo.nn.packed import pack
-from merpo.nn.workers import CACHE, fitting, groups, workers
+from merpo.nn.workers import CACHE, groups, tasks_per_cache, worker_pool
 from merpo.testing.laws import leaves
 
 
@@ -38,13 +38,13 @@ def test_work_is_shared_out_and_comes_back_in_order(count: int) -> None:
         barrier.wait()
         return 2 * n
 
-    with workers(count) as share:
+    with worker_pool(count) as share:
         assert share.map(work, range(count)) == [2 * n for n in range(count)]
         assert share.map(lambda n: n, []) == []
 
 
 def test_an_error_in_a_thread_is_raised_outside() -> None:
-    with workers(2) as share, pytest.raises(ZeroDivisionError):
+    with worker_pool(2) as share, pytest.raises(ZeroDivisionError):
         share.map(lambda n: 1 // n, [1, 0])
 
 
@@ -52,8 +52,10 @@ def test_an_error_in_a_thread_is_raised_outside() -> None:
 def test_what_fits_grows_smaller_with_width_members_and_rows(hidden: int) -> None:
     params = init_mlp([4, hidden, 2], torch.Generator(), (7,))
     for held in (params, pack(params)):
-        assert fitting({**held, "stat.x": torch.ones(1, 1, 10**6)}, 1, 256) == max(1, CACHE // (7 * hidden * 256))
-        assert fitting(held, 1, 10**9) == 1
+        assert tasks_per_cache({**held, "stat.x": torch.ones(1, 1, 10**6)}, 1, 256) == max(
+            1, CACHE // (7 * hidden * 256)
+        )
+        assert tasks_per_cache(held, 1, 10**9) == 1
 
 
 @pytest.mark.parametrize("change", [{}, {"rac": {**METHOD["rac"], "use_model": False}}])

@@ -197,8 +197,8 @@ def test_the_uncertainty_is_the_largest_norm_of_a_members_std(seed: int) -> None
             assert float(less) == pytest.approx(1.0 - 2.0 * expected, abs=1e-5)
 
 
-def test_models_that_cannot_tell_say_so() -> None:
-    with pytest.raises(MerpoError, match=r"expected rac\.reward_penalty = 0"):
+def test_models_without_an_uncertainty_estimate_are_refused() -> None:
+    with pytest.raises(MerpoError, match=r"has no uncertainty estimate; set rac\.reward_penalty = 0"):
         DynamicsLearner.uncertainty(dynamics(), {}, torch.zeros(1), torch.zeros(1))
 
 

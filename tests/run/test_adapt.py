@@ -166,8 +166,8 @@ def test_tasks_of_named_data_have_the_numbers_that_the_run_gave_them(
 
 
 def stopped_keep(patch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """`Keeper.keep`, and a signal comes just before it is called for the first time."""
-    keep = Keeper.keep
+    """`Keeper.save_state`, and a signal comes just before it is called for the first time."""
+    keep = Keeper.save_state
 
     def stopping(*arguments: Any) -> None:
         patch.setattr(stop, "requested", lambda: True)
@@ -182,7 +182,7 @@ def test_an_adaptation_that_was_stopped_goes_on(
     command = ("adapt", str(run), "--data", f"{collection.name}/task-003.medium", "--out")
     assert merpo_cli(*command, str(tmp_path / "whole")).code == 0
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "keep", stopped_keep(patch))
+        patch.setattr(Keeper, "save_state", stopped_keep(patch))
         stopped = merpo_cli(*command, str(tmp_path / "cut"))
     assert stopped.code == 75, stopped.err
     assert re.search(r"stopped by a signal after step 1 of .*; the same command goes on", stopped.err)

@@ -17,7 +17,7 @@ from command import Answer
 from tiny import tiny_recipe
 
 from merpo.errors import MerpoError
-from merpo.nn.workers import workers
+from merpo.nn.workers import worker_pool
 from merpo.report.report import OWN
 from merpo.run import profile as module
 from merpo.run.profile import PYTHON, Profile, kind, seconds_by_kind
@@ -156,7 +156,7 @@ def test_workers_are_recorded_and_their_steps_left_alone(tmp_path: Path) -> None
         both.wait(60)
         train(5, profile.step)
 
-    with workers(2) as share, profile.watch.stage("s"):
+    with worker_pool(2) as share, profile.watch.stage("s"):
         profile.step()
         share.map(work, range(4))
     found = [event for event in trace(tmp_path / "s.json.gz") if event["name"] == "aten::exp"]

@@ -42,11 +42,11 @@ def interrupted(root: Path, context: Context, at: int) -> Context:
     own = keeper(root)
 
     def keep(label: str, step: int, state: Callable[[], Any]) -> None:
-        own.keep(label, step, state)
+        own.save_state(label, step, state)
         if step == at:
             raise CutError
 
-    return replace(context, resume=own.resume, keep=keep)
+    return replace(context, resume=own.resume, save_state=keep)
 
 
 def check_resumes(root: Path, work: Callable[[Context], Any], cuts: list[int], context: Context | None = None) -> None:
@@ -63,7 +63,7 @@ def check_resumes(root: Path, work: Callable[[Context], Any], cuts: list[int], c
         steps.append(step)
         return step, state
 
-    found = work(replace(context, resume=resume, keep=own.keep))
+    found = work(replace(context, resume=resume, save_state=own.save_state))
     assert steps == cuts[-1:]  # it did go on from there
     ours, theirs = flatten(found), flatten(expected)
     assert ours.keys() == theirs.keys()
@@ -97,7 +97,7 @@ def test_the_meta_policy(tmp_path: Path, keep: Any, model: bool) -> None:
     def fit(context: Context) -> Any:
         return fit_meta_policy(algorithm, make("alpha", "adaptive"), data, models, behavior, knobs, context)
 
-    context = Context(seed=4, checkpoints=5, checkpoint=lambda step, meta: seen.append(step))
+    context = Context(seed=4, evaluations=5, evaluate_meta=lambda step, meta: seen.append(step))
     check_resumes(tmp_path, fit, [2, 3], context)
     assert seen == [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]  # no evaluation twice, none left out
 
@@ -114,7 +114,7 @@ def test_adaptation_with_other_snapshots_begins_anew(tmp_path: Path) -> None:
     with pytest.raises(CutError):
         adapt(interrupted(tmp_path, Context(seed=1, snapshots=(0,)), 3))
     own = keeper(tmp_path)
-    done = adapt(Context(seed=1, snapshots=(0, 1), resume=own.resume, keep=own.keep))
+    done = adapt(Context(seed=1, snapshots=(0, 1), resume=own.resume, save_state=own.save_state))
     assert set(done.snapshots) == {0, 1, 4}
 
 
@@ -149,7 +149,7 @@ def test_environments_that_do_not_repeat_are_noticed(tmp_path: Path) -> None:
         train_behavior(own, critic(), tasks, SETTINGS, interrupted(tmp_path, Context(), 3))
     again = keeper(tmp_path)
     with pytest.raises(PluginError, match="collect, step 0: the environment of task 0 does not repeat"):
-        train_behavior(own, critic(), tasks, SETTINGS, Context(resume=again.resume, keep=again.keep))
+        train_behavior(own, critic(), tasks, SETTINGS, Context(resume=again.resume, save_state=again.save_state))
 
 
 def test_two_loops_of_one_label_are_refused(tmp_path: Path) -> None:
@@ -161,4 +161,4 @@ def test_two_loops_of_one_label_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"label is '\.\./mine'"):
         own.resume("../mine", start)
     with pytest.raises(PluginError, match="'other' has not been asked for"):
-        own.keep("other", 1, lambda: start)
+        own.save_state("other", 1, lambda: start)

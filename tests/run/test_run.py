@@ -327,7 +327,7 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
 ) -> None:
     write_tiny(Path("tiny.toml"), EVALUATED)
     with interrupted_meta_policy(monkeypatch) as patch:
-        patch.setattr(Context, "due", lambda self, step, total: True)  # the half of a stage leaves its metrics
+        patch.setattr(Context, "end_step", lambda self, step, total: True)  # the half of a stage leaves its metrics
         answer = merpo_cli("run", "tiny.toml", "--out", "cut")
         assert answer.code not in (0, 2)
         assert "interrupted; with --out cut the same command goes on" in answer.err

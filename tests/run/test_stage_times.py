@@ -181,14 +181,14 @@ def interrupted(patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Adaptation is cut off after the second step that it keeps."""
     from merpo.artifacts.keeper import Keeper
 
-    keep = Keeper.keep
+    keep = Keeper.save_state
 
     def cut(self: Keeper, label: str, step: int, state: Callable[[], Any]) -> None:
         keep(self, label, step, state)
         if (label, step) == ("adapt", 2):
             raise KeyboardInterrupt
 
-    patch.setattr(Keeper, "keep", cut)
+    patch.setattr(Keeper, "save_state", cut)
     yield
 
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 from broken import SMALL, delegate
+from pydantic import Field
 
+from merpo.components.interfaces import MetaLearner
 from merpo.nn.params import weights
 from merpo.testing import check_component
+from merpo.types import Params
 
 
 @pytest.mark.parametrize("kind", SMALL)
@@ -162,7 +165,6 @@ BROKEN = [
     ("dynamics", "step", half_ended, "other than 0 and 1"),
     ("meta_learner", "penalty", mutating, "in place"),
     ("meta_learner", "penalty", mean_of_tasks, "together is not alone"),
-    ("meta_learner", "pull", offset, "not that times"),
     ("meta_learner", "direction", mutating, "in place"),
     ("meta_learner", "direction", uphill, "uphill"),
     ("meta_learner", "direction", first_task_only, "order of the tasks"),
@@ -186,3 +188,28 @@ def test_a_broken_component_is_caught(kind: str, method: str, broken: Any, law: 
     assert law in str(caught.value)
     torch.set_rng_state(before[0])
     np.random.set_state(before[1])
+
+
+class TwoPenalties(MetaLearner):
+    """A penalty of its own beside a proximal weight, so that one of them would have no effect."""
+
+    name = "two-penalties"
+
+    inner_lr: float = Field(0.1, description="Inner rate.")
+    outer_lr: float = Field(0.1, description="Outer rate.")
+
+    @property
+    def proximal_weight(self) -> float:
+        return 0.5
+
+    def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
+        return 2.0 * super().penalty(theta, phi)
+
+    def direction(self, phi: Params, adapt: Any, query: Any) -> Params:
+        theta = adapt(phi, False)
+        return {key: value - theta[key].mean(0) for key, value in weights(phi).items()}
+
+
+def test_a_penalty_beside_a_proximal_weight_is_caught() -> None:
+    with pytest.raises(AssertionError, match="penalty is overridden, expected one of the two"):
+        check_component(TwoPenalties)

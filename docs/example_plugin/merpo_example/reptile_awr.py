@@ -69,7 +69,7 @@ class ReptileAWR(Method):
                 snapshots[step] = learner.policy
             learner, measured = self._step(learner, tasks.sample(noise, self.batch_size))
             weights.append(measured["weight"])
-            if context.due(step + 1, self.steps):
+            if context.end_step(step + 1, self.steps):
                 context.log("adapt", step + 1, self.steps, measured)
         snapshots[self.steps] = learner.policy
         return merpo.Adapted(
@@ -88,17 +88,16 @@ class ReptileAWR(Method):
     def _reptile(self, tasks: TaskData, context: Context) -> dict[str, Params]:
         meta = self._init(tasks.spec, context.generator("reptile"))
         noise = context.streams("reptile", tasks.n_tasks)
-        every = max(1, self.iterations // max(1, context.checkpoints))
         for k in range(1, self.iterations + 1):
             learner, measured = self._inner(meta, tasks, noise)
             meta = {
                 "policy": self._outer(meta["policy"], learner.policy),
                 "value": self._outer(meta["value"], learner.value),
             }
-            if context.due(k, self.iterations):
+            if context.end_step(k, self.iterations):
                 context.log("reptile", k, self.iterations, measured)
-            if context.checkpoints and k % every == 0:
-                context.checkpoint(k, meta)
+            if context.evaluates(k, self.iterations):
+                context.evaluate_meta(k, meta)
         return meta
 
     def _inner(
