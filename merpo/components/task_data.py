@@ -42,8 +42,32 @@ class TaskData(NamedTuple):
         rows = self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
         return from_rows(rows, self.spec)
 
+    def context(self, noise: Streams, count: int) -> Batch:
+        """`count` random rows of every task, such as an encoder's context: a batch [T, count, ...].
+
+        No row is repeated before each of the task's rows has been drawn; no task's rows depend on another's size.
+        """
+        index = noise.subsets(self.sizes, count) + torch.tensor(self.starts, device=noise.device)[:, None]
+        rows = self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
+        return from_rows(rows, self.spec)
+
+    def all_rows(self) -> tuple[Batch, torch.Tensor]:
+        """All rows of every task as a batch [T, N, ...], N those of the largest task, and the mask [T, N].
+
+        The mask is 1 for a row and 0 for the zeros behind a smaller task's rows.
+        """
+        most = max(self.sizes)
+        rows = self.rows.new_zeros(self.n_tasks, most, self.rows.shape[-1])
+        mask = self.rows.new_zeros(self.n_tasks, most)
+        for task, (start, size) in enumerate(zip(self.starts, self.sizes, strict=True)):
+            rows[task, :size], mask[task, :size] = self.rows[start : start + size], 1.0
+        return from_rows(rows, self.spec), mask
+
     def first(self, count: int) -> Batch:
-        """The first rows of every task (at most `count`, and equally many for all): a batch [T, B, ...]."""
+        """The first rows of every task, at most `count` and no more than the smallest task has: a batch [T, B, ...].
+
+        For logs. What is learnt must not depend on another task's size: use `sample`, `context` or `all_rows`.
+        """
         count = min(count, *self.sizes)
         return from_rows(torch.stack([self.rows[start : start + count] for start in self.starts]), self.spec)
 

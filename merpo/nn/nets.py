@@ -12,7 +12,7 @@ from merpo.nn.kernels import Shape, stacked_mlp
 from merpo.nn.packed import Packed
 from merpo.types import Params
 
-__all__ = ["init_mlp", "layers", "mlp"]
+__all__ = ["init_mlp", "layers", "mlp", "with_context"]
 
 
 def init_mlp(
@@ -58,6 +58,15 @@ def mlp(
         if i < depth - 1:
             hidden = F.relu(hidden) if activation == "relu" else F.silu(hidden)
     return hidden
+
+
+def with_context(inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
+    """Inputs [..., B, D] joined with a context z [..., Z] of all rows, or [..., B, Z] of each: [..., B, D + Z]."""
+    if context is None:
+        return inputs
+    if context.dim() < inputs.dim():
+        context = context.unsqueeze(-2)
+    return torch.cat([inputs, context.expand(*inputs.shape[:-1], context.shape[-1])], dim=-1)
 
 
 def _packed_mlp(

@@ -67,6 +67,21 @@ class Streams:
         """The numbers 0 to n - 1 in random order, [T, n]."""
         return self._drawn(lambda generators: torch.stack([torch.randperm(n, generator=g) for g in generators]))
 
+    def subsets(self, sizes: Sequence[int], count: int) -> torch.Tensor:
+        """`count` of the numbers 0 to sizes[t] - 1 in random order, [T, count].
+
+        None is repeated before each of the task's numbers has been drawn; no task's draws depend on another's size.
+        """
+
+        def draw(generators: Sequence[torch.Generator]) -> torch.Tensor:
+            rows = []
+            for size, generator in zip(sizes, generators, strict=True):
+                rounds = [torch.randperm(size, generator=generator) for _ in range(-(-count // size))]
+                rows.append(torch.cat(rounds)[:count])
+            return torch.stack(rows)
+
+        return self._drawn(draw)
+
     def _numbers(
         self,
         shape: tuple[int, ...],

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from merpo.lazy import F, torch
-from merpo.nn.nets import init_mlp, mlp
+from merpo.nn.nets import init_mlp, mlp, with_context
 from merpo.types import Params, Spec
 
 __all__ = ["TanhGaussian", "act", "distribution", "init_policy", "policy_dims"]
@@ -66,9 +66,11 @@ def before_tanh(actions: torch.Tensor) -> torch.Tensor:
     return actions.clamp(-_EDGE, _EDGE).atanh()
 
 
-def init_policy(spec: Spec, hidden: Sequence[int], generator: torch.Generator, lead: Sequence[int] = ()) -> Params:
-    """Parameters of π(a|s): an MLP from observations to mean and log-std."""
-    return init_mlp([spec.observation_dim, *hidden, 2 * spec.action_dim], generator, lead)
+def init_policy(
+    spec: Spec, hidden: Sequence[int], generator: torch.Generator, lead: Sequence[int] = (), context_dim: int = 0
+) -> Params:
+    """Parameters of π(a|s), or π(a|s, z) with a context z of `context_dim`: an MLP to mean and log-std."""
+    return init_mlp([spec.observation_dim + context_dim, *hidden, 2 * spec.action_dim], generator, lead)
 
 
 def policy_dims(params: Params) -> tuple[int, int] | None:
@@ -80,13 +82,18 @@ def policy_dims(params: Params) -> tuple[int, int] | None:
     return params["w0"].shape[0], params[f"w{depth - 1}"].shape[1] // 2
 
 
-def distribution(params: Params, observations: torch.Tensor) -> TanhGaussian:
-    """π(·|s) at `observations` [..., B, O]; the log-std is clamped to [-5, 2]."""
-    mean, log_std = mlp(params, observations).chunk(2, dim=-1)
+def distribution(params: Params, observations: torch.Tensor, context: torch.Tensor | None = None) -> TanhGaussian:
+    """π(·|s) at `observations` [..., B, O], or π(·|s, z) with a context z [..., Z]; log-std is clamped to [-5, 2]."""
+    mean, log_std = mlp(params, with_context(observations, context)).chunk(2, dim=-1)
     return TanhGaussian(mean, log_std.clamp(*LOG_STD))
 
 
-def act(params: Params, observations: torch.Tensor, noise: torch.Tensor | None = None) -> torch.Tensor:
-    """Actions [..., B, A]: the mode, or a sample when `noise` [..., B, A] is given."""
-    policy = distribution(params, observations)
+def act(
+    params: Params,
+    observations: torch.Tensor,
+    noise: torch.Tensor | None = None,
+    context: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Actions [..., B, A], with a context z [..., Z] if any: the mode, or a sample from `noise` [..., B, A]."""
+    policy = distribution(params, observations, context)
     return policy.mode() if noise is None else policy.draw(noise)

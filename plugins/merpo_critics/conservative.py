@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import Batch, Critic, Params, Probes, Propose, Spec, Streams, init_mlp, mlp
+from merpo import Batch, Critic, Params, Probes, Propose, Spec, Streams, critic_values, init_critics
 from merpo.lazy import torch
 
 __all__ = ["Conservative"]
@@ -39,12 +39,11 @@ class Conservative(Critic):
 
     def init(self, spec: Spec, generator: torch.Generator) -> Params:
         """Independent critics [critic, ...]."""
-        return init_mlp([spec.observation_dim + spec.action_dim, *self.hidden, 1], generator, (self.critics,))
+        return init_critics(spec, self.hidden, generator, self.critics)
 
     def value(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Q_i(s, a) of every critic i: [T, critic, B]."""
-        inputs = torch.cat([observations, actions], dim=-1).unsqueeze(-3)  # [T, 1, B, O + A]
-        values = mlp(params, inputs).squeeze(-1)
+        values = critic_values(params, observations, actions)
         return values if self.output_scale == 1 else self.output_scale * values
 
     def backup(

@@ -171,3 +171,14 @@ def test_held_out_rows_are_not_trained_on() -> None:
     )
     assert torch.equal(one.models["w0"].sort(1).values, two.models["w0"].sort(1).values)
     assert not torch.equal(one.scores, two.scores)
+
+
+def test_held_out_rows_do_not_depend_on_the_sizes_of_other_tasks() -> None:
+    data, learner = task_data(3), make("meta_learner", "proximal", inner_lr=0.01)
+    data = data._replace(sizes=(data.sizes[0], data.sizes[1] // 3, data.sizes[2]))
+    phi, knobs, names = init_meta_model(dynamics(), data, generator(0)), settings(holdout=0.3), ("a", "b", "c")
+    together = adapt_models(dynamics(), learner, phi, data, knobs, Context(labels=names), "models")
+    for t, name in enumerate(names):
+        alone = adapt_models(dynamics(), learner, phi, data.select([t]), knobs, Context(labels=(name,)), "models")
+        torch.testing.assert_close(together.scores[t], alone.scores[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(together.nll_before[t], alone.nll_before[0], rtol=1e-4, atol=1e-5)

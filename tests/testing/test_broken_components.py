@@ -77,6 +77,11 @@ def adapt_leaking(inner: Any, meta: Any, tasks: Any, context: Any) -> Adapted:
     return adapted._replace(policy={key: value + value.mean(0) for key, value in adapted.policy.items()})
 
 
+def adapt_cut_to_the_shortest(inner: Any, meta: Any, tasks: Any, context: Any) -> Adapted:
+    """All tasks with as many rows as the smallest has: alone, a larger task has more."""
+    return inner(meta, tasks._replace(sizes=(min(tasks.sizes),) * tasks.n_tasks), context)
+
+
 def adapt_nothing(inner: Any, *args: Any) -> Any:
     return inner(*args).policy
 
@@ -99,6 +104,7 @@ def fit_bare(inner: Any, *args: Any) -> Any:
     ("method", "broken", "law"),
     [
         ("adapt", adapt_leaking, "together is not alone"),
+        ("adapt", adapt_cut_to_the_shortest, "together is not alone"),
         ("adapt", adapt_nothing, "expected Adapted"),
         ("adapt", lambda inner, *args: inner(*args)._replace(references={"a/b": {}}), "a name without '/'"),
         ("fit", fit_with_global_noise, "global random state"),
