@@ -21,7 +21,7 @@ from merpo.support.files import fingerprint, sync_folder, write_synced
 from merpo.types import Params
 from merpo.version import __version__
 
-__all__ = ["checkpoint_steps", "read_checkpoint", "sweep", "write_checkpoint"]
+__all__ = ["checkpoint_steps", "read_checkpoint", "remove_leftovers", "write_checkpoint"]
 
 FORMAT_VERSION = 1
 MANIFEST, STATE = "manifest.json", "state.safetensors"
@@ -117,7 +117,7 @@ def read_checkpoint(path: Path, label: str, run: str) -> Params:
     return _read_state(path / STATE, manifest.files[STATE])
 
 
-def sweep(root: Path) -> None:
+def remove_leftovers(root: Path) -> None:
     """Remove what writers that were killed left behind under a folder that only the caller writes."""
     left = [*root.rglob(".*.tmp-*"), *root.rglob("ckpt-*.tmp-*")]
     for path in left:

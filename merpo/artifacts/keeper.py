@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, final
 
-from merpo.artifacts.checkpoints import checkpoint_steps, read_checkpoint, sweep, write_checkpoint
+from merpo.artifacts.checkpoints import checkpoint_steps, read_checkpoint, remove_leftovers, write_checkpoint
 from merpo.artifacts.trees import flatten, restored
 from merpo.errors import ArtifactError, PluginError, StoppedError, TrainingError
 from merpo.lazy import torch
@@ -60,7 +60,7 @@ class Keeper:
         self._root, self._run, self._every = root, run, every
         self._note, self._sync = note, sync
         self._loops: dict[str, _Loop] = {}
-        sweep(root.parent)
+        remove_leftovers(root.parent)
 
     def resume(self, label: str, start: State) -> tuple[int, State]:
         """The step after which the loop `label` goes on, and its state then; (0, `start`) if nothing was kept."""

@@ -44,7 +44,7 @@ ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' 
 OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # the artifacts that are no single stage's
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
-UNTRAINED = ("title", "description", "requires", "evaluate", "run")
+NOT_IN_FINGERPRINT = ("title", "description", "requires", "evaluate", "run")
 
 
 @final
@@ -67,7 +67,7 @@ class RunFolder:
         self._note, self._device = note, device
         self._stages: dict[str, dict[str, Params]] = {}
         tables = resolved(recipe)
-        trained = {key: value for key, value in tables.items() if key not in UNTRAINED}
+        trained = {key: value for key, value in tables.items() if key not in NOT_IN_FINGERPRINT}
         self.fingerprint = fingerprint(plain({"recipe": trained, "seed": seed, "data": dict(data)}))
         self._header = {
             "recipe": json.dumps(tables, sort_keys=True),

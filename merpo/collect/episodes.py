@@ -10,7 +10,7 @@ from typing import NamedTuple
 from merpo.collect.train import BehaviorPolicies, choose_policies
 from merpo.components.context import Context
 from merpo.components.interfaces import TaskFamily
-from merpo.data.dataset import TaskDataset, concatenate
+from merpo.data.dataset import TaskDataset, concatenate_datasets
 from merpo.lazy import torch
 from merpo.nn.params import tree_map
 from merpo.nn.policy import act
@@ -58,7 +58,7 @@ def collect_quality(
     single = rounds == 1
     return [
         Episodes(
-            concatenate(part),
+            concatenate_datasets(part),
             tree_map(lambda leaf: leaf[picks[i][0], i], trained.policies) if single else None,  # noqa: B023
             trained.steps[picks[i][-1]],
         )

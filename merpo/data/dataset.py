@@ -36,7 +36,7 @@ class TaskDataset:
         return (total[self.episode_offsets[1:]] - total[self.episode_offsets[:-1]]).float()
 
 
-def concatenate(parts: Sequence[TaskDataset]) -> TaskDataset:
+def concatenate_datasets(parts: Sequence[TaskDataset]) -> TaskDataset:
     """Datasets of one task, one after the other; task and name are the first one's."""
     first = parts[0]
     arrays = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from small import streams
 
 from merpo.artifacts import checkpoints, keeper
-from merpo.artifacts.checkpoints import checkpoint_steps, read_checkpoint, sweep, write_checkpoint
+from merpo.artifacts.checkpoints import checkpoint_steps, read_checkpoint, remove_leftovers, write_checkpoint
 from merpo.artifacts.keeper import Keeper
 from merpo.errors import ArtifactError, MerpoError, StoppedError, TrainingError
 from merpo.nn.noise import Streams
@@ -116,7 +116,7 @@ def test_what_killed_writers_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "loop" / "ckpt-000000004.tmp-1-ab").mkdir()
     (tmp_path / "loop" / "ckpt-000000004.tmp-1-ab" / "state.safetensors").touch()
     (tmp_path / ".report.json.tmp-1-ab").touch()
-    sweep(tmp_path)
+    remove_leftovers(tmp_path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["loop"]
     assert list((tmp_path / "loop").iterdir()) == [path]
 
