@@ -8,20 +8,20 @@ from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.compare.aggregates import (
-    Estimate,
-    Profile,
+from merpo.compare.arms import Arm, read_arms
+from merpo.compare.stored import StoredInterval
+from merpo.errors import MerpoError, nearest
+from merpo.lazy import np
+from merpo.report.report import Report, TaskReport
+from merpo.support.statistics import (
+    ScoreProfile,
     iqm,
     mean_score,
     median,
     optimality_gap,
     performance_profile,
-    probability,
+    probability_of_improvement,
 )
-from merpo.compare.arms import Arm, read_arms
-from merpo.errors import MerpoError, nearest
-from merpo.lazy import np
-from merpo.report.report import Report, TaskReport
 
 __all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_arms", "compare_runs"]
 
@@ -43,13 +43,13 @@ class ArmScores(_Model):
     runs: list[str]  # their folders
     scores: list[list[float]]
     returns: list[list[float]]
-    iqm: Estimate
-    median: Estimate
-    mean: Estimate
-    mean_return: Estimate
-    optimality_gap: Estimate | None = None  # None where some task has no oracle that is better than its behaviour
+    iqm: StoredInterval
+    median: StoredInterval
+    mean: StoredInterval
+    mean_return: StoredInterval
+    optimality_gap: StoredInterval | None = None  # None where some task has no oracle that is better than its behaviour
     worse_than_behavior: int  # (seed, task) pairs
-    profile: Profile
+    profile: ScoreProfile
 
 
 class Pair(_Model):
@@ -57,7 +57,7 @@ class Pair(_Model):
 
     first: str
     second: str
-    probability: Estimate
+    probability: StoredInterval
 
 
 class Comparison(_Model):
@@ -95,7 +95,7 @@ def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
     with_gap = not _lacking(arms, "gap")
     rows = [_arm(arm, table, thresholds, with_gap) for arm, table in zip(arms, tables, strict=True)]
     pairs = [
-        Pair(first=arms[i].label, second=arms[j].label, probability=probability(tables[i], tables[j]))
+        Pair(first=arms[i].label, second=arms[j].label, probability=probability_of_improvement(tables[i], tables[j]))
         for i in range(len(arms))
         for j in range(i + 1, len(arms))
     ]

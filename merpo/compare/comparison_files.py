@@ -18,9 +18,9 @@ from merpo.support.tables import frame, print_table
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from merpo.compare.aggregates import Estimate
     from merpo.compare.comparison import ArmScores, Comparison
     from merpo.report.figures.returns import Picture
+    from merpo.support.statistics import Interval
 
 __all__ = ["print_comparison", "write_comparison"]
 
@@ -115,11 +115,11 @@ def _main_table(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str
     return head, rows
 
 
-def _text(estimate: Estimate) -> str:
+def _text(estimate: Interval) -> str:
     """`0.93 [0.91, 0.95]`, or the number alone."""
     if estimate.low is None:
-        return number(estimate.value)
-    return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
+        return number(estimate.mean)
+    return f"{number(estimate.mean)} [{number(estimate.low)}, {number(estimate.high)}]"
 
 
 def _better(comparison: Comparison, row: ArmScores, column: ArmScores) -> str:
@@ -128,10 +128,7 @@ def _better(comparison: Comparison, row: ArmScores, column: ArmScores) -> str:
         if (pair.first, pair.second) == (row.label, column.label):
             return _text(pair.probability)
         if (pair.first, pair.second) == (column.label, row.label):
-            p = pair.probability
-            if p.low is None or p.high is None:
-                return _text(p.model_copy(update={"value": 1 - p.value}))
-            return _text(p.model_copy(update={"value": 1 - p.value, "low": 1 - p.high, "high": 1 - p.low}))
+            return _text(1 - pair.probability)
     return "-"
 
 
@@ -142,8 +139,8 @@ def _arm_rows(comparison: Comparison) -> list[list[object]]:
     head = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     rows: list[list[object]] = [["arm", "seeds", "tasks", "score", *head, "worse_than_behavior"]]
     for arm in comparison.arms:
-        estimates: list[Estimate] = [getattr(arm, name) for name in names]
-        cells = [cell for e in estimates for cell in (e.value, e.low, e.high)]
+        estimates: list[Interval] = [getattr(arm, name) for name in names]
+        cells = [cell for e in estimates for cell in (e.mean, e.low, e.high)]
         fixed = [arm.label, len(arm.seeds), len(comparison.tasks), comparison.score]
         rows.append([*fixed, *cells, arm.worse_than_behavior])
     return rows

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from merpo.compare.aggregates import Estimate
     from merpo.compare.comparison import Comparison, Pair
+    from merpo.support.statistics import Interval
 
 __all__ = ["aggregates", "comparison_pictures", "improvement", "profiles"]
 
@@ -36,24 +36,24 @@ def aggregates(comparison: Comparison) -> Picture:
     axes = grid_of(figure, 1, 3, sharex=True, sharey=True)[0]
     for axis, (title, key) in zip(axes, panels, strict=True):
         for i, arm in enumerate(arms):
-            estimate: Estimate = getattr(arm, key)
+            estimate: Interval = getattr(arm, key)
             color, marker, _ = series_style(i)
-            if estimate.low is not None and estimate.high is not None:
-                axis.hlines(i, estimate.low, estimate.high, color=color, linewidth=7, alpha=0.3)
-            axis.scatter([estimate.value], [i], 42, color=color, marker=marker, zorder=3)
+            if estimate.low is not None:
+                axis.hlines(i, *estimate.bounds, color=color, linewidth=7, alpha=0.3)
+            axis.scatter([estimate.mean], [i], 42, color=color, marker=marker, zorder=3)
         axis_title(axis, title, x=comparison.score_name)
         axis.grid(False, axis="y")
         axis.set_ylim(len(arms) - 0.5, -0.5)
         axis.locator_params(axis="x", nbins=4)  # three panels: more labels would run into each other
     axes[0].set_yticks(range(len(arms)), labels)
-    best = max(arms, key=lambda arm: arm.iqm.value)
+    best = max(arms, key=lambda arm: arm.iqm.mean)
     return Picture(
         "aggregates",
         f"{comparison.score_name.capitalize()}, aggregated over tasks and seeds",
         "Bars are 95 % stratified bootstrap intervals over seeds; an arm of one seed has none. Higher is better. The "
         "interquartile mean leaves out the best and the worst quarter of all runs; the median is that of tasks' means.",
         f"Dot plot of interquartile mean, median and mean of {len(arms)} arms; the highest interquartile mean is "
-        f"{best.iqm.value:.2f}, of {best.label}.",
+        f"{best.iqm.mean:.2f}, of {best.label}.",
         png(figure),
     )
 
@@ -108,7 +108,7 @@ def improvement(comparison: Comparison) -> Picture | None:
         "How likely a run of the first has a higher score than one of the second on the same task, mean over tasks, "
         "with 95 % intervals. One half: neither is better; filled dots have an interval that leaves it out.",
         "Dot plot of probabilities of improvement: "
-        + "; ".join(f"{pair.first} over {pair.second} {pair.probability.value:.2f}" for pair in pairs[:12])
+        + "; ".join(f"{pair.first} over {pair.second} {pair.probability.mean:.2f}" for pair in pairs[:12])
         + ".",
         png(figure),
     )
@@ -117,12 +117,10 @@ def improvement(comparison: Comparison) -> Picture | None:
 def _whisker(axis: Axes, i: int, pair: Pair) -> None:
     """One pair: filled where the interval leaves one half out."""
     color = series_style(0)[0]
-    low, high = pair.probability.low, pair.probability.high
-    clear = low is not None and high is not None and not low <= 0.5 <= high
-    if low is not None and high is not None:
-        axis.hlines(i, low, high, color=color, linewidth=7, alpha=0.3)
-    face = color if clear else "white"
-    axis.scatter([pair.probability.value], [i], 46, color=face, edgecolors=color, linewidths=1.6, zorder=3)
+    if pair.probability.low is not None:
+        axis.hlines(i, *pair.probability.bounds, color=color, linewidth=7, alpha=0.3)
+    face = color if pair.probability.excludes(0.5) else "white"
+    axis.scatter([pair.probability.mean], [i], 46, color=face, edgecolors=color, linewidths=1.6, zorder=3)
 
 
 def _wrapped(label: str, width: int = 32) -> str:

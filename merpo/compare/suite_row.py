@@ -8,9 +8,9 @@ from typing import Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, JsonValue, computed_field, model_validator
 
-from merpo.compare.aggregates import Estimate, mean_difference, mean_score
+from merpo.compare.stored import StoredInterval
 from merpo.data.reference_scores import ReferenceScores
-from merpo.report.statistics import Interval, paired_difference
+from merpo.support.statistics import Interval, mean_difference, mean_score, paired_difference
 
 __all__ = ["Row", "TaskRow"]
 
@@ -27,9 +27,9 @@ class TaskRow(_Model):
     index: int
     params: dict[str, JsonValue] = {}
     behavior: float
-    adapted: Estimate
-    difference: Estimate  # adapted minus behaviour
-    normalized: Estimate | None = None  # score of the adapted policies; None without reference scores
+    adapted: StoredInterval
+    difference: StoredInterval  # adapted minus behaviour
+    normalized: StoredInterval | None = None  # score of the adapted policies; None without reference scores
 
 
 class Row(_Model):
@@ -77,19 +77,19 @@ class Row(_Model):
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
-    def mean_adapted(self) -> Estimate:
+    def mean_adapted(self) -> StoredInterval:
         """Mean return of the adapted policies."""
         return mean_score(self.adapted)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
-    def mean_meta_policy(self) -> Estimate | None:
+    def mean_meta_policy(self) -> StoredInterval | None:
         """Mean return of the meta-policy as it is."""
         return None if self.meta_policy is None else mean_score(self.meta_policy)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
-    def mean_normalized(self) -> Estimate | None:
+    def mean_normalized(self) -> StoredInterval | None:
         """Mean normalised score of the adapted policies; None unless every task has reference scores."""
         columns = [self._scores(i) for i in range(len(self.tasks))]
         known = [column for column in columns if column is not None]
@@ -97,19 +97,19 @@ class Row(_Model):
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
-    def difference(self) -> Estimate:
+    def difference(self) -> StoredInterval:
         """Adapted minus behaviour, with an interval that speaks about new seeds on these tasks."""
         return mean_score(self._differences())
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
-    def difference_to_meta_policy(self) -> Estimate | None:
+    def difference_to_meta_policy(self) -> StoredInterval | None:
         """Adapted minus the meta-policy as it is, seed by seed; None without a meta-policy."""
         return self._minus(self.meta_policy)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
-    def difference_to_behavior_mode(self) -> Estimate | None:
+    def difference_to_behavior_mode(self) -> StoredInterval | None:
         """Adapted minus the behaviour policies by their modes, seed by seed; None where these were not measured."""
         return self._minus(self.behavior_mode)
 
@@ -142,11 +142,11 @@ class Row(_Model):
                 normalized=None if scores is None else mean_score([[score] for score in scores]),
             )
 
-    def minus(self, other: Row) -> Estimate:
+    def minus(self, other: Row) -> Interval:
         """The difference of mean returns on the same tasks; the seeds of the two are drawn anew independently."""
         return mean_difference(self.adapted, other.adapted)
 
-    def _minus(self, others: Returns | None) -> Estimate | None:
+    def _minus(self, others: Returns | None) -> Interval | None:
         if others is None:
             return None
         pairs = zip(self.adapted, others, strict=True)

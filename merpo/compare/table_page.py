@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from merpo.compare.aggregates import Estimate
 from merpo.compare.suite_row import Row, TaskRow
 from merpo.compare.table import Suites
 from merpo.data.reference_scores import sources
-from merpo.report.statistics import Interval
 from merpo.support.format import duration, number
+from merpo.support.statistics import Interval
 from merpo.support.tables import markdown_table, plain
 
 __all__ = ["suites_page"]
@@ -136,8 +135,7 @@ def _pairs(group: Sequence[Row]) -> str:
 def _against(row: Row, other: Row) -> str:
     difference = row.minus(other)
     text = _estimate(difference)
-    sure = difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0)
-    return f"**{text}**" if sure else text
+    return f"**{text}**" if difference.excludes(0) else text
 
 
 def _sizes(rows: Sequence[Row]) -> str:
@@ -168,13 +166,13 @@ def _sizes(rows: Sequence[Row]) -> str:
     )
 
 
-def _estimate(value: Estimate | None) -> str:
+def _estimate(value: Interval | None) -> str:
     """`313 [290, 335]`, or the number alone, or a dash."""
     if value is None:
         return DASH
     if value.low is None or value.high is None:
-        return number(value.value)
-    return f"{number(value.value)} [{number(value.low)}, {number(value.high)}]"
+        return number(value.mean)
+    return f"{number(value.mean)} [{number(value.low)}, {number(value.high)}]"
 
 
 def _interval(value: Interval | None) -> str:

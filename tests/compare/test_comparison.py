@@ -108,9 +108,9 @@ def test_the_numbers_of_a_comparison(study: Path) -> None:
     better, worse = found.arms
     expected = [task.gap_closed for task in moved(0.1, 2, 0.5).tasks]
     assert better.scores[2] == expected
-    assert better.iqm.value > worse.iqm.value
+    assert better.iqm.mean > worse.iqm.mean
     (pair,) = found.pairs
-    assert (pair.first, pair.second, pair.probability.value) == ("alpha.initial=0.1", "alpha.initial=0.4", 1.0)
+    assert (pair.first, pair.second, pair.probability.mean) == ("alpha.initial=0.1", "alpha.initial=0.4", 1.0)
     assert found.notes == ["The arms were run with different seeds."]
     returns = compare_runs([study], "return")
     assert returns.arms[0].scores == returns.arms[0].returns == better.returns
@@ -199,9 +199,12 @@ def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:
     arms = list(csv.DictReader((tmp_path / "out" / "arms.csv").read_text("utf-8").splitlines()))
     assert [float(arm["iqm_low"]) for arm in arms] == [arm.iqm.low for arm in found.arms]
     assert [float(arm["optimality_gap"]) for arm in arms] == [
-        arm.optimality_gap.value for arm in found.arms if arm.optimality_gap
+        arm.optimality_gap.mean for arm in found.arms if arm.optimality_gap
     ]
-    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["score"] == "gap"
+    stored = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert stored["score"] == "gap"
+    aggregate = found.arms[0].iqm
+    assert stored["arms"][0]["iqm"] == {"value": aggregate.mean, "low": aggregate.low, "high": aggregate.high}
     first, second = found.arms
     assert _better(found, first, second) == "1.00 [1.00, 1.00]"
     assert _better(found, second, first) == "0.00 [0.00, 0.00]"
@@ -217,8 +220,8 @@ def test_the_optimality_gap_is_told_where_every_task_has_an_oracle(
         assert better.optimality_gap
         assert worse.optimality_gap
         short = [max(0.0, 1 - (t.gap_closed or 0)) for seed in (0, 1) for t in moved(0.4, seed, -0.5).tasks]
-        assert worse.optimality_gap.value == pytest.approx(sum(short) / 12)
-        assert better.optimality_gap.value < worse.optimality_gap.value
+        assert worse.optimality_gap.mean == pytest.approx(sum(short) / 12)
+        assert better.optimality_gap.mean < worse.optimality_gap.mean
     answer = merpo_cli("compare", str(study), "--out", str(tmp_path / "with"))
     assert "opt. gap" in answer.out
     assert "alpha.in" in answer.out, "there is room for the arms"

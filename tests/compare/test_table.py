@@ -13,7 +13,6 @@ import pytest
 from command import Answer
 from placed import moved, place
 
-from merpo.compare.aggregates import mean_difference, mean_score
 from merpo.compare.method_sizes import networks
 from merpo.compare.suite_row import Row
 from merpo.compare.table import Suites, merged, read_suites
@@ -21,6 +20,7 @@ from merpo.compare.table_page import suites_page
 from merpo.compare.table_rows import suites_of
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report.report import Report
+from merpo.support.statistics import mean_score
 
 ROOT = Path(__file__).resolve().parents[2]
 Merpo = Callable[..., Answer]
@@ -88,7 +88,7 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     assert good.on_the_way[25] == pytest.approx(np.mean(after), abs=0.005)
     task = list(good.task_rows())[3]
     assert (task.index, task.behavior) == (43, reports[0].tasks[3].behavior)
-    assert task.difference.value == pytest.approx(np.mean([row[3] for row in gains]))
+    assert task.difference.mean == pytest.approx(np.mean([row[3] for row in gains]))
 
 
 def test_time_is_that_of_training(runs: Path) -> None:
@@ -119,22 +119,6 @@ def test_time_is_told_from_the_quickest_seed_to_the_slowest_with_the_processor(r
     assert suites_page(suites).rstrip().endswith("| 10 s to 20 s | A fast one |")
 
 
-def test_differences_of_means_are_told_from_chance() -> None:
-    random = np.random.default_rng(0)
-    low = random.normal(0.0, 1.0, (4, 3))
-    found = mean_difference(low + 5.0, low[::-1])
-    assert found.value == pytest.approx(5.0)
-    assert found.low is not None
-    assert found.high is not None
-    assert 3.0 < found.low < 5.0 < found.high < 7.0
-    back = mean_difference(low, low + 5.0)
-    assert back.value == pytest.approx(-5.0)
-    alone = mean_difference(low[:1], low)
-    assert (alone.low, alone.high) == (None, None)
-    with pytest.raises(MerpoError, match="3 and 2 tasks"):
-        mean_difference(low, low[:, :2])
-
-
 def test_only_rows_on_the_same_data_are_compared(runs: Path) -> None:
     other = moved(0.5, 0, 0.5, "other")
     run(runs, "other", 0, 0.5, **two_tasks(other))
@@ -144,8 +128,8 @@ def test_only_rows_on_the_same_data_are_compared(runs: Path) -> None:
     page = suites_page(suites)
     bad, good = (next(row for row in group if row.name == name) for name in ("bad", "good"))
     difference = good.minus(bad)
-    assert difference.value == pytest.approx(good.mean_adapted.value - bad.mean_adapted.value)
-    assert re.search(rf"\| 2\. good \| \*\*{difference.value:.2f} \[", page)
+    assert difference.mean == pytest.approx(good.mean_adapted.mean - bad.mean_adapted.mean)
+    assert re.search(rf"\| 2\. good \| \*\*{difference.mean:.2f} \[", page)
     assert "| other | 40: direction 0 |" in page
     assert "| other | 41: direction 1 |" in page
     assert re.search(r"\| other \| 0: -\d+\.\d\d, 10: ", page)
@@ -165,7 +149,7 @@ def test_the_difference_to_the_behaviours_mode_is_there_where_every_seed_measure
     shifted = Row.model_validate({**row.model_dump(), "behavior_mode": lower})
     found = shifted.difference_to_behavior_mode
     assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    assert (found.mean, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
     assert "| 2.00 [2.00, 2.00] |" in suites_page(Suites(rows=[shifted]))
 
 
