@@ -1,22 +1,28 @@
-"""The table of runs as a page of Markdown: sizes and times, returns, every task, and recipes against each other."""
+"""The table of results as a page of Markdown: returns, every task, comparisons of recipes, sizes and times."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
 
-from merpo.compare.suite_row import Row, TaskRow
-from merpo.compare.table import Suites
+from merpo.compare.results import Results, read_results, results_of
+from merpo.compare.rows import Row
 from merpo.data.reference_scores import sources
-from merpo.support.format import duration, number
+from merpo.support.files import atomic_write_text
+from merpo.support.format import duration, interval_text, number
 from merpo.support.statistics import Interval
 from merpo.support.tables import markdown_table, plain
 
-__all__ = ["suites_page"]
+__all__ = ["results_page", "write_results"]
+
+Column: TypeAlias = tuple[str, Callable[[Row], str]]  # its heading, and the cell of a row
 
 HEAD = """# Results
 
-Made by `merpo table` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
+Made by `merpo compare` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
 intervals, stratified percentile bootstraps: seeds are drawn anew within each task, so they speak about new seeds on
 these tasks. Those of a few seeds are somewhat too narrow, and one seed has none. The column *on new tasks* draws tasks
 anew, too; differences to the meta-policy as it is are taken seed by seed. Returns are those of whole episodes,
@@ -25,181 +31,153 @@ act by their modes, and so does *behaviour's mode*, the policy that collected th
 seed; a dash stands where it was not measured. *Worse* counts pairs of seed and task in which the adapted policy earned
 less than the data.
 """
-SIZES = """Sizes as the recipe states them; the time is the wall time of training and adaptation, beside whatever else
+BY_TASK_INTRO = "Task by task:"
+ON_THE_WAY_INTRO = "After so many steps of adaptation:"
+PAIRS_INTRO = "Adapted returns on the same data, the row's recipe minus the column's; bold where 0 is outside:"
+SIZES_INTRO = """\
+Sizes as the recipe states them; the time is the wall time of training and adaptation, beside whatever else
 the machine did, from the quickest seed to the slowest; a dash where a reused stage has no stored time, or the processor
-was not kept:
-
-"""
-MANY = 12  # tasks; of more, no row each
-LONG = 40  # characters of a task's parameters
+was not kept:"""
+MOST_TASKS = 12  # of a recipe whose tasks have a row each
+MOST_CHARACTERS = 40  # of a task's parameters
 DASH = "–"
-MINUS = "adapted − behaviour"
-NORMALIZED = "normalised score"
 
 
-def suites_page(suites: Suites) -> str:
-    """The page; every table in it has one row per recipe, but for those of single tasks and of pairs."""
+def write_results(runs: Sequence[Path], rows: Path | None, markdown: Path | None) -> None:
+    """Add `runs` to the rows in the JSON file `rows`, and write the page of all rows to `markdown`, or print it.
+
+    Without runs the page is of the rows in the file; without a file, of the runs alone. `-` and None mean to print.
+    """
+    old = read_results(rows) if rows is not None and (rows.exists() or not runs) else Results(rows=[])
+    new = results_of(runs) if runs else Results(rows=[])
+    if replaced := [row.name for row in new.rows if row.key in {known.key for known in old.rows}]:
+        print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
+    found = old.merged(new)
+    if rows is not None and runs:
+        atomic_write_text(rows, found.to_json())
+    if markdown is None or str(markdown) == "-":
+        print(results_page(found), end="")
+    else:
+        atomic_write_text(markdown, results_page(found))
+        print(f"{len(found.rows)} recipes: {markdown}")
+
+
+def results_page(results: Results) -> str:
+    """The page, with a section per task family."""
     parts = [HEAD]
-    for family in dict.fromkeys(row.family for row in suites.rows):
-        rows = [row for row in suites.rows if row.family == family]
-        parts += [f"## {_words(family)}\n", _returns(rows), _names(rows), _tasks(rows), _on_the_way(rows)]
-        parts += [_pairs(group) for group in suites.comparable() if group[0].family == family]
-        parts += [_sizes(rows)]
+    for family in dict.fromkeys(row.family for row in results.rows):
+        rows = [row for row in results.rows if row.family == family]
+        parts += [f"## {_title(family)}\n", _table(rows, (NAME, *RETURNS)) + _references(rows), _full_names(rows)]
+        by_task = [one for row in rows if 1 < len(row.tasks) <= MOST_TASKS for one in row.by_task()]
+        parts += [_section(BY_TASK_INTRO, _table(by_task, (NAME, *BY_TASK), left=2))] if by_task else []
+        snapshots = [row for row in rows if row.on_the_way]
+        parts += [_section(ON_THE_WAY_INTRO, _table(snapshots, (NAME, *ON_THE_WAY), left=2))] if snapshots else []
+        groups = [group for group in results.comparable() if group[0].family == family]
+        parts += [_section(PAIRS_INTRO, _pairs(group)) for group in groups]
+        parts += [_section(SIZES_INTRO, _table(rows, (NAME, *SIZES), left=2))]
     return "\n".join(part for part in parts if part)
 
 
-def _returns(rows: Sequence[Row]) -> str:
-    differences = (MINUS, "on new tasks", f"{MINUS}'s mode", "adapted − meta-policy", "worse")
-    returns = ("behaviour", "meta-policy", "adapted", *differences)
-    scored = [row for row in rows if row.mean_normalized is not None]
-    found = markdown_table(
-        ("recipe", "seeds", "tasks", *returns, *([NORMALIZED] if scored else [])),
-        [
-            (
-                row.name,
-                str(len(row.seeds)),
-                str(len(row.tasks)),
-                number(sum(row.behavior) / len(row.behavior)),
-                _estimate(row.mean_meta_policy),
-                _estimate(row.mean_adapted),
-                _estimate(row.difference),
-                _interval(row.difference_on_new_tasks),
-                _estimate(row.difference_to_behavior_mode),
-                _estimate(row.difference_to_meta_policy),
-                f"{row.worse} of {len(row.seeds) * len(row.tasks)}",
-                *([_estimate(row.mean_normalized)] if scored else []),
-            )
-            for row in rows
-        ],
-        left=1,
-    )
-    return found + _references(rows)
+def _section(intro: str, table: str) -> str:
+    return f"{intro}\n\n{table}"
 
 
-def _names(rows: Sequence[Row]) -> str:
-    """What shortened names stand for."""
+def _table(rows: Sequence[Row], columns: Sequence[Column], left: int = 1) -> str:
+    """A line per row; the column of normalised scores is left out where no row has one."""
+    shown = [column for column in columns if column is not SCORE or any(row.mean_normalized for row in rows)]
+    return markdown_table([heading for heading, _ in shown], [[cell(row) for _, cell in shown] for row in rows], left)
+
+
+def _full_names(rows: Sequence[Row]) -> str:
     items = [f"- {plain(row.name)}: {plain(row.whole)}\n" for row in rows if row.whole]
     return "Names that are short, and what for:\n\n" + "".join(items) if items else ""
 
 
 def _references(rows: Sequence[Row]) -> str:
-    """What a normalised score is, and by whose numbers; nothing where no task has one."""
+    """The definition of normalised scores with their sources; nothing where no task has one."""
     whose = plain(sources([reference for row in rows for reference in row.references]))
     score = "A normalised score is 100 (J − random)/(expert − random) of the adapted policies' returns J"
     return f"\n{score}, by {whose}.\n" if whose else ""
 
 
-def _tasks(rows: Sequence[Row]) -> str:
-    """Every unseen task of the recipes that have a few."""
-    some = [row for row in rows if 1 < len(row.tasks) <= MANY]
-    if not some:
-        return ""
-    found = [(row.name, task) for row in some for task in row.task_rows()]
-    scored = any(task.normalized is not None for _, task in found)
-    head = ("recipe", "task", "behaviour", "adapted", MINUS, *([NORMALIZED] if scored else []))
-    cells = [
-        (
-            name,
-            _task(task),
-            number(task.behavior),
-            *(_estimate(value) for value in (task.adapted, task.difference)),
-            *([_estimate(task.normalized)] if scored else []),
-        )
-        for name, task in found
-    ]
-    return "Task by task:\n\n" + markdown_table(head, cells, left=2)
-
-
-def _on_the_way(rows: Sequence[Row]) -> str:
-    """Mean returns at the snapshots of adaptation."""
-    some = [row for row in rows if row.on_the_way]
-    if not some:
-        return ""
-    cells = [
-        (row.name, ", ".join(f"{step:,}: {number(value)}" for step, value in row.on_the_way.items())) for row in some
-    ]
-    return "After so many steps of adaptation:\n\n" + markdown_table(("recipe", "steps: mean return"), cells, left=2)
-
-
 def _pairs(group: Sequence[Row]) -> str:
-    """Differences of mean returns between all recipes on the same data, bold where zero is outside the interval."""
-    legend = "Adapted returns on the same data, the row's recipe minus the column's; bold where 0 is outside:"
+    """Differences of mean returns between all recipes of a group, bold where the interval excludes 0."""
+
+    def cell(row: Row, other: Row) -> str:
+        difference = row.minus(other)
+        return f"**{interval_text(difference)}**" if difference.excludes(0) else interval_text(difference)
+
     head = ("", *(str(i) for i in range(1, len(group))))
     cells = [
-        (f"{i}. {row.name}", *(_against(row, other) if j < i else "" for j, other in enumerate(group[:-1], 1)))
+        (f"{i}. {row.name}", *(cell(row, other) if j < i else "" for j, other in enumerate(group[:-1], 1)))
         for i, row in enumerate(group, 1)
     ]
-    return f"{legend}\n\n{markdown_table(head, cells, left=1)}"
+    return markdown_table(head, cells, left=1)
 
 
-def _against(row: Row, other: Row) -> str:
-    difference = row.minus(other)
-    text = _estimate(difference)
-    return f"**{text}**" if difference.excludes(0) else text
+def _text(value: Interval | None) -> str:
+    return DASH if value is None else interval_text(value)
 
 
-def _sizes(rows: Sequence[Row]) -> str:
-    sizes = (
-        "training tasks",
-        "rows per unseen task",
-        "networks (layers × width)",
-        "gradient steps",
-        "time per seed",
-        "processor",
-    )
-    return SIZES + markdown_table(
-        ("recipe", "data", *sizes),
-        [
-            (
-                row.name,
-                row.quality,
-                str(row.train_tasks),
-                _range(row.transitions),
-                _named(row.networks),
-                _named(row.steps),
-                _time(row.seconds),
-                row.versions.get("processor") or DASH,
-            )
-            for row in rows
-        ],
-        left=2,
-    )
+def _new_tasks(row: Row) -> str:
+    """The interval alone, as the difference itself has a column."""
+    found = row.difference_on_new_tasks
+    return DASH if found is None else f"[{number(found.low)}, {number(found.high)}]"
 
 
-def _estimate(value: Interval | None) -> str:
-    """`313 [290, 335]`, or the number alone, or a dash."""
-    if value is None:
-        return DASH
-    if value.low is None or value.high is None:
-        return number(value.mean)
-    return f"{number(value.mean)} [{number(value.low)}, {number(value.high)}]"
-
-
-def _interval(value: Interval | None) -> str:
-    return DASH if value is None else f"[{number(value.low)}, {number(value.high)}]"
-
-
-def _time(values: Sequence[float | None]) -> str:
-    """The least and the most over the seeds of which the time is known."""
-    known = [value for value in values if value is not None]
+def _time(row: Row) -> str:
+    """The shortest and the longest time over the seeds for which it is known."""
+    known = [value for value in row.seconds if value is not None]
     ends = dict.fromkeys((duration(min(known)), duration(max(known)))) if known else {}
     return " to ".join(ends) or DASH
 
 
-def _range(values: Sequence[int]) -> str:
-    low, high = min(values), max(values)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+def _transitions(row: Row) -> str:
+    return " to ".join(dict.fromkeys((f"{min(row.transitions):,}", f"{max(row.transitions):,}")))
 
 
-def _named(values: Mapping[str, str]) -> str:
+def _listed(values: Mapping[str, str]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items()) or DASH
 
 
-def _task(task: TaskRow) -> str:
-    """`1: direction 1`, or the number alone where the parameters are long."""
-    text = ", ".join(f"{name} {json.dumps(value)}" for name, value in task.params.items())
-    return f"{task.index}: {text}" if text and len(text) <= LONG else str(task.index)
+def _task(row: Row) -> str:
+    """`1: direction 1` of a row of a single task, or the index alone where the parameters are long."""
+    text = ", ".join(f"{name} {json.dumps(value)}" for name, value in row.params[0].items())
+    return f"{row.tasks[0]}: {text}" if text and len(text) <= MOST_CHARACTERS else str(row.tasks[0])
 
 
-def _words(family: str) -> str:
+def _title(family: str) -> str:
     return "-".join(word.capitalize() for word in family.split("-")) or "Runs"
+
+
+NAME: Column = ("recipe", lambda row: row.name)
+BEHAVIOR: Column = ("behaviour", lambda row: number(sum(row.behavior) / len(row.behavior)))
+ADAPTED: Column = ("adapted", lambda row: _text(row.mean_adapted))
+DIFFERENCE: Column = ("adapted − behaviour", lambda row: _text(row.difference))
+SCORE: Column = ("normalised score", lambda row: _text(row.mean_normalized))
+RETURNS: Sequence[Column] = (
+    ("seeds", lambda row: str(len(row.seeds))),
+    ("tasks", lambda row: str(len(row.tasks))),
+    BEHAVIOR,
+    ("meta-policy", lambda row: _text(row.mean_meta_policy)),
+    ADAPTED,
+    DIFFERENCE,
+    ("on new tasks", _new_tasks),
+    ("adapted − behaviour's mode", lambda row: _text(row.difference_to_behavior_mode)),
+    ("adapted − meta-policy", lambda row: _text(row.difference_to_meta_policy)),
+    ("worse", lambda row: f"{row.worse} of {len(row.seeds) * len(row.tasks)}"),
+    SCORE,
+)
+BY_TASK: Sequence[Column] = (("task", _task), BEHAVIOR, ADAPTED, DIFFERENCE, SCORE)
+ON_THE_WAY: Sequence[Column] = (
+    ("steps: mean return", lambda row: ", ".join(f"{step:,}: {number(x)}" for step, x in row.on_the_way.items())),
+)
+SIZES: Sequence[Column] = (
+    ("data", lambda row: row.quality),
+    ("training tasks", lambda row: str(row.train_tasks)),
+    ("rows per unseen task", _transitions),
+    ("networks (layers × width)", lambda row: _listed(row.networks)),
+    ("gradient steps", lambda row: _listed(row.steps)),
+    ("time per seed", _time),
+    ("processor", lambda row: row.versions.get("processor") or DASH),
+)
