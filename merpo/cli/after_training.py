@@ -23,7 +23,7 @@ RunPaths = Annotated[
 ]
 AnyRunPaths = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="[RUN...]", help="Runs, or folders that hold runs.", show_default=False),
+    typer.Argument(metavar="RUN", help="Runs, or folders that hold runs.", show_default=False),
 ]
 Score = Annotated[
     str, typer.Option(metavar="S", help="gap, normalized, return, or auto: the first that every task has.")

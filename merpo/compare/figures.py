@@ -1,4 +1,4 @@
-"""The pictures of a comparison of runs: aggregates, whole distributions, and who is likely to be better."""
+"""Figures of a comparison: aggregates, performance profiles, and probabilities of improvement."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_PAIRS = 28
 
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
-    """Every picture, in the order of the page; probabilities of improvement need two arms."""
+    """All figures in the order of the page; the one of probabilities of improvement needs two arms."""
     drawn = (aggregates(comparison), profiles(comparison), improvement(comparison))
     return [picture for picture in drawn if picture is not None]
 
@@ -59,7 +59,7 @@ def aggregates(comparison: Comparison) -> Picture:
 
 
 def profiles(comparison: Comparison) -> Picture:
-    """The share of runs above each score."""
+    """The performance profile of each arm: the fraction of runs above each score."""
     figure = blank(8.0, 4.2)
     axis = grid_of(figure, 1, 1)[0][0]
     for i, arm in enumerate(comparison.arms):
@@ -83,7 +83,7 @@ def profiles(comparison: Comparison) -> Picture:
 
 
 def improvement(comparison: Comparison) -> Picture | None:
-    """P(X > Y) of each pair, or of every arm against the first where pairs are too many to be read."""
+    """P(X > Y) of each pair of arms, or of the first arm against the others where there are many pairs."""
     pairs = comparison.pairs
     if len(pairs) > MOST_PAIRS:
         pairs = [pair for pair in pairs if pair.first == comparison.arms[0].label]
@@ -115,7 +115,7 @@ def improvement(comparison: Comparison) -> Picture | None:
 
 
 def _whisker(axis: Axes, i: int, pair: Pair) -> None:
-    """One pair: filled where the interval leaves one half out."""
+    """The probability of one pair with its interval; the dot is filled where the interval excludes one half."""
     color = series_style(0)[0]
     if pair.probability.low is not None:
         axis.hlines(i, *pair.probability.bounds, color=color, linewidth=7, alpha=0.3)
@@ -124,16 +124,16 @@ def _whisker(axis: Axes, i: int, pair: Pair) -> None:
 
 
 def _wrapped(label: str, width: int = 32) -> str:
-    """A long name on several lines."""
+    """A long label on several lines."""
     return textwrap.fill(label, width)
 
 
 def _rows(labels: Sequence[str]) -> float:
-    """Inches that rows with these names need."""
+    """The height in inches of rows with these labels."""
     return len(labels) * (0.2 + 0.16 * max(label.count("\n") + 1 for label in labels))
 
 
 def _columns(comparison: Comparison) -> int:
-    """Legend columns that fit long names."""
+    """The number of legend columns for which labels of this length leave room."""
     longest = max(len(arm.label) for arm in comparison.arms)
     return max(1, min(6, 90 // (longest + 6)))
