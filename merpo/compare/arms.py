@@ -52,7 +52,11 @@ def read_arms(paths: Sequence[Path], titled: bool = False) -> list[Arm]:
     found: dict[str, list[tuple[Path, Report]]] = {}
     for path in find_runs(paths):
         report = load_report(path / REPORT)
-        _require_returns(path, report)
+        if report.returns("adapted") is None:
+            raise MerpoError(
+                f"{path}: the adapted policies were not measured, as there is no environment; "
+                "expected runs that were measured in environments"
+            )
         found.setdefault(_identity(report), []).append((path, report))
     groups = [sorted(runs, key=lambda run: run[1].seed) for runs in found.values()]
     for runs in groups:
@@ -76,15 +80,6 @@ def _identity(report: Report) -> str:
     """The part of the recipe that all runs of an arm have in common."""
     common = {key: value for key, value in report.recipe.items() if key not in SHARED}
     return json.dumps(common or {"title": report.title}, sort_keys=True)
-
-
-def _require_returns(path: Path, report: Report) -> None:
-    for task in report.tasks:
-        if task.adapted is None:
-            raise MerpoError(
-                f"{path}: task {task.index} was not measured, as there is no environment for it; "
-                "expected runs that were measured in environments"
-            )
 
 
 def _require_same_tasks(runs: _Runs) -> None:

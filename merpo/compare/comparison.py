@@ -86,7 +86,7 @@ def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
     arms = read_arms(paths)
     require_same_tasks(arms)
     kind = _kind(arms, score)
-    tables = [[_scores(report, kind) for report in arm.reports] for arm in arms]
+    tables = [_scores(arm, kind) for arm in arms]
     every = np.concatenate([np.asarray(table) for table in tables])
     thresholds = _thresholds(float(every.min()), float(every.max()))
     with_gap = not _lacking(arms, "gap")
@@ -100,7 +100,7 @@ def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
 
 
 def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_gap: bool) -> ArmScores:
-    returns = [_scores(report, "return") for report in arm.reports]
+    returns = _scores(arm, "return")
     return ArmScores(
         label=arm.label,
         seeds=list(arm.seeds),
@@ -111,15 +111,14 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_
         median=median(scores),
         mean=mean_score(scores),
         mean_return=mean_score(returns),
-        optimality_gap=optimality_gap([_scores(report, "gap") for report in arm.reports]) if with_gap else None,
-        worse_than_behavior=sum(_worse(task) for report in arm.reports for task in report.tasks),
+        optimality_gap=optimality_gap(_scores(arm, "gap")) if with_gap else None,
+        worse_than_behavior=sum(
+            adapted < behavior
+            for rows in zip(returns, arm.returns("behavior") or [], strict=True)
+            for adapted, behavior in zip(*rows, strict=True)
+        ),
         profile=performance_profile(scores, thresholds),
     )
-
-
-def _worse(task: TaskReport) -> bool:
-    """Whether the adapted policy earns less than the behaviour policy."""
-    return task.adapted is not None and task.adapted < task.behavior
 
 
 def _kind(arms: Sequence[Arm], score: str) -> Score:
@@ -140,20 +139,20 @@ def _lacking(arms: Sequence[Arm], kind: Score) -> list[str]:
         for arm in arms
         for path, report in zip(arm.paths, arm.reports, strict=True)
         for task in report.tasks
-        if _score(task, kind) is None
+        if kind != "return" and _score(task, kind) is None
     ]
 
 
 def _score(task: TaskReport, kind: Score) -> float | None:
-    if kind == "gap":
-        return task.gap_closed
-    return task.normalized.get("adapted") if kind == "normalized" else task.adapted
+    return task.gap_closed if kind == "gap" else task.normalized.get("adapted")
 
 
-def _scores(report: Report, kind: Score) -> list[float]:
-    """The score of every task."""
-    values = [_score(task, kind) for task in report.tasks]
-    return [value for value in values if value is not None]  # `_kind` chose a score that every task has
+def _scores(arm: Arm, kind: Score) -> list[list[float]]:
+    """Scores [seed][task] of a kind that every task has."""
+    if kind == "return":
+        return arm.returns("adapted") or []
+    rows = [[_score(task, kind) for task in report.tasks] for report in arm.reports]
+    return [[score for score in row if score is not None] for row in rows]
 
 
 def _thresholds(low: float, high: float) -> list[float]:

@@ -81,7 +81,7 @@ def _row(arm: Arm) -> Row:
         seconds=[_seconds(report, path) for report, path in zip(arm.reports, arm.paths, strict=True)],
         versions=first.versions,
         references=[task.reference for task in first.tasks],
-        behavior=[task.behavior for task in first.tasks],
+        behavior=first.returns("behavior") or [],
         behavior_mode=arm.returns("behavior_mode"),
         meta_policy=arm.returns("meta_policy"),
         adapted=arm.returns("adapted") or [],
