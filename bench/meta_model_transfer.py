@@ -25,7 +25,7 @@ from merpo import Context, MetaModelSettings, adapt_models, fit_meta_model, fit_
 from merpo.collect.collect import ensure_data
 from merpo.data.needed import load_data
 from merpo.data.normalize import normalize_tasks
-from merpo.report.statistics import bootstrap
+from merpo.support.statistics import bootstrap
 
 STEPS = (0, 10, 25, 100, 400, 1600)
 RATES = (3e-4, 1e-3, 3e-3)

@@ -262,7 +262,7 @@ def _table(table: dict[str, Arm]) -> list[str]:
 
 def _differences(table: dict[str, Arm]) -> list[str]:
     """MerPO-Adp's adapted policies against every other arm's."""
-    from merpo.report.statistics import paired_difference
+    from merpo.support.statistics import paired_difference
 
     ours = table["MerPO-Adp"]["adapted"]
     lines = ["| MerPO-Adp minus | difference of adapted returns |", "|---|---|"]

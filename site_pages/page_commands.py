@@ -30,6 +30,8 @@ def _group(group: Any, path: str, level: int) -> Iterator[str]:
     yield f"{'#' * level} `{path}`\n\n{text(group.help or '')}\n"
     yield _parameters(group)
     for name, command in group.commands.items():
+        if command.hidden:
+            continue
         if hasattr(command, "commands"):
             yield from _group(command, f"{path} {name}", level)
         else:

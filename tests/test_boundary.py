@@ -15,7 +15,7 @@ CORE = sorted((ROOT / "merpo").rglob("*.py"))
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 OUTSIDE = sorted((EXAMPLE / "merpo_example").rglob("*.py"))
 PACKAGES = sorted(path.parent.name for path in (ROOT / "plugins").glob("*/__init__.py"))
-HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "mujoco")
+HEAVY = ("torch", "numpy", "gymnasium", "jinja2", "matplotlib", "mujoco")
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT / "plugins")))

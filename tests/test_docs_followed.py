@@ -53,14 +53,14 @@ STAND_INS = {
 
 # What a page's commands leave in the reader's clone.
 LEFT = {
-    "README.md": ("runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html"),
+    "README.md": ("runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html", "results.md"),
     "docs/after_training.md": (
         "runs/first/export/task-002.medium.safetensors", "runs/first/export/task-002.medium.onnx",
         "runs/new/artifacts/adapted.safetensors", "returns.json", "comparison/arms.csv", "comparison/runs.csv",
-        "sweeps/alpha/summary.csv", "suites.json", "suites.md",
+        "sweeps/alpha/summary.csv", "results.json", "results.md",
     ),
     "docs/own_tasks.md": ("swing-run/report.html", "pumps-run/report.html"),
-    "docs/single_task.md": ("runs/combo/report.html", "comparison/comparison.html"),
+    "docs/single_task.md": ("runs/combo/report.html", "comparison/comparison.html", "expert.md", "walker.md"),
     "docs/tour.md": ("runs/tour/report.html", "runs/fixed/summary.json"),
 }  # fmt: skip
 

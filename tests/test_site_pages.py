@@ -55,7 +55,10 @@ def test_the_commands_page_has_every_command_and_option() -> None:
                 assert re.search(rf"<code>[^<]*{re.escape(html.escape(option))}\b", page), (path, option)
                 seen += 1
         for name, below in getattr(command, "commands", {}).items():
-            check(below, f"{path} {name}")
+            if below.hidden:
+                assert f"## `{path} {name}`" not in page
+            else:
+                check(below, f"{path} {name}")
 
     check(typer.main.get_command(app), "merpo")
     assert seen > 15

@@ -1,4 +1,4 @@
-"""The commands that come after training: they print, and leave the rest to modules that are imported when needed."""
+"""Commands on finished runs; the modules that do the work are imported when a command runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["register", "table"]
+__all__ = ["register"]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
 PoliciesPath = Annotated[
@@ -21,6 +21,10 @@ RunPaths = Annotated[
     list[Path],
     typer.Argument(metavar="RUN...", help="Runs, or folders that hold runs.", show_default=False),
 ]
+AnyRunPaths = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="RUN", help="Runs, or folders that hold runs.", show_default=False),
+]
 Score = Annotated[
     str, typer.Option(metavar="S", help="gap, normalized, return, or auto: the first that every task has.")
 ]
@@ -32,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
     for command in (adapt, evaluate, export, report, compare, sweep):
         app.command()(command)
+    app.command(hidden=True)(table)
 
 
 def adapt(
@@ -117,20 +122,62 @@ def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Sc
     for folder in folders:
         print(f"report: {write_report(load_report(folder / REPORT), folder)}")
     if len(folders) > 1:
-        compare(runs, out, score)
+        _compare(runs, out, score)
 
 
-def compare(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
-    """Compare runs on the same unseen tasks: aggregates, profiles and probabilities of improvement."""
+def compare(
+    runs: AnyRunPaths = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of the comparison's files; comparison without --markdown or --json."),
+    ] = None,
+    score: Score = "auto",
+    markdown: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a table of runs of any recipes as Markdown; - prints it."),
+    ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Add the runs to the rows in this file, by the recipe's name; the table has all of its rows.",
+        ),
+    ] = None,
+) -> None:
+    """Compare runs: aggregates with intervals, profiles, probabilities of improvement; or a table of any recipes."""
+    from merpo.compare.results_page import write_results
+    from merpo.errors import MerpoError
+
+    if not runs and rows is None:
+        raise MerpoError("compare: got neither runs nor --json, expected one of them")
+    tabulated = markdown is not None or rows is not None
+    if runs and (out is not None or not tabulated):
+        _compare(runs, out or Path("comparison"), score)
+    if tabulated:
+        write_results(runs or [], rows, markdown)
+
+
+def _compare(runs: list[Path], folder: Path, score: str) -> None:
     from rich.console import Console
 
     from merpo.compare.comparison import compare_runs
     from merpo.compare.comparison_files import print_comparison, write_comparison
 
     found = compare_runs(runs, score)
-    page = write_comparison(found, out)
+    page = write_comparison(found, folder)
     print_comparison(found, Console())
     print(f"comparison: {page}")
+
+
+def table(
+    runs: AnyRunPaths = None,
+    rows: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="As of `merpo compare`.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="As --markdown of `merpo compare`.")] = None,
+) -> None:
+    """The former name of `merpo compare --markdown FILE`."""
+    print("merpo table is now: merpo compare [RUN...] --markdown FILE [--json FILE]", file=sys.stderr)
+    compare(runs, markdown=out or Path("-"), rows=rows)
 
 
 def sweep(
@@ -175,41 +222,3 @@ def sweep(
     print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
     if summary.failed:
         raise typer.Exit(1)
-
-
-def table(
-    runs: Annotated[
-        list[Path] | None,
-        typer.Argument(metavar="[RUN...]", help="Runs, or folders that hold runs.", show_default=False),
-    ] = None,
-    numbers: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Add the rows to those in this file, by the recipe's name."),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the table here as Markdown, else print it.")
-    ] = None,
-) -> None:
-    """Tabulate runs of any recipes: sizes, times, and returns with intervals; without runs, what the JSON holds."""
-    from merpo.compare.table import Suites, merged, read_suites
-    from merpo.compare.table_page import suites_page
-    from merpo.compare.table_rows import suites_of
-    from merpo.errors import MerpoError
-    from merpo.support.files import atomic_write_text
-
-    if not runs and numbers is None:
-        raise MerpoError("table: got neither runs nor --json, expected one of them")
-    old = read_suites(numbers) if numbers is not None and (numbers.exists() or not runs) else Suites(rows=[])
-    new = suites_of(runs) if runs else Suites(rows=[])
-    found = merged(old, new)
-    there = {(row.family, row.name) for row in old.rows}
-    replaced = [row.name for row in new.rows if (row.family, row.name) in there]
-    if replaced:
-        print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
-    if numbers is not None and runs:
-        atomic_write_text(numbers, found.to_json())
-    if out is None:
-        print(suites_page(found), end="")
-    else:
-        atomic_write_text(out, suites_page(found))
-        print(f"{len(found.rows)} recipes: {out}")

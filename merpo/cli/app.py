@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from merpo.cli import after_training
-from merpo.cli.after_training import table
 from merpo.cli.data import data_app
 from merpo.cli.options import Overrides, RecipePath, parse_seeds
 from merpo.cli.plugins import new_plugin_command
@@ -151,7 +150,6 @@ def schema() -> None:
 
 app.command("new-plugin")(new_plugin_command)
 after_training.register(app)
-app.command()(table)
 
 
 def main() -> None:

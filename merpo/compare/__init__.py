@@ -1,1 +1,1 @@
-"""Comparisons of many runs."""
+"""Comparison of many runs: aggregates with intervals, and tables of results."""

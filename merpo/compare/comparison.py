@@ -1,33 +1,34 @@
-"""`merpo compare`: arms against each other on the same unseen tasks, as numbers with intervals."""
+"""`merpo compare`: aggregates of arms on the same unseen tasks, and comparisons of each pair."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.compare.aggregates import (
-    Estimate,
-    Profile,
+from merpo.compare.arms import Arm, read_arms, require_same_tasks
+from merpo.compare.stored import StoredInterval
+from merpo.errors import MerpoError, nearest
+from merpo.lazy import np
+from merpo.report.report import Report, TaskReport
+from merpo.support.statistics import (
+    ScoreProfile,
     iqm,
     mean_score,
     median,
     optimality_gap,
     performance_profile,
-    probability,
+    probability_of_improvement,
 )
-from merpo.compare.arms import Arm, read_arms
-from merpo.errors import MerpoError, nearest
-from merpo.lazy import np
-from merpo.report.report import Report, TaskReport
 
-__all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_arms", "compare_runs"]
+__all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_runs"]
 
 Score: TypeAlias = Literal["gap", "normalized", "return"]
 SCORES = {"gap": "gap closed", "normalized": "normalised score", "return": "return"}
-LACKING = {"gap": "no oracle that is better than its behaviour", "normalized": "no reference scores"}
+LACKING = {"gap": "no oracle better than its behaviour policy", "normalized": "no reference scores"}
 THRESHOLDS = 101
 
 
@@ -36,20 +37,20 @@ class _Model(BaseModel):
 
 
 class ArmScores(_Model):
-    """One arm: its scores [seed][task], and what they come to."""
+    """One arm: its scores [seed][task], and their aggregates."""
 
     label: str
     seeds: list[int]
     runs: list[str]  # their folders
     scores: list[list[float]]
     returns: list[list[float]]
-    iqm: Estimate
-    median: Estimate
-    mean: Estimate
-    mean_return: Estimate
-    optimality_gap: Estimate | None = None  # None where some task has no oracle that is better than its behaviour
+    iqm: StoredInterval
+    median: StoredInterval
+    mean: StoredInterval
+    mean_return: StoredInterval
+    optimality_gap: StoredInterval | None = None  # None where a task has no oracle better than its behaviour policy
     worse_than_behavior: int  # (seed, task) pairs
-    profile: Profile
+    profile: ScoreProfile
 
 
 class Pair(_Model):
@@ -57,11 +58,11 @@ class Pair(_Model):
 
     first: str
     second: str
-    probability: Estimate
+    probability: StoredInterval
 
 
 class Comparison(_Model):
-    """Everything that tables and pictures show."""
+    """The content of `comparison.json`: all that tables and pictures show."""
 
     score: Score
     tasks: list[int]
@@ -71,40 +72,35 @@ class Comparison(_Model):
 
     @property
     def score_name(self) -> str:
-        """What readers call the score."""
+        """The score's name in headings."""
         return SCORES[self.score]
 
 
 def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
-    """Compare all finished runs that `paths` are or hold; see `compare_arms`."""
-    return compare_arms(read_arms(paths), score)
-
-
-def compare_arms(arms: Sequence[Arm], score: str = "auto") -> Comparison:
-    """Aggregates of each arm, and probabilities of improvement of each pair.
+    """Aggregates of each arm of the runs in `paths` (see `read_arms`), and comparisons of each pair of arms.
 
     The score of a run on a task is the gap closed, (J − B)/(O − B), which weighs all tasks alike, the normalised score,
-    or the return; `auto` takes the first of them that every task has. Raises `MerpoError` for an unknown score, or one
-    that is not there.
+    or the return; `auto` takes the first of them that every task has. Raises `MerpoError` for arms on different tasks,
+    and for a score that is unknown or that a task does not have.
     """
-    _require_returns(arms)
+    arms = read_arms(paths)
+    require_same_tasks(arms)
     kind = _kind(arms, score)
-    tables = [[_scores(report, kind) for report in arm.reports] for arm in arms]
+    tables = [_scores(arm, kind) for arm in arms]
     every = np.concatenate([np.asarray(table) for table in tables])
     thresholds = _thresholds(float(every.min()), float(every.max()))
     with_gap = not _lacking(arms, "gap")
     rows = [_arm(arm, table, thresholds, with_gap) for arm, table in zip(arms, tables, strict=True)]
     pairs = [
-        Pair(first=arms[i].label, second=arms[j].label, probability=probability(tables[i], tables[j]))
-        for i in range(len(arms))
-        for j in range(i + 1, len(arms))
+        Pair(first=first.label, second=second.label, probability=probability_of_improvement(x, y))
+        for (first, x), (second, y) in combinations(zip(arms, tables, strict=True), 2)
     ]
     tasks = [task.index for task in arms[0].reports[0].tasks]
     return Comparison(score=kind, tasks=tasks, arms=rows, pairs=pairs, notes=_notes(arms))
 
 
 def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_gap: bool) -> ArmScores:
-    returns = [_scores(report, "return") for report in arm.reports]
+    returns = _scores(arm, "return")
     return ArmScores(
         label=arm.label,
         seeds=list(arm.seeds),
@@ -115,27 +111,14 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_
         median=median(scores),
         mean=mean_score(scores),
         mean_return=mean_score(returns),
-        optimality_gap=optimality_gap([_scores(report, "gap") for report in arm.reports]) if with_gap else None,
-        worse_than_behavior=sum(_worse(task) for report in arm.reports for task in report.tasks),
+        optimality_gap=optimality_gap(_scores(arm, "gap")) if with_gap else None,
+        worse_than_behavior=sum(
+            adapted < behavior
+            for rows in zip(returns, arm.returns("behavior") or [], strict=True)
+            for adapted, behavior in zip(*rows, strict=True)
+        ),
         profile=performance_profile(scores, thresholds),
     )
-
-
-def _worse(task: TaskReport) -> bool:
-    """Whether the adapted policy earns less than the behaviour policy."""
-    return task.adapted is not None and task.adapted < task.behavior
-
-
-def _require_returns(arms: Sequence[Arm]) -> None:
-    """Refuse runs on logs alone: nothing was measured that could be compared."""
-    for arm in arms:
-        for path, report in zip(arm.paths, arm.reports, strict=True):
-            for task in report.tasks:
-                if task.adapted is None:
-                    raise MerpoError(
-                        f"{path}: task {task.index} was not measured, as there is no environment for it; "
-                        "expected runs that were measured in environments"
-                    )
 
 
 def _kind(arms: Sequence[Arm], score: str) -> Score:
@@ -150,37 +133,37 @@ def _kind(arms: Sequence[Arm], score: str) -> Score:
 
 
 def _lacking(arms: Sequence[Arm], kind: Score) -> list[str]:
-    """The tasks of runs that have no such score."""
+    """The tasks, as text, for which a run does not have this score."""
     return [
         f"task {task.index} of {path}"
         for arm in arms
         for path, report in zip(arm.paths, arm.reports, strict=True)
         for task in report.tasks
-        if _score(task, kind) is None
+        if kind != "return" and _score(task, kind) is None
     ]
 
 
 def _score(task: TaskReport, kind: Score) -> float | None:
-    if kind == "gap":
-        return task.gap_closed
-    return task.normalized.get("adapted") if kind == "normalized" else task.adapted
+    return task.gap_closed if kind == "gap" else task.normalized.get("adapted")
 
 
-def _scores(report: Report, kind: Score) -> list[float]:
-    """The score of every task."""
-    values = [_score(task, kind) for task in report.tasks]
-    return [value for value in values if value is not None]  # none is, as `_kind` has seen to it
+def _scores(arm: Arm, kind: Score) -> list[list[float]]:
+    """Scores [seed][task] of a kind that every task has."""
+    if kind == "return":
+        return arm.returns("adapted") or []
+    rows = [[_score(task, kind) for task in report.tasks] for report in arm.reports]
+    return [[score for score in row if score is not None] for row in rows]
 
 
 def _thresholds(low: float, high: float) -> list[float]:
-    """From just below the least score to the greatest."""
+    """Evenly spaced, from just below the lowest score to just above the highest."""
     margin = 0.02 * (high - low) or 0.5
     return [float(x) for x in np.linspace(low - margin, high + margin, THRESHOLDS)]
 
 
 def _notes(arms: Sequence[Arm]) -> list[str]:
-    """What a reader must know before believing a difference."""
-    notes = [f"{arm.label} is short for: {arm.whole}." for arm in arms if arm.whole]
+    """Caveats: differences between the arms in seeds, data or evaluation."""
+    notes = [f"{arm.label} is short for: {arm.full_label}." for arm in arms if arm.full_label]
     single = [arm.label for arm in arms if len(arm.seeds) == 1]
     if single:
         notes.append(f"One seed only, hence no interval: {', '.join(single)}.")

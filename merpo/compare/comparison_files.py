@@ -1,26 +1,24 @@
-"""A comparison as a table on the terminal, as CSV and JSON, as pictures, and as one page."""
+"""A comparison as a table on the terminal, as CSV and JSON, as pictures, and as an HTML page."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from merpo.report.html import figure
-from merpo.report.html_parts import page, table
 from merpo.support.files import atomic_write_bytes, atomic_write_text
-from merpo.support.format import number
+from merpo.support.format import interval_text
+from merpo.support.pages import render
 from merpo.support.tables import frame, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from merpo.compare.aggregates import Estimate
     from merpo.compare.comparison import ArmScores, Comparison
     from merpo.report.figures.returns import Picture
+    from merpo.support.statistics import Interval
 
 __all__ = ["print_comparison", "write_comparison"]
 
@@ -36,13 +34,18 @@ SCORE = {
 OPTIMALITY = "The optimality gap is the mean of how far the gap closed falls short of 1; what is above counts as 1."
 OPTIMALITY_GAP = "optimality gap"
 SHORT = {"interquartile mean": "IQM", OPTIMALITY_GAP: "opt. gap", "worse than behaviour": "worse"}
-WIDE = ("median", "mean return")  # columns that the terminal leaves to the files
-NARROW = 3  # columns of probabilities for whose intervals the terminal has room
-MATRIX = 8  # arms; of more, only the probabilities against the first are printed
+FILES_ONLY = ("median", "mean return")  # columns for which the terminal has no room
+MOST_INTERVALS = 3  # columns of probabilities that the terminal shows with their intervals
+MOST_COLUMNS = 8  # arms in the matrix of probabilities; of more, only those against the first are shown
+
+_Cells: TypeAlias = tuple[Sequence[str], list[Sequence[str]]]  # the head of a table, and its rows
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> Path:
-    """`comparison.json`, `arms.csv`, `runs.csv`, `pictures/*.png` and `comparison.html` in `folder`; gives the page."""
+    """Write all files to `folder` and return the page's path.
+
+    They are `comparison.json`, `arms.csv`, `runs.csv`, `pictures/*.png` and `comparison.html`.
+    """
     from merpo.compare.figures import comparison_pictures
 
     drawn = comparison_pictures(comparison)
@@ -57,14 +60,14 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """The arms with their intervals, then the probabilities of improvement; arms are numbered, as names are long."""
+    """The arms with their intervals, then the probabilities of improvement; arms are numbered, as labels are long."""
     from rich.markup import escape as plain
     from rich.table import Table
 
-    head, rows = _main_table(comparison)
-    console.print(_title(comparison), markup=False, highlight=False)
+    head, rows = _aggregates(comparison)
+    console.print(_subtitle(comparison), markup=False, highlight=False)
     # a line has 80 columns, and the mean of the gap closed says much the same as the optimality gap
-    left_out = {*WIDE, "mean"} if OPTIMALITY_GAP in head else set(WIDE)
+    left_out = {*FILES_ONLY, "mean"} if OPTIMALITY_GAP in head else set(FILES_ONLY)
     kept = [i for i, label in enumerate(head) if label not in left_out]
     shown = Table(box=frame(console))
     shown.add_column("", justify="right")
@@ -75,63 +78,59 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             overflow="fold",
             no_wrap=head[i] != "arm",
         )
-    for number_of, row in enumerate(rows, 1):
-        shown.add_row(str(number_of), *(plain(row[i]) for i in kept))
+    for index, row in enumerate(rows, 1):
+        shown.add_row(str(index), *(plain(row[i]) for i in kept))
     print_table(shown, console)
     if comparison.pairs:
-        columns = comparison.arms if len(comparison.arms) <= MATRIX else comparison.arms[:1]
+        columns, probabilities = _improvements(comparison)
         console.print("probability of improvement: is the row's arm better than the column's", highlight=False)
         matrix = Table(box=frame(console))
-        for label in ("", *(str(i + 1) for i in range(len(columns)))):
+        for label in ("", *map(str, range(1, len(columns)))):
             matrix.add_column(label, justify="right", no_wrap=True)
-        for number_of, arm in enumerate(comparison.arms, 1):
-            cells = [_better(comparison, arm, other) for other in columns]
-            if len(columns) > NARROW:
-                cells = [cell.partition(" ")[0] for cell in cells]
-            matrix.add_row(str(number_of), *map(plain, cells))
+        for index, (_, *cells) in enumerate(probabilities, 1):
+            short = len(cells) > MOST_INTERVALS
+            matrix.add_row(str(index), *(plain(cell.partition(" ")[0] if short else cell) for cell in cells))
         print_table(matrix, console)
     for note in comparison.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
-def _title(comparison: Comparison) -> str:
+def _subtitle(comparison: Comparison) -> str:
     return f"{comparison.score_name} on {len(comparison.tasks)} unseen tasks, 95 % stratified bootstrap intervals"
 
 
-def _main_table(comparison: Comparison) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _aggregates(comparison: Comparison) -> _Cells:
+    """One row per arm."""
     gaps = [arm.optimality_gap for arm in comparison.arms if arm.optimality_gap is not None]
     measures = ("interquartile mean", "median", "mean", "mean return", *([OPTIMALITY_GAP] if gaps else []))
-    head = ("arm", "seeds", *measures, "worse than behaviour")
-    rows = [
+    return ("arm", "seeds", *measures, "worse than behaviour"), [
         (
             arm.label,
             str(len(arm.seeds)),
-            *map(_text, (arm.iqm, arm.median, arm.mean, arm.mean_return)),
-            *([] if arm.optimality_gap is None else [_text(arm.optimality_gap)]),
+            *map(interval_text, (arm.iqm, arm.median, arm.mean, arm.mean_return)),
+            *([] if arm.optimality_gap is None else [interval_text(arm.optimality_gap)]),
             f"{arm.worse_than_behavior} of {len(arm.seeds) * len(comparison.tasks)}",
         )
         for arm in comparison.arms
     ]
-    return head, rows
 
 
-def _text(estimate: Estimate) -> str:
-    """`0.93 [0.91, 0.95]`, or the number alone."""
-    if estimate.low is None:
-        return number(estimate.value)
-    return f"{number(estimate.value)} [{number(estimate.low)}, {number(estimate.high)}]"
+def _improvements(comparison: Comparison) -> _Cells:
+    """P(row better than column) for every arm against the others, or against the first where there are many."""
+    columns = comparison.arms if len(comparison.arms) <= MOST_COLUMNS else comparison.arms[:1]
+    rows: list[Sequence[str]] = [
+        (arm.label, *(_better(comparison, arm, other) for other in columns)) for arm in comparison.arms
+    ]
+    return ("", *(arm.label for arm in columns)), rows
 
 
 def _better(comparison: Comparison, row: ArmScores, column: ArmScores) -> str:
-    """P(row > column); a pair is stored once, and ties count half either way."""
+    """P(row > column), where a tie counts half; each pair is stored in one order only."""
     for pair in comparison.pairs:
         if (pair.first, pair.second) == (row.label, column.label):
-            return _text(pair.probability)
+            return interval_text(pair.probability)
         if (pair.first, pair.second) == (column.label, row.label):
-            p = pair.probability
-            if p.low is None or p.high is None:
-                return _text(p.model_copy(update={"value": 1 - p.value}))
-            return _text(p.model_copy(update={"value": 1 - p.value, "low": 1 - p.high, "high": 1 - p.low}))
+            return interval_text(1 - pair.probability)
     return "-"
 
 
@@ -142,15 +141,15 @@ def _arm_rows(comparison: Comparison) -> list[list[object]]:
     head = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     rows: list[list[object]] = [["arm", "seeds", "tasks", "score", *head, "worse_than_behavior"]]
     for arm in comparison.arms:
-        estimates: list[Estimate] = [getattr(arm, name) for name in names]
-        cells = [cell for e in estimates for cell in (e.value, e.low, e.high)]
+        intervals: list[Interval] = [getattr(arm, name) for name in names]
+        cells = [cell for i in intervals for cell in (i.mean, i.low, i.high)]
         fixed = [arm.label, len(arm.seeds), len(comparison.tasks), comparison.score]
         rows.append([*fixed, *cells, arm.worse_than_behavior])
     return rows
 
 
 def _run_rows(comparison: Comparison) -> list[list[object]]:
-    """One row per arm, seed and task: what all aggregates come from."""
+    """One row per arm, seed and task, from which all aggregates are computed."""
     rows: list[list[object]] = [["arm", "seed", "task", "return", "score", "run"]]
     for arm in comparison.arms:
         for seed, run, returns, scores in zip(arm.seeds, arm.runs, arm.returns, arm.scores, strict=True):
@@ -167,25 +166,20 @@ def _csv(rows: Sequence[Sequence[object]]) -> str:
 
 
 def _page(comparison: Comparison, drawn: Sequence[Picture]) -> str:
-    """One page with everything in it; all text of the runs is escaped."""
-    head, rows = _main_table(comparison)
-    columns = comparison.arms if len(comparison.arms) <= MATRIX else comparison.arms[:1]
-    matrix = [(arm.label, *(_better(comparison, arm, other) for other in columns)) for arm in comparison.arms]
-    explained = " ".join([EXPLAINED, *([SCORE[comparison.score]] if comparison.score in SCORE else [])])
-    oracles = OPTIMALITY_GAP in head
-    explained += f" {OPTIMALITY}" if oracles else ""
-    body = [
-        "<h1>Comparison of runs</h1>",
-        f'<p class="muted">{escape(_title(comparison))}</p>',
-        *(f'<p class="note">{escape(note)}</p>' for note in comparison.notes),
-        table(head, rows),
-        f'<p class="muted">{escape(explained)}</p>',
-        *(figure(picture) for picture in drawn),
-    ]
-    if comparison.pairs:
-        names = ("", *(arm.label for arm in columns))
-        body += ["<h2>P(row better than column)</h2>", table(names, matrix)]
-    runs = [(arm.label, str(s), run) for arm in comparison.arms for s, run in zip(arm.seeds, arm.runs, strict=True)]
-    inner = table(("arm", "seed", "folder"), runs, text=(2,))
-    body.append(f"<details><summary>Runs ({len(runs)})</summary>{inner}</details>")
-    return page("Comparison of runs", body)
+    """One page with everything in it."""
+    aggregates = _aggregates(comparison)
+    return render(
+        "compare/page.html.j2",
+        title="Comparison of runs",
+        subtitle=_subtitle(comparison),
+        notes=comparison.notes,
+        aggregates=aggregates,
+        explanations=[
+            EXPLAINED,
+            *([SCORE[comparison.score]] if comparison.score in SCORE else []),
+            *([OPTIMALITY] if OPTIMALITY_GAP in aggregates[0] else []),
+        ],
+        pictures=drawn,
+        improvements=_improvements(comparison) if comparison.pairs else None,
+        runs=[(a.label, str(s), run) for a in comparison.arms for s, run in zip(a.seeds, a.runs, strict=True)],
+    )

@@ -1,4 +1,4 @@
-"""The pictures of a comparison of runs: aggregates, whole distributions, and who is likely to be better."""
+"""Figures of a comparison: aggregates, performance profiles, and probabilities of improvement."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from merpo.compare.aggregates import Estimate
     from merpo.compare.comparison import Comparison, Pair
+    from merpo.support.statistics import Interval
 
 __all__ = ["aggregates", "comparison_pictures", "improvement", "profiles"]
 
@@ -22,7 +22,7 @@ MOST_PAIRS = 28
 
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
-    """Every picture, in the order of the page; probabilities of improvement need two arms."""
+    """All figures in the order of the page; the one of probabilities of improvement needs two arms."""
     drawn = (aggregates(comparison), profiles(comparison), improvement(comparison))
     return [picture for picture in drawn if picture is not None]
 
@@ -36,30 +36,30 @@ def aggregates(comparison: Comparison) -> Picture:
     axes = grid_of(figure, 1, 3, sharex=True, sharey=True)[0]
     for axis, (title, key) in zip(axes, panels, strict=True):
         for i, arm in enumerate(arms):
-            estimate: Estimate = getattr(arm, key)
+            estimate: Interval = getattr(arm, key)
             color, marker, _ = series_style(i)
-            if estimate.low is not None and estimate.high is not None:
-                axis.hlines(i, estimate.low, estimate.high, color=color, linewidth=7, alpha=0.3)
-            axis.scatter([estimate.value], [i], 42, color=color, marker=marker, zorder=3)
+            if estimate.low is not None:
+                axis.hlines(i, *estimate.bounds, color=color, linewidth=7, alpha=0.3)
+            axis.scatter([estimate.mean], [i], 42, color=color, marker=marker, zorder=3)
         axis_title(axis, title, x=comparison.score_name)
         axis.grid(False, axis="y")
         axis.set_ylim(len(arms) - 0.5, -0.5)
         axis.locator_params(axis="x", nbins=4)  # three panels: more labels would run into each other
     axes[0].set_yticks(range(len(arms)), labels)
-    best = max(arms, key=lambda arm: arm.iqm.value)
+    best = max(arms, key=lambda arm: arm.iqm.mean)
     return Picture(
         "aggregates",
         f"{comparison.score_name.capitalize()}, aggregated over tasks and seeds",
         "Bars are 95 % stratified bootstrap intervals over seeds; an arm of one seed has none. Higher is better. The "
         "interquartile mean leaves out the best and the worst quarter of all runs; the median is that of tasks' means.",
         f"Dot plot of interquartile mean, median and mean of {len(arms)} arms; the highest interquartile mean is "
-        f"{best.iqm.value:.2f}, of {best.label}.",
+        f"{best.iqm.mean:.2f}, of {best.label}.",
         png(figure),
     )
 
 
 def profiles(comparison: Comparison) -> Picture:
-    """The share of runs above each score."""
+    """The performance profile of each arm: the fraction of runs above each score."""
     figure = blank(8.0, 4.2)
     axis = grid_of(figure, 1, 1)[0][0]
     for i, arm in enumerate(comparison.arms):
@@ -83,7 +83,7 @@ def profiles(comparison: Comparison) -> Picture:
 
 
 def improvement(comparison: Comparison) -> Picture | None:
-    """P(X > Y) of each pair, or of every arm against the first where pairs are too many to be read."""
+    """P(X > Y) of each pair of arms, or of the first arm against the others where there are many pairs."""
     pairs = comparison.pairs
     if len(pairs) > MOST_PAIRS:
         pairs = [pair for pair in pairs if pair.first == comparison.arms[0].label]
@@ -108,34 +108,32 @@ def improvement(comparison: Comparison) -> Picture | None:
         "How likely a run of the first has a higher score than one of the second on the same task, mean over tasks, "
         "with 95 % intervals. One half: neither is better; filled dots have an interval that leaves it out.",
         "Dot plot of probabilities of improvement: "
-        + "; ".join(f"{pair.first} over {pair.second} {pair.probability.value:.2f}" for pair in pairs[:12])
+        + "; ".join(f"{pair.first} over {pair.second} {pair.probability.mean:.2f}" for pair in pairs[:12])
         + ".",
         png(figure),
     )
 
 
 def _whisker(axis: Axes, i: int, pair: Pair) -> None:
-    """One pair: filled where the interval leaves one half out."""
+    """The probability of one pair with its interval; the dot is filled where the interval excludes one half."""
     color = series_style(0)[0]
-    low, high = pair.probability.low, pair.probability.high
-    clear = low is not None and high is not None and not low <= 0.5 <= high
-    if low is not None and high is not None:
-        axis.hlines(i, low, high, color=color, linewidth=7, alpha=0.3)
-    face = color if clear else "white"
-    axis.scatter([pair.probability.value], [i], 46, color=face, edgecolors=color, linewidths=1.6, zorder=3)
+    if pair.probability.low is not None:
+        axis.hlines(i, *pair.probability.bounds, color=color, linewidth=7, alpha=0.3)
+    face = color if pair.probability.excludes(0.5) else "white"
+    axis.scatter([pair.probability.mean], [i], 46, color=face, edgecolors=color, linewidths=1.6, zorder=3)
 
 
 def _wrapped(label: str, width: int = 32) -> str:
-    """A long name on several lines."""
+    """A long label on several lines."""
     return textwrap.fill(label, width)
 
 
 def _rows(labels: Sequence[str]) -> float:
-    """Inches that rows with these names need."""
+    """The height in inches of rows with these labels."""
     return len(labels) * (0.2 + 0.16 * max(label.count("\n") + 1 for label in labels))
 
 
 def _columns(comparison: Comparison) -> int:
-    """Legend columns that fit long names."""
+    """The number of legend columns for which labels of this length leave room."""
     longest = max(len(arm.label) for arm in comparison.arms)
     return max(1, min(6, 90 // (longest + 6)))

@@ -16,8 +16,8 @@ from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
 from merpo.report.curves import Duals
-from merpo.report.statistics import gap_closed
 from merpo.report.summary import POLICIES, Summary, summarize
+from merpo.support.statistics import gap_closed
 
 __all__ = [
     "ANEW",

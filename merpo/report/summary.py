@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.report.statistics import Interval, bootstrap, gap_interval, paired_difference
+from merpo.support.statistics import Interval, bootstrap, gap_interval, paired_difference
 
 __all__ = ["LABELS", "POLICIES", "Summary", "summarize"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from merpo.data.reference_scores import sources
 from merpo.errors import MerpoError
 from merpo.report.report import means
-from merpo.report.statistics import Interval
 from merpo.report.summary import LABELS, POLICIES, Summary, summarize
 from merpo.support.format import number
+from merpo.support.statistics import Interval
 from merpo.support.tables import frame, print_table
 
 if TYPE_CHECKING:
@@ -100,10 +100,11 @@ def _unmeasured(summary: Summary) -> str:
 
 
 def _against(difference: Interval) -> str:
-    if difference.low > 0:
+    low, high = difference.bounds
+    if low > 0:
         return f"gains {interval(difference)} over"
-    if difference.high < 0:
-        return f"loses {interval(Interval(-difference.mean, -difference.high, -difference.low))} against"
+    if high < 0:
+        return f"loses {interval(0 - difference)} against"
     return f"cannot be told apart ({interval(difference)}) from"
 
 

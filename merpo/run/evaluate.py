@@ -21,11 +21,11 @@ from merpo.policies.references import behavior_policies, meta_policy, references
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
 from merpo.report.report import TaskReport, load_report
-from merpo.report.statistics import Interval, bootstrap
 from merpo.report.summary import POLICIES
 from merpo.report.text import scores_line
 from merpo.support.format import number
 from merpo.support.machine import chosen_device, machine
+from merpo.support.statistics import Interval, bootstrap
 from merpo.support.tables import frame, print_table
 from merpo.types import Params
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["bytes_text", "duration", "number"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from merpo.support.statistics import Interval
+
+__all__ = ["bytes_text", "duration", "interval_text", "number"]
 
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -12,6 +17,13 @@ def number(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def interval_text(interval: Interval) -> str:
+    """`313.00 [290.12, 335.70]`, or the number alone where there is no interval."""
+    if interval.low is None:
+        return number(interval.mean)
+    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
 
 
 def duration(seconds: float) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from wheels import TOYS
 
-HEAVY = ("torch", "numpy", "gymnasium", "matplotlib", "safetensors")
+HEAVY = ("torch", "numpy", "gymnasium", "jinja2", "matplotlib", "safetensors")
 BOUND = 0.7  # seconds of the processor: what else the machine does is not counted
 TRIES = 6  # the first has to compile
 

@@ -62,7 +62,7 @@ def test_a_name_has_no_more_than_tells_arms_apart_and_the_rest_is_told(tmp_path:
         arm_of(tmp_path, alpha={"initial": i / 10}, critic={"width": 64 * (i > 1)}, rac={"batch_size": 2**i})
     arms = read_arms([tmp_path])
     assert [arm.label for arm in arms] == ["alpha.initial=0.0", "alpha.initial=0.1", "alpha.initial=0.2"]
-    assert arms[2].whole == "alpha.initial=0.2, critic.width=64, rac.batch_size=4"
+    assert arms[2].full_label == "alpha.initial=0.2, critic.width=64, rac.batch_size=4"
     assert (
         "alpha.initial=0.2 is short for: alpha.initial=0.2, critic.width=64, rac.batch_size=4."
         in compare_runs([tmp_path]).notes
@@ -75,7 +75,7 @@ def test_what_the_method_has_other_comes_first(tmp_path: Path) -> None:
         place(tmp_path / str(i), moved(0.1, 0, 0.0, recipe=recipe))
     arms = read_arms([tmp_path])
     assert [arm.label for arm in arms] == ["rac.discount=0", "rac.discount=1"]
-    assert arms[0].whole == "evaluate.episodes=0, rac.discount=0"
+    assert arms[0].full_label == "evaluate.episodes=0, rac.discount=0"
 
 
 def test_a_grid_needs_all_its_keys(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_a_grid_needs_all_its_keys(tmp_path: Path) -> None:
             arm_of(tmp_path, a=a, b=b)
     arms = read_arms([tmp_path])
     assert [arm.label for arm in arms] == ["a=1, b=1", "a=1, b=2", "a=2, b=1", "a=2, b=2"]
-    assert {arm.whole for arm in arms} == {""}
+    assert {arm.full_label for arm in arms} == {""}
 
 
 def test_names_of_long_values_and_many_keys_stay_apart(tmp_path: Path) -> None:
@@ -93,13 +93,13 @@ def test_names_of_long_values_and_many_keys_stay_apart(tmp_path: Path) -> None:
     first, second = read_arms([tmp_path / "long"])
     assert first.label != second.label
     assert len(first.label) < 60
-    assert second.whole == f"path={'x' * 60}1"
+    assert second.full_label == f"path={'x' * 60}1"
     for i in range(32):
         arm_of(tmp_path / "many", **{key: i >> at & 1 for at, key in enumerate("abcde")})
     arms = read_arms([tmp_path / "many"])
     assert len({arm.label for arm in arms}) == 32
     assert max(len(arm.label) for arm in arms) < 40
-    assert arms[31].whole == "a=1, b=1, c=1, d=1, e=1"
+    assert arms[31].full_label == "a=1, b=1, c=1, d=1, e=1"
 
 
 def test_the_numbers_of_a_comparison(study: Path) -> None:
@@ -108,9 +108,9 @@ def test_the_numbers_of_a_comparison(study: Path) -> None:
     better, worse = found.arms
     expected = [task.gap_closed for task in moved(0.1, 2, 0.5).tasks]
     assert better.scores[2] == expected
-    assert better.iqm.value > worse.iqm.value
+    assert better.iqm.mean > worse.iqm.mean
     (pair,) = found.pairs
-    assert (pair.first, pair.second, pair.probability.value) == ("alpha.initial=0.1", "alpha.initial=0.4", 1.0)
+    assert (pair.first, pair.second, pair.probability.mean) == ("alpha.initial=0.1", "alpha.initial=0.4", 1.0)
     assert found.notes == ["The arms were run with different seeds."]
     returns = compare_runs([study], "return")
     assert returns.arms[0].scores == returns.arms[0].returns == better.returns
@@ -122,7 +122,7 @@ def test_without_an_oracle_the_score_is_the_return(study: Path) -> None:
     tasks = [task.model_copy(update={"oracle": None}) for task in report.tasks]
     path = place(study / "no-oracle", report.model_copy(update={"tasks": tasks}))
     assert compare_runs([study]).score == "return"
-    with pytest.raises(MerpoError, match=re.escape(f"task 40 of {path} has no oracle")):
+    with pytest.raises(MerpoError, match=re.escape(f"task 40 of {path} has no oracle better")):
         compare_runs([study], "gap")
     with pytest.raises(MerpoError, match="did you mean 'gap'"):
         compare_runs([study], "gapp")
@@ -134,18 +134,19 @@ def test_what_cannot_be_compared_is_refused_by_name(study: Path, tmp_path: Path)
         read_arms([study])
     three = synthetic(3)
     with pytest.raises(MerpoError, match=r"has the unseen tasks \[40, 41, 42\]"):
-        read_arms([study / "alpha-0.1", place(tmp_path / "three", three)])
+        compare_runs([study / "alpha-0.1", place(tmp_path / "three", three)])
     other = moved(0.3, 0, 0.0)
     tasks = [task.model_copy(update={"params": {"wind": [0.0, 0.0]}}) for task in other.tasks]
     with pytest.raises(MerpoError, match="other parameters of its tasks"):
-        read_arms([study / "alpha-0.1", place(tmp_path / "wind", other.model_copy(update={"tasks": tasks}))])
+        compare_runs([study / "alpha-0.1", place(tmp_path / "wind", other.model_copy(update={"tasks": tasks}))])
     bodies = []
     for seed, body in enumerate(("hopper", "walker2d")):
         report = moved(0.1, seed, 0.0)
         tables = {**report.recipe, "tasks": {"component": "locomotion", "seed": seed, "body": body}}
         bodies.append(place(tmp_path / body, report.model_copy(update={"recipe": tables})))
     with pytest.raises(MerpoError, match=r"tasks\.body is 'walker2d', that of .*hopper is 'hopper'"):
-        read_arms(bodies)
+        compare_runs(bodies)
+    assert len(read_arms(bodies)) == 2, "a table has room for both"
     (study / "alpha-0.1" / "seed-0" / "report.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"seed-0/report\.json"):
         read_arms([study / "alpha-0.1"])
@@ -199,9 +200,12 @@ def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:
     arms = list(csv.DictReader((tmp_path / "out" / "arms.csv").read_text("utf-8").splitlines()))
     assert [float(arm["iqm_low"]) for arm in arms] == [arm.iqm.low for arm in found.arms]
     assert [float(arm["optimality_gap"]) for arm in arms] == [
-        arm.optimality_gap.value for arm in found.arms if arm.optimality_gap
+        arm.optimality_gap.mean for arm in found.arms if arm.optimality_gap
     ]
-    assert json.loads((tmp_path / "out" / "comparison.json").read_text())["score"] == "gap"
+    stored = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert stored["score"] == "gap"
+    aggregate = found.arms[0].iqm
+    assert stored["arms"][0]["iqm"] == {"value": aggregate.mean, "low": aggregate.low, "high": aggregate.high}
     first, second = found.arms
     assert _better(found, first, second) == "1.00 [1.00, 1.00]"
     assert _better(found, second, first) == "0.00 [0.00, 0.00]"
@@ -217,8 +221,8 @@ def test_the_optimality_gap_is_told_where_every_task_has_an_oracle(
         assert better.optimality_gap
         assert worse.optimality_gap
         short = [max(0.0, 1 - (t.gap_closed or 0)) for seed in (0, 1) for t in moved(0.4, seed, -0.5).tasks]
-        assert worse.optimality_gap.value == pytest.approx(sum(short) / 12)
-        assert better.optimality_gap.value < worse.optimality_gap.value
+        assert worse.optimality_gap.mean == pytest.approx(sum(short) / 12)
+        assert better.optimality_gap.mean < worse.optimality_gap.mean
     answer = merpo_cli("compare", str(study), "--out", str(tmp_path / "with"))
     assert "opt. gap" in answer.out
     assert "alpha.in" in answer.out, "there is room for the arms"

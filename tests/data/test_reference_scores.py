@@ -20,9 +20,8 @@ from rich.console import Console
 
 from merpo.compare.comparison import compare_runs
 from merpo.compare.comparison_files import write_comparison
-from merpo.compare.table import Suites, read_suites
-from merpo.compare.table_page import suites_page
-from merpo.compare.table_rows import suites_of
+from merpo.compare.results import Results, read_results, results_of
+from merpo.compare.results_page import results_page
 from merpo.data.catalog import Entry
 from merpo.data.minari.exports import export_minari
 from merpo.data.minari.imports import import_minari
@@ -31,9 +30,9 @@ from merpo.errors import MerpoError
 from merpo.report.html import write_report
 from merpo.report.html_parts import scores_table
 from merpo.report.report import Report, load_report
-from merpo.report.statistics import bootstrap
 from merpo.report.text import print_summary, scores_line
 from merpo.run.evaluate import Measured, MeasuredTask, print_measured
+from merpo.support.statistics import bootstrap
 
 PUBLISHED = {  # https://github.com/Farama-Foundation/D4RL, d4rl/infos.py
     "halfcheetah": (-280.178953, 12135.0), "hopper": (-20.272305, 3234.3), "walker2d": (1.629008, 4592.3),
@@ -170,30 +169,30 @@ def test_a_table_of_runs_has_them(tmp_path: Path) -> None:
              for i in range(2)]  # fmt: skip
     for one in (bare, half, *seeds):
         place(tmp_path / one.title / str(one.seed), one)
-    suites = suites_of([tmp_path])
-    rows = {row.name: row for row in suites.rows}
+    results = results_of([tmp_path])
+    rows = {row.name: row for row in results.rows}
     assert rows["bare"].mean_normalized is rows["half"].mean_normalized is None
     scores = [task.normalized["adapted"] for task in seeds[0].tasks]
     assert rows["all"].mean_normalized is not None
-    assert rows["all"].mean_normalized.value == pytest.approx(sum(scores) / len(scores))
+    assert rows["all"].mean_normalized.mean == pytest.approx(sum(scores) / len(scores))
     assert rows["all"].mean_normalized.low is not None
-    found = [task.normalized.value if task.normalized else None for task in rows["all"].task_rows()]
+    found = [task.mean_normalized.mean if task.mean_normalized else None for task in rows["all"].by_task()]
     assert found == pytest.approx(scores)
-    assert [task.normalized is None for task in rows["half"].task_rows()] == [False] + [True] * (len(scores) - 1)
-    page = suites_page(suites)
+    assert [task.mean_normalized is None for task in rows["half"].by_task()] == [False] + [True] * (len(scores) - 1)
+    page = results_page(results)
     assert re.search(r"\| recipe \| seeds \|.* worse \| normalised score \|\n", page)
     assert "\nA normalised score is 100 (J − random)/(expert − random)" in page
     assert "returns J, by D4RL and metadata of x/y-v0.\n" in page
     assert re.search(r"\| bare \| 1 \|.*\| – \|\n", page)
-    assert read_suites_text(suites, tmp_path) == page
-    alone = suites_page(suites_of([tmp_path / "bare"]))
+    assert stored_page(results, tmp_path) == page
+    alone = results_page(results_of([tmp_path / "bare"]))
     assert "normalised" not in alone
 
 
-def read_suites_text(suites: Suites, folder: Path) -> str:
+def stored_page(results: Results, folder: Path) -> str:
     """The page of what was written to a file."""
-    (folder / "suites.json").write_text(suites.to_json(), "utf-8")
-    return suites_page(read_suites(folder / "suites.json"))
+    (folder / "rows.json").write_text(results.to_json(), "utf-8")
+    return results_page(read_results(folder / "rows.json"))
 
 
 def test_runs_are_compared_by_them(tmp_path: Path, merpo_cli: Callable[..., Answer]) -> None:

@@ -16,7 +16,7 @@ from finished import finished_run, interrupted_meta_policy
 from tiny import tiny_recipe
 
 from merpo.artifacts.versions import processor
-from merpo.compare.table_rows import suites_of
+from merpo.compare.results import results_of
 from merpo.components.context import Adapted, Context
 from merpo.components.interfaces import Method
 from merpo.components.task_data import TaskData
@@ -63,7 +63,7 @@ def set_times(run: Path, seconds: float) -> None:
 
 
 def table_seconds(run: Path) -> list[float | None]:
-    return suites_of([run]).rows[0].seconds
+    return results_of([run]).rows[0].seconds
 
 
 def test_a_run_stores_what_it_reports(first: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_folder_without_stored_times_says_that_it_does_not_know(run: Path, mer
     assert found.seconds is None
     assert set(stored(run)) == {"fit", "adapt", "unseen tasks"}
     assert table_seconds(run) == [None]
-    answer = merpo_cli("table", str(run))
+    answer = merpo_cli("compare", str(run), "--markdown", "-")
     assert answer.out.rstrip().endswith(f"| – | {processor()} |")
     assert "<td>meta-policy (reused)</td><td>not known</td>" in (run / "report.html").read_text("utf-8")
     assert merpo_cli("run", "tiny.toml", "--out", str(run)).code == 0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.lazy import np
 from merpo.report.figures.style import LINE, axis_title, blank, color_of, grid_of, label_of, legend, marker_of, png
-from merpo.report.statistics import Interval, bootstrap
 from merpo.report.summary import POLICIES
+from merpo.support.statistics import Interval, bootstrap
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -128,7 +128,7 @@ def per_task_returns(report: Report) -> Picture | None:
 
 
 def _mean_dot(axis: Axes, x: float, interval: Interval, name: str) -> None:
-    axis.vlines(x, interval.low, interval.high, color=color_of(name), linewidth=2.4)
+    axis.vlines(x, *interval.bounds, color=color_of(name), linewidth=2.4)
     size = 90 if marker_of(name) == "*" else 45
     axis.scatter([x], [interval.mean], size, color=color_of(name), marker=marker_of(name), zorder=3)
 
@@ -149,10 +149,9 @@ def _mean_line(axis: Axes, policy: str, steps: Sequence[int], rows: Sequence[Seq
     if not rows:
         return
     intervals = [bootstrap(row) for row in rows]
+    lows, highs = zip(*(i.bounds for i in intervals), strict=True)
     color = color_of(policy)
-    axis.fill_between(
-        steps, [i.low for i in intervals], [i.high for i in intervals], color=color, alpha=0.13, linewidth=0
-    )
+    axis.fill_between(steps, lows, highs, color=color, alpha=0.13, linewidth=0)
     axis.plot(
         steps,
         [i.mean for i in intervals],

@@ -1,4 +1,4 @@
-"""`merpo table`: rows of any recipes, what they say, and that the page of results is what the command makes."""
+"""The table of `merpo compare`: rows of any recipes, and that the page of results is what the command makes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ import pytest
 from command import Answer
 from placed import moved, place
 
-from merpo.compare.aggregates import mean_difference, mean_score
-from merpo.compare.method_sizes import networks
-from merpo.compare.suite_row import Row
-from merpo.compare.table import Suites, merged, read_suites
-from merpo.compare.table_page import suites_page
-from merpo.compare.table_rows import suites_of
+from merpo.compare.results import Results, networks, read_results, results_of
+from merpo.compare.results_page import results_page
+from merpo.compare.rows import Row
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report.report import Report
+from merpo.support.statistics import mean_score
 
 ROOT = Path(__file__).resolve().parents[2]
 Merpo = Callable[..., Answer]
@@ -61,7 +59,7 @@ def test_widths_of_a_given_policy_are_told_where_the_recipe_sets_them() -> None:
 
 
 def test_a_row_says_what_its_runs_were(runs: Path) -> None:
-    good, bad = sorted(suites_of([runs]).rows, key=lambda row: row.name, reverse=True)
+    good, bad = sorted(results_of([runs]).rows, key=lambda row: row.name, reverse=True)
     assert (good.name, bad.name, good.seeds, good.tasks) == ("good", "bad", [0, 1, 2], [40, 41, 42, 43, 44, 45])
     assert (good.family, good.quality, good.train_tasks) == ("point-robot-wind", "medium", 0)
     assert good.transitions == [5000] * 6
@@ -72,124 +70,108 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     assert good.seconds == [155.7] * 3
     assert list(good.on_the_way) == [0, 10, 25, 50, 100]
     reports = [moved(0.5, seed, 0.5) for seed in range(3)]
-    returns = [[task.adapted for task in report.tasks] for report in reports]
-    gains = [[task.adapted - task.behavior for task in report.tasks] for report in reports]  # type: ignore[operator]
+    policies = ("adapted", "behavior", "meta_policy")
+    returns, behaviors, metas = ([report.returns(policy) for report in reports] for policy in policies)
+    gains = np.asarray(returns) - np.asarray(behaviors)
     assert good.adapted == returns
     assert good.mean_adapted == mean_score(returns)  # type: ignore[arg-type]
     assert good.difference == mean_score(gains)
     assert good.worse == sum(gain < 0 for row in gains for gain in row)
-    over_meta = [[task.adapted - task.meta_policy for task in report.tasks] for report in reports]  # type: ignore[operator]
-    assert good.difference_to_meta_policy == mean_score(over_meta)
+    assert good.difference_to_meta_policy == mean_score(np.asarray(returns) - np.asarray(metas))
     assert type(good).model_validate({**good.model_dump(), "meta_policy": None}).difference_to_meta_policy is None
     assert good.difference_on_new_tasks is not None
     assert good.difference.low is not None
     assert good.difference_on_new_tasks.low < good.difference.low  # tasks differ more than seeds
     after = [task.snapshots[25] for report in reports for task in report.tasks]
     assert good.on_the_way[25] == pytest.approx(np.mean(after), abs=0.005)
-    task = list(good.task_rows())[3]
-    assert (task.index, task.behavior) == (43, reports[0].tasks[3].behavior)
-    assert task.difference.value == pytest.approx(np.mean([row[3] for row in gains]))
+    task = good.by_task()[3]
+    assert (task.tasks, task.behavior) == ([43], [behaviors[0][3]])
+    assert task.difference.mean == pytest.approx(np.mean([row[3] for row in gains]))
 
 
 def test_time_is_that_of_training(runs: Path) -> None:
     timings = {"data": 1000.0, "meta-policy": 3.0, "adapt": 2.0, "evaluate": 100.0, "report": 9.0, "unseen tasks": 7.0}
     run(runs, "timed", 0, 0.0, timings=timings)
-    assert suites_of([runs / "timed"]).rows[0].seconds == [5.0]
+    assert results_of([runs / "timed"]).rows[0].seconds == [5.0]
 
 
 def test_the_page_says_what_short_names_stand_for(runs: Path) -> None:
     for i in range(2):
         recipe = {"title": "one", "tasks": {"component": "point-robot-wind"}, "method": {**METHOD, "a": i, "b": -i}}
         place(runs / "one" / str(i), moved(0.0, 0, 0.1 * i, "one", recipe=recipe))
-    suites = suites_of([runs])
-    assert [(row.name, row.whole) for row in suites.rows if row.whole] == [
+    results = results_of([runs])
+    assert [(row.name, row.whole) for row in results.rows if row.whole] == [
         ("one: a=0", "a=0, b=0"), ("one: a=1", "a=1, b=-1"),
     ]  # fmt: skip
-    page = suites_page(suites)
+    page = results_page(results)
     assert "\n\nNames that are short, and what for:\n\n- one: a=0: a=0, b=0\n- one: a=1: a=1, b=-1\n\n" in page
-    assert "Names that are short" not in suites_page(suites_of([runs / "good"]))
+    assert "Names that are short" not in results_page(results_of([runs / "good"]))
 
 
 def test_time_is_told_from_the_quickest_seed_to_the_slowest_with_the_processor(runs: Path) -> None:
     for seed, taken in enumerate((10.0, 20.0, None)):
         versions = {"processor": "A fast one"} if seed == 0 else {}
         run(runs, "timed", seed, 0.0, timings={"adapt": taken}, versions=versions)
-    suites = suites_of([runs / "timed"])
-    assert suites.rows[0].seconds == [10.0, 20.0, None]
-    assert suites_page(suites).rstrip().endswith("| 10 s to 20 s | A fast one |")
-
-
-def test_differences_of_means_are_told_from_chance() -> None:
-    random = np.random.default_rng(0)
-    low = random.normal(0.0, 1.0, (4, 3))
-    found = mean_difference(low + 5.0, low[::-1])
-    assert found.value == pytest.approx(5.0)
-    assert found.low is not None
-    assert found.high is not None
-    assert 3.0 < found.low < 5.0 < found.high < 7.0
-    back = mean_difference(low, low + 5.0)
-    assert back.value == pytest.approx(-5.0)
-    alone = mean_difference(low[:1], low)
-    assert (alone.low, alone.high) == (None, None)
-    with pytest.raises(MerpoError, match="3 and 2 tasks"):
-        mean_difference(low, low[:, :2])
+    results = results_of([runs / "timed"])
+    assert results.rows[0].seconds == [10.0, 20.0, None]
+    assert results_page(results).rstrip().endswith("| 10 s to 20 s | A fast one |")
 
 
 def test_only_rows_on_the_same_data_are_compared(runs: Path) -> None:
     other = moved(0.5, 0, 0.5, "other")
     run(runs, "other", 0, 0.5, **two_tasks(other))
-    suites = suites_of([runs])
-    (group,) = suites.comparable()
+    results = results_of([runs])
+    (group,) = results.comparable()
     assert sorted(row.name for row in group) == ["bad", "good"]
-    page = suites_page(suites)
+    page = results_page(results)
     bad, good = (next(row for row in group if row.name == name) for name in ("bad", "good"))
     difference = good.minus(bad)
-    assert difference.value == pytest.approx(good.mean_adapted.value - bad.mean_adapted.value)
-    assert re.search(rf"\| 2\. good \| \*\*{difference.value:.2f} \[", page)
+    assert difference.mean == pytest.approx(good.mean_adapted.mean - bad.mean_adapted.mean)
+    assert re.search(rf"\| 2\. good \| \*\*{difference.mean:.2f} \[", page)
     assert "| other | 40: direction 0 |" in page
     assert "| other | 41: direction 1 |" in page
     assert re.search(r"\| other \| 0: -\d+\.\d\d, 10: ", page)
 
 
 def test_rows_of_the_same_name_are_replaced(runs: Path) -> None:
-    old, new = suites_of([runs]), suites_of([runs / "good" / "seed-0"])
-    both = merged(old, new)
+    old, new = results_of([runs]), results_of([runs / "good" / "seed-0"])
+    both = old.merged(new)
     assert [row.name for row in both.rows] == [row.name for row in old.rows]
     assert {row.name: row.seeds for row in both.rows} == {"good": [0], "bad": [0, 1, 2]}
 
 
 def test_the_difference_to_the_behaviours_mode_is_there_where_every_seed_measured_it(runs: Path) -> None:
-    (row,) = suites_of([runs / "good"]).rows
+    (row,) = results_of([runs / "good"]).rows
     assert row.difference_to_behavior_mode is None
     lower = [[value - 2.0 for value in seed] for seed in row.adapted]
     shifted = Row.model_validate({**row.model_dump(), "behavior_mode": lower})
     found = shifted.difference_to_behavior_mode
     assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
-    assert "| 2.00 [2.00, 2.00] |" in suites_page(Suites(rows=[shifted]))
+    assert (found.mean, found.low, found.high) == pytest.approx((2.0, 2.0, 2.0))
+    assert "| 2.00 [2.00, 2.00] |" in results_page(Results(rows=[shifted]))
 
 
 def test_rows_of_another_family_or_title_are_kept(runs: Path, tmp_path: Path) -> None:
-    good = suites_of([runs / "good"])
+    good = results_of([runs / "good"])
     (row,) = good.rows
-    other = Suites(rows=[row.model_copy(update={"family": "sparse-point-robot"})])
-    assert [one.family for one in merged(good, other).rows] == ["point-robot-wind", "sparse-point-robot"]
+    other = Results(rows=[row.model_copy(update={"family": "sparse-point-robot"})])
+    assert [one.family for one in good.merged(other).rows] == ["point-robot-wind", "sparse-point-robot"]
     for title in ("one", "two"):
         for alpha in (0.1, 0.4):
             place(tmp_path / title / str(alpha), moved(alpha, 0, 0.0, title))
-    names = [row.name for title in ("one", "two") for row in suites_of([tmp_path / title]).rows]
+    names = [row.name for title in ("one", "two") for row in results_of([tmp_path / title]).rows]
     assert names == [f"{title}: alpha.initial={alpha}" for title in ("one", "two") for alpha in (0.1, 0.4)]
 
 
 def test_the_json_is_whole_and_nothing_else_is_taken_for_it(runs: Path, tmp_path: Path) -> None:
-    suites, path = suites_of([runs]), tmp_path / "suites.json"
-    path.write_text(suites.to_json(), "utf-8")
-    assert read_suites(path).to_json() == suites.to_json()
-    assert suites_page(read_suites(path)) == suites_page(suites)
+    results, path = results_of([runs]), tmp_path / "rows.json"
+    path.write_text(results.to_json(), "utf-8")
+    assert read_results(path).to_json() == results.to_json()
+    assert results_page(read_results(path)) == results_page(results)
     assert str(tmp_path) not in path.read_text("utf-8")
     path.write_text('{"rows": [{"name": 1}]}', "utf-8")
-    with pytest.raises(ArtifactError, match=r"rows\.0\.name.*merpo table"):
-        read_suites(path)
+    with pytest.raises(ArtifactError, match=r"rows\.0\.name.*merpo compare --json"):
+        read_results(path)
 
 
 @pytest.mark.parametrize(
@@ -208,56 +190,75 @@ def test_the_json_is_whole_and_nothing_else_is_taken_for_it(runs: Path, tmp_path
 def test_lists_of_other_lengths_are_refused(
     runs: Path, tmp_path: Path, key: str, value: list[Any], reason: str
 ) -> None:
-    table = json.loads(suites_of([runs]).to_json())
+    table = json.loads(results_of([runs]).to_json())
     table["rows"][1][key] = value
-    path = tmp_path / "suites.json"
+    path = tmp_path / "rows.json"
     path.write_text(json.dumps(table), "utf-8")
-    with pytest.raises(ArtifactError, match=rf"suites\.json: rows\.1: .*{reason}"):
-        read_suites(path)
+    with pytest.raises(ArtifactError, match=rf"rows\.json: rows\.1: .*{reason}"):
+        read_results(path)
 
 
 def test_runs_without_returns_and_seeds_on_other_data_are_refused(runs: Path) -> None:
     report = moved(0.0, 0, 0.0, "logs")
     tasks = [task.model_copy(update={"adapted": None}) for task in report.tasks]
     run(runs, "logs", 0, 0.0, tasks=tasks)
-    with pytest.raises(MerpoError, match="logs, seed 0: has no returns of the adapted policy"):
-        suites_of([runs / "logs"])
+    with pytest.raises(MerpoError, match=r"logs.* the adapted policies were not measured"):
+        results_of([runs / "logs"])
     datasets = [data.model_copy(update={"sha256": "f" * 64}) for data in report.datasets]
     path = run(runs, "good", 3, 0.5, datasets=datasets)
     with pytest.raises(MerpoError, match=re.escape(f"{path}: was adapted to other data")):
-        suites_of([runs / "good"])
+        results_of([runs / "good"])
 
 
 def test_the_command_writes_merges_and_prints(runs: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
-    numbers, page = tmp_path / "suites.json", tmp_path / "results.md"
+    numbers, page = tmp_path / "rows.json", tmp_path / "results.md"
     for name in ("good", "bad"):
-        answer = merpo_cli("table", str(runs / name), "--json", str(numbers), "--out", str(page))
+        answer = merpo_cli("compare", str(runs / name), "--json", str(numbers), "--markdown", str(page))
         assert answer.code == 0, answer.err
     assert (answer.out, answer.err) == (f"2 recipes: {page}\n", "")
     assert [row["name"] for row in json.loads(numbers.read_text())["rows"]] == ["good", "bad"]
-    assert merpo_cli("table", "--json", str(numbers)).out == page.read_text("utf-8")
-    assert merpo_cli("table", str(runs / "bad"), "--json", str(numbers)).err == "replaced: bad\n"
-    answer = merpo_cli("table")
+    assert merpo_cli("compare", "--json", str(numbers)).out == page.read_text("utf-8")
+    assert merpo_cli("compare", str(runs / "bad"), "--json", str(numbers)).err == "replaced: bad\n"
+    assert not Path("comparison").exists(), "a table alone was asked for"
+    answer = merpo_cli("compare", "--markdown", str(page))
     assert (answer.code, "expected one of them" in answer.err) == (2, True)
-    answer = merpo_cli("table", "--json", str(tmp_path / "nothing.json"))
+    answer = merpo_cli("compare", "--json", str(tmp_path / "nothing.json"))
     assert (answer.code, "cannot read this table" in answer.err) == (2, True)
+
+
+def test_one_call_makes_the_comparison_and_the_table(runs: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    answer = merpo_cli("compare", str(runs), "--out", str(tmp_path / "out"), "--markdown", "-")
+    assert answer.code == 0, answer.err
+    assert (tmp_path / "out" / "comparison.html").exists()
+    assert results_page(results_of([runs])) in answer.out
+
+
+def test_the_former_name_of_the_table_still_makes_it(runs: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    numbers, page = tmp_path / "rows.json", tmp_path / "results.md"
+    answer = merpo_cli("table", str(runs), "--json", str(numbers), "--out", str(page))
+    assert (answer.code, answer.out) == (0, f"2 recipes: {page}\n")
+    assert "merpo table is now: merpo compare" in answer.err
+    assert merpo_cli("table", str(runs)).out == page.read_text("utf-8") == results_page(read_results(numbers))
+    assert not re.search(r"^\W*table\b", merpo_cli("--help").out, re.MULTILINE)
 
 
 def test_hostile_names_stay_cells(runs: Path) -> None:
     run(runs, "a|b <script>", 0, 0.0)
-    page = suites_page(suites_of([runs]))
+    page = results_page(results_of([runs]))
     assert "a\\|b &lt;script>" in page
     assert "<script>" not in page
 
 
 def test_an_empty_table_is_a_page() -> None:
-    assert suites_page(Suites(rows=[])).startswith("# Results\n")
+    assert results_page(Results(rows=[])).startswith("# Results\n")
 
 
 def test_the_page_of_results_is_what_the_command_makes_of_its_numbers() -> None:
-    suites = read_suites(ROOT / "bench" / "results" / "suites.json")
-    assert suites.rows
-    assert (ROOT / "docs" / "results.md").read_text("utf-8") == suites_page(suites)
+    path = ROOT / "bench" / "results" / "suites.json"
+    results = read_results(path)
+    assert results.rows
+    assert results.to_json() == path.read_text("utf-8"), "the aggregates are those of the returns"
+    assert (ROOT / "docs" / "results.md").read_text("utf-8") == results_page(results)
 
 
 def test_what_is_said_of_section_5_1_is_what_was_measured() -> None:

@@ -1,0 +1,141 @@
+"""One row of results: the runs of one recipe as plain numbers, and their aggregates."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Self, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, JsonValue, computed_field, model_validator
+
+from merpo.compare.stored import StoredInterval
+from merpo.data.reference_scores import ReferenceScores
+from merpo.support.statistics import Interval, mean_difference, mean_score, paired_difference
+
+__all__ = ["Row"]
+
+Returns: TypeAlias = list[list[float]]  # [seed][task]
+
+PER_TASK = ("tasks", "params", "transitions", "references", "behavior")  # fields [task]
+RETURNS = ("adapted", "behavior_mode", "meta_policy")  # fields [seed][task]
+
+
+class Row(BaseModel):
+    """One recipe: sizes, times, and the returns of its policies."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+    name: str
+    whole: str = ""  # the full label, where `name` is a shortened one
+    family: str
+    quality: str
+    data: str  # digest of the unseen tasks' data; rows with equal digests can be compared
+    seeds: list[int]
+    train_tasks: int
+    tasks: list[int]  # indices of the unseen tasks
+    params: list[dict[str, JsonValue]]
+    transitions: list[int]  # rows of each unseen task's data
+    networks: dict[str, str]
+    steps: dict[str, str]
+    seconds: list[float | None]  # of training and adaptation, per seed; None where a reused stage has no stored time
+    versions: dict[str, str] = {}
+    references: list[ReferenceScores | None] = []  # what 0 and 100 are on each task, where its data has them
+    behavior: list[float]
+    behavior_mode: Returns | None = None  # modes of the behaviour policies, on the same episodes as the adapted ones
+    meta_policy: Returns | None = None
+    adapted: Returns
+    on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after that many
+
+    @model_validator(mode="after")
+    def _lengths(self) -> Self:
+        """Refuse lists that do not have one entry per seed or per task."""
+        seeds, tasks = len(self.seeds), len(self.tasks)
+        if not (seeds and tasks):
+            raise ValueError(f"{seeds} seeds and {tasks} tasks, expected one or more of each")
+        tables = [name for name in RETURNS if getattr(self, name) is not None]
+        lists = [name for name in PER_TASK if name != "references" or self.references]
+        for name, expected in [*((name, tasks) for name in lists), *((name, seeds) for name in ("seconds", *tables))]:
+            if (entries := len(getattr(self, name))) != expected:
+                raise ValueError(f"{name} has {entries} entries, expected {expected}")
+        for name in tables:
+            if any(len(row) != tasks for row in getattr(self, name)):
+                raise ValueError(f"{name} has a seed with other than {tasks} entries, one per task")
+        return self
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Family and name, which identify a row."""
+        return self.family, self.name
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_adapted(self) -> StoredInterval:
+        """Mean return of the adapted policies."""
+        return mean_score(self.adapted)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_meta_policy(self) -> StoredInterval | None:
+        """Mean return of the meta-policy without adaptation."""
+        return None if self.meta_policy is None else mean_score(self.meta_policy)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_normalized(self) -> StoredInterval | None:
+        """Mean normalised score of the adapted policies; None unless every task has reference scores."""
+        references = [reference for reference in self.references if reference is not None]
+        if len(references) < len(self.tasks):
+            return None
+        return mean_score([[r.normalized(x) for r, x in zip(references, row, strict=True)] for row in self.adapted])
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def difference(self) -> StoredInterval:
+        """Adapted minus behaviour, with an interval for new seeds on these tasks."""
+        return mean_score(self._minus(self._behaviors))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def difference_to_meta_policy(self) -> StoredInterval | None:
+        """Adapted minus the meta-policy, paired by seed; None without a meta-policy."""
+        return None if self.meta_policy is None else mean_score(self._minus(self.meta_policy))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def difference_to_behavior_mode(self) -> StoredInterval | None:
+        """Adapted minus the behaviour policies' modes, paired by seed; None where these were not measured."""
+        return None if self.behavior_mode is None else mean_score(self._minus(self.behavior_mode))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def difference_on_new_tasks(self) -> Interval | None:
+        """Adapted minus behaviour, with an interval for new seeds and new tasks; None with a single task."""
+        return None if len(self.tasks) == 1 else paired_difference(self.adapted, self._behaviors)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def worse(self) -> int:
+        """The number of (seed, task) pairs on which the adapted policy earns less than the behaviour policy."""
+        return sum(value < 0 for row in self._minus(self._behaviors) for value in row)
+
+    def by_task(self) -> list[Row]:
+        """A row per unseen task."""
+        return [self._of_task(i) for i in range(len(self.tasks))]
+
+    def minus(self, other: Row) -> Interval:
+        """The difference of mean returns on the same tasks; the seeds of both are resampled independently."""
+        return mean_difference(self.adapted, other.adapted)
+
+    def _of_task(self, i: int) -> Row:
+        fields: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}
+        fields |= {name: fields[name][i : i + 1] for name in PER_TASK}
+        fields |= {name: [row[i : i + 1] for row in fields[name]] for name in RETURNS if fields[name] is not None}
+        return Row(**fields)
+
+    @property
+    def _behaviors(self) -> Returns:
+        """The behaviour policies' returns, which are those of the data, once per seed."""
+        return [self.behavior] * len(self.seeds)
+
+    def _minus(self, others: Returns) -> Returns:
+        pairs = zip(self.adapted, others, strict=True)
+        return [[a - b for a, b in zip(*rows, strict=True)] for rows in pairs]
