@@ -123,7 +123,7 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_
 
 def _worse(task: TaskReport) -> bool:
     """Whether the adapted policy earns less than the behaviour policy."""
-    return task.adapted is not None and task.adapted < task.behavior
+    return "adapted" in task.returns and task.returns["adapted"] < task.returns["behavior"]
 
 
 def _require_returns(arms: Sequence[Arm]) -> None:
@@ -131,7 +131,7 @@ def _require_returns(arms: Sequence[Arm]) -> None:
     for arm in arms:
         for path, report in zip(arm.paths, arm.reports, strict=True):
             for task in report.tasks:
-                if task.adapted is None:
+                if "adapted" not in task.returns:
                     raise MerpoError(
                         f"{path}: task {task.index} was not measured, as there is no environment for it; "
                         "expected runs that were measured in environments"
@@ -163,7 +163,7 @@ def _lacking(arms: Sequence[Arm], kind: Score) -> list[str]:
 def _score(task: TaskReport, kind: Score) -> float | None:
     if kind == "gap":
         return task.gap_closed
-    return task.normalized.get("adapted") if kind == "normalized" else task.adapted
+    return (task.normalized if kind == "normalized" else task.returns).get("adapted")
 
 
 def _scores(report: Report, kind: Score) -> list[float]:

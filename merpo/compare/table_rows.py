@@ -42,7 +42,7 @@ def _row(arm: Arm) -> Row:
         seconds=[_seconds(report, path) for report, path in zip(arm.reports, arm.paths, strict=True)],
         versions=first.versions,
         references=[task.reference for task in first.tasks],
-        behavior=[task.behavior for task in first.tasks],
+        behavior=[task.returns["behavior"] for task in first.tasks],
         behavior_mode=_if_measured(arm.reports, "behavior_mode"),
         meta_policy=_if_measured(arm.reports, "meta_policy"),
         adapted=[_returns(report, "adapted") for report in arm.reports],

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from merpo.report.html_parts import episodes_csv, episodes_tables, page, scores_table, table, videos_section
-from merpo.report.summary import POLICIES
+from merpo.report.policies import POLICIES, in_order
 from merpo.report.text import interval, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
@@ -88,8 +88,8 @@ def _origin(report: Report) -> str:
 def _cards(report: Report) -> str:
     summary = report.summary
     cards: list[tuple[str, str]] = []
-    if summary.adapted is not None:
-        cards.append((interval(summary.adapted), "mean return of the adapted policies"))
+    if "adapted" in summary.returns:
+        cards.append((interval(summary.returns["adapted"]), "mean return of the adapted policies"))
     elif summary.estimated_gain is not None:
         cards.append(
             (
@@ -99,12 +99,9 @@ def _cards(report: Report) -> str:
         )
     if summary.gap_closed is not None:
         cards.insert(0, (number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"))
-    if summary.worse_than_behavior is not None:
-        count = summary.tasks - summary.worse_than_behavior
-        cards.append((f"{count} of {summary.tasks}", "tasks no worse than the behaviour policy"))
-    if summary.worse_than_meta_policy is not None:
-        count = summary.tasks - summary.worse_than_meta_policy
-        cards.append((f"{count} of {summary.tasks}", "tasks no worse than the meta-policy"))
+    for key, worse in in_order(summary.worse_than):
+        count = f"{summary.tasks - worse} of {summary.tasks}"
+        cards.append((count, f"tasks no worse than the {POLICIES[key].counted}"))
     items = "".join(
         f'<div class="card"><b>{escape(value.split(" [")[0])}</b><span>{escape(text)}</span></div>'
         for value, text in cards
@@ -127,11 +124,12 @@ def _summary_table(report: Report) -> str:
 
 
 def _task_table(report: Report) -> str:
-    head = ("task", *POLICIES.values(), "gap closed", "parameters")
+    head = ("task", *(policy.label for policy in POLICIES.values()), "gap closed", "parameters")
     rows = [
         (
             str(t.index),
-            *(number(getattr(t, name)) for name in (*POLICIES, "gap_closed")),
+            *(number(t.returns.get(key)) for key in POLICIES),
+            number(t.gap_closed),
             _params(t.params),
         )
         for t in report.tasks
@@ -142,7 +140,7 @@ def _task_table(report: Report) -> str:
 def _estimates_table(report: Report) -> str:
     """What is said of the policies where no environment measures them; else nothing."""
     estimates = report.estimates
-    if report.summary.adapted is not None or not estimates.departure:
+    if "adapted" in report.summary.returns or not estimates.departure:
         return ""
     shown = estimates.columns(len(report.tasks))
     rows = [(str(t.index), *(f"{values[i]:.3g}" for values in shown.values())) for i, t in enumerate(report.tasks)]

@@ -11,8 +11,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merpo.report.policies import POLICIES
 from merpo.report.report import means
-from merpo.report.summary import LABELS, POLICIES
 from merpo.support.format import number
 
 if TYPE_CHECKING:
@@ -84,20 +84,21 @@ def scores_table(report: Report) -> str:
     tasks = [(task, task.reference) for task in report.tasks if task.reference is not None]
     if not tasks:
         return ""
+    scored = {key: policy.label for key, policy in POLICIES.items() if policy.scored}
     rows = [
         (
             str(task.index),
-            *(number(task.normalized.get(name)) for name in LABELS),
+            *(number(task.normalized.get(key)) for key in scored),
             number(reference.random),
             number(reference.expert),
             reference.source,
         )
         for task, reference in tasks
     ]
-    head = ("task", *LABELS.values(), "return of random", "return of expert", "according to")
+    head = ("task", *scored.values(), "return of random", "return of expert", "according to")
     return (
         "<h2>Normalised scores</h2>"
-        + table(head, rows, text=(6,))
+        + table(head, rows, text=(len(head) - 1,))
         + '<p class="muted">A score is 100 (J − random)/(expert − random) of the return J.</p>'
     )
 
@@ -119,9 +120,9 @@ def episodes_tables(report: Report) -> str:
     if not over_tasks:
         return ""
     head = ("episodes", "return", "std over episodes", "length", "terminated")
-    rows = [(POLICIES[name], *_episodes_cells(stats)) for name, stats in over_tasks.items()]
+    rows = [(POLICIES[name].label, *_episodes_cells(stats)) for name, stats in over_tasks.items()]
     every = [
-        (str(task.index), POLICIES[name], *_episodes_cells(stats))
+        (str(task.index), POLICIES[name].label, *_episodes_cells(stats))
         for task in report.tasks
         for name, stats in task.episodes.items()
     ]
@@ -162,7 +163,7 @@ def videos_section(report: Report, folder: Path | None) -> str:
 
 
 def _figure(video: Video, folder: Path | None) -> str:
-    label = POLICIES.get(video.policy, video.policy)
+    label = POLICIES[video.policy].label if video.policy in POLICIES else video.policy
     caption = f"task {video.task}, {label}: return {number(video.episode_return)} in {video.steps} steps"
     return f"<figure>{_player(video, folder)}<figcaption>{escape(caption)}</figcaption></figure>"
 

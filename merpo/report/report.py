@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field, model_validator
 
 from merpo.artifacts.run_folder import OUTPUTS
 from merpo.data.reference_scores import ReferenceScores, normalized_scores
@@ -16,8 +16,9 @@ from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
 from merpo.report.curves import Duals
+from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.statistics import gap_closed
-from merpo.report.summary import POLICIES, Summary, summarize
+from merpo.report.summary import Summary, summarize
 
 __all__ = [
     "ANEW",
@@ -32,6 +33,7 @@ __all__ = [
     "TaskReport",
     "load_report",
     "means",
+    "scores",
     "training_seconds",
 ]
 
@@ -62,38 +64,45 @@ class TaskReport(_Model):
 
     index: int
     params: dict[str, JsonValue] = {}
-    behavior: float  # mean of the data's episodes
-    behavior_mode: float | None = None  # the policy that collected them by its mode, where the adapted one acts so, too
-    adapted: float | None = None  # None where there is no environment to measure it in
-    meta_policy: float | None = None
-    oracle: float | None = None
+    returns: Annotated[dict[str, float], PerPolicy()]  # by the keys of `POLICIES`, of those that were measured
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
     reference: ReferenceScores | None = None  # where the data comes with such
     episodes: dict[str, EpisodeStats] = {}  # policy -> its episodes
-    trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
+    trajectories: dict[str, list[tuple[float, float]]] = {}  # policy -> points (x, y)
+
+    _from_flat, _to_flat = from_flat, to_flat
+
+    @model_validator(mode="after")
+    def _has_behavior(self) -> Self:
+        """Refuse a task without the mean return of its data."""
+        if "behavior" not in self.returns:
+            raise ValueError("the return of the behavior policy is missing")
+        return self
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def gap_closed(self) -> float | None:
         """(J − B)/(O − B) of this task, None without an oracle that is better than the behaviour policy."""
-        if self.adapted is None or self.oracle is None:
+        if not {"adapted", "oracle"} <= self.returns.keys():
             return None
-        return gap_closed(self.adapted, self.behavior, self.oracle)
+        return gap_closed(*(self.returns[key] for key in ("adapted", "behavior", "oracle")))
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def normalized(self) -> dict[str, float]:
-        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
-        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.adapted}
-        return normalized_scores(self.reference, returns)
+        """The normalised scores of the policies that have one; none without reference scores."""
+        return scores(self.reference, self.returns)
 
 
 class CurvePoint(_Model):
     """Returns on the unseen tasks after some meta-training, one number per task."""
 
     step: int
-    adapted: list[float] = []
-    meta_policy: list[float] = []
+    returns: Annotated[
+        dict[str, list[float]], PerPolicy(has=lambda key: POLICIES[key].in_training, missing=[])
+    ]  # by the keys of `POLICIES`
+
+    _from_flat, _to_flat = from_flat, to_flat
 
 
 class ModelErrors(_Model):
@@ -129,11 +138,10 @@ class Report(_Model):
     @cached_property
     def summary(self) -> Summary:
         """Means, intervals and counts over the unseen tasks."""
-        rows = {name: self.returns(name) for name in ("adapted", "meta_policy", "oracle", "behavior_mode")}
-        tables = {name: None if row is None else [row] for name, row in rows.items()}
         gain = self.estimated_gain()
-        tables["estimated_gain"] = None if gain is None else [gain]
-        return summarize([[t.behavior for t in self.tasks]], **tables)
+        rows = {key: self.returns(key) for key in POLICIES}
+        measured = {key: [row] for key, row in rows.items() if row is not None}
+        return summarize(measured, None if gain is None else [gain])
 
     @property
     def seconds(self) -> float | None:
@@ -147,9 +155,9 @@ class Report(_Model):
         return [new - old for new, old in pairs] if len(pairs) == len(self.tasks) else None
 
     def returns(self, policy: str) -> list[float] | None:
-        """The return of `policy`, a key of `merpo.report.summary.POLICIES`, per task; None if a task has none."""
-        values = [getattr(task, policy) for task in self.tasks]
-        return None if any(value is None for value in values) else values
+        """The return of `policy`, a key of `POLICIES`, per task; None if a task has none."""
+        values = [task.returns[policy] for task in self.tasks if policy in task.returns]
+        return values if len(values) == len(self.tasks) else None
 
     def section(self, name: str) -> dict[str, JsonValue]:
         """A table of the recipe, such as `tasks`; empty where it is not known."""
@@ -169,10 +177,15 @@ def load_report(path: Path) -> Report:
         raise ArtifactError(f"{path}: cannot read this report ({error.strerror or error})") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        where = ".".join(str(part) for part in first["loc"] if part != "returns") or "the file"
         raise ArtifactError(
             f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
         ) from None
+
+
+def scores(reference: ReferenceScores | None, returns: Mapping[str, float]) -> dict[str, float]:
+    """The normalised scores of those `returns` whose policies have one, in the order of every table."""
+    return normalized_scores(reference, {key: returns.get(key) for key, policy in POLICIES.items() if policy.scored})
 
 
 def means(tasks: Sequence[TaskReport]) -> dict[str, EpisodeStats]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from merpo.data.reference_scores import sources
 from merpo.errors import MerpoError
+from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.statistics import Interval
-from merpo.report.summary import LABELS, POLICIES, Summary, summarize
+from merpo.report.summary import Summary, summarize
 from merpo.support.format import number
 from merpo.support.tables import frame, print_table
 
@@ -39,40 +40,39 @@ def interval(value: Interval) -> str:
 
 def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
     """The rows of every summary table: what is there of returns, differences and gaps closed."""
-    rows = (
-        ("behaviour policies", summary.behavior),
-        ("behaviour policies by their modes", summary.behavior_mode),
-        ("meta-policy as it is", summary.meta_policy),
-        ("adapted policies", summary.adapted),
-        ("oracle", summary.oracle),
-        ("adapted minus behaviour", summary.adapted_minus_behavior),
-        ("adapted minus behaviour's mode", summary.adapted_minus_behavior_mode),
-        ("adapted minus meta-policy", summary.adapted_minus_meta_policy),
-        ("gap closed by the meta-policy", summary.gap_closed_by_meta_policy),
-        ("gap closed by the adapted policies", summary.gap_closed),
-        ("gain that the critics expect", summary.estimated_gain if summary.adapted is None else None),
-    )
-    return [(label, value) for label, value in rows if value is not None]
+    rows = [(POLICIES[key].row, value) for key, value in in_order(summary.returns)]
+    rows += [(f"adapted minus {POLICIES[key].label}", value) for key, value in in_order(summary.adapted_minus)]
+    rows += [(f"gap closed by the {POLICIES[key].gap}", value) for key, value in in_order(summary.gaps_closed)]
+    if summary.estimated_gain is not None and "adapted" not in summary.returns:
+        rows.append(("gain that the critics expect", summary.estimated_gain))
+    return rows
 
 
 def verdict(summary: Summary) -> str:
     """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
-    if summary.adapted_minus_behavior is None:
+    if not summary.adapted_minus:
         return _unmeasured(summary)
-    mode, meta = summary.adapted_minus_behavior_mode, summary.adapted_minus_meta_policy
-    found = [f"{_against(summary.adapted_minus_behavior)} the behaviour policies{' as they acted' if mode else ''}"]
-    found += [f"{_against(mode)} their modes"] if mode else []
-    found += [f"{_against(meta)} the meta-policy"] if meta else []
+    drawn_and_mode = "behavior_mode" in summary.adapted_minus
+    found = [
+        f"{_against(value)} {POLICIES[key].baseline}{' as they acted' if key == 'behavior' and drawn_and_mode else ''}"
+        for key, value in in_order(summary.adapted_minus)
+    ]
     *before, last = found
     text = f"Adaptation {', '.join(before)}, and {last}" if before else f"Adaptation {last}"
-    of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
-    worse = f"the behaviour policy on {summary.worse_than_behavior or 'none'}"
-    if summary.worse_than_meta_policy is not None:
-        worse += f", and than the meta-policy on {summary.worse_than_meta_policy or 'none'},"
-    text += f". It is worse than {worse} of {of}."
+    text += f". It is worse than {_worse(summary)} of "
+    text += f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
     return text + _few(summary)
+
+
+def _worse(summary: Summary) -> str:
+    """`the behaviour policy on 2, and than the meta-policy on none,`."""
+    first, *others = [f"the {POLICIES[key].counted} on {n or 'none'}" for key, n in in_order(summary.worse_than)]
+    if not others:
+        return first
+    *between, last = others
+    return f"{first}, {''.join(f'than {text}, ' for text in between)}and than {last},"
 
 
 def _few(summary: Summary) -> str:
@@ -112,21 +112,20 @@ def print_summary(report: Report, console: Console) -> None:
     from rich.table import Table
 
     summary = report.summary
-    if summary.adapted is None:
+    if "adapted" not in summary.returns:
         _print_estimates(report, console)
         return
-    columns = [(label, name) for name, label in POLICIES.items() if summary.of(name) is not None]
+    columns = list(in_order(summary.returns))
     has_gap = any(task.gap_closed is not None for task in report.tasks)
     table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
-    for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):
+    for label in ("task", *(POLICIES[key].label for key, _ in columns), *(["gap closed"] if has_gap else [])):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for task in report.tasks:
-        cells = [number(getattr(task, name)) for _, name in columns]
+        cells = [number(task.returns[key]) for key, _ in columns]
         table.add_row(str(task.index), *cells, *([number(task.gap_closed)] if has_gap else []))
     table.add_section()
-    means = [number(value.mean) if (value := summary.of(name)) else "-" for _, name in columns]
     gap = [number(None if summary.gap_closed is None else summary.gap_closed.mean)] if has_gap else []
-    table.add_row("mean", *means, *gap, style="bold")
+    table.add_row("mean", *(number(value.mean) for _, value in columns), *gap, style="bold")
     print_table(table, console)
     if scores := scores_line(report.tasks):
         console.print(scores, markup=False, highlight=False)
@@ -138,7 +137,9 @@ def _print_ends(report: Report, console: Console) -> None:
     """How many episodes truly ended, where any did."""
     found = means(report.tasks)
     if any(stats.termination_rate > 0 for stats in found.values()):
-        parts = [f"{POLICIES[name]} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()]
+        parts = [
+            f"{POLICIES[name].label} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()
+        ]
         console.print(
             f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False, soft_wrap=True
         )
@@ -148,7 +149,7 @@ def _print_estimates(report: Report, console: Console) -> None:
     """The same without an environment: the logs' returns, and what is estimated from them."""
     from rich.table import Table
 
-    returns = [task.behavior for task in report.tasks]
+    returns = [task.returns["behavior"] for task in report.tasks]
     columns = {"log's return": returns, **report.estimates.columns(len(returns))}
     table = Table(title=f"{_plain(report.title)}: unseen tasks", title_justify="left", box=frame(console))
     for label in ("task", *columns):
@@ -188,10 +189,10 @@ class Scored(Protocol):
 def scores_line(tasks: Sequence[Scored]) -> str:
     """Means over tasks in one line; empty unless every task has reference scores."""
     rows = [task.normalized for task in tasks]
-    shared = [name for name in LABELS if all(name in row for row in rows)]
+    shared = [key for key, policy in POLICIES.items() if policy.scored and all(key in row for row in rows)]
     if not shared:
         return ""
-    means = ", ".join(f"{LABELS[name]} {number(sum(row[name] for row in rows) / len(rows))}" for name in shared)
+    means = ", ".join(f"{POLICIES[key].label} {number(sum(row[key] for row in rows) / len(rows))}" for key in shared)
     return f"normalised scores, 0 random and 100 expert by {sources([task.reference for task in tasks])}: {means}"
 
 
@@ -205,18 +206,11 @@ def combine(reports: Sequence[Report]) -> Summary:
             raise MerpoError(
                 f"seed {report.seed} covers the tasks {tasks}, seed {reports[0].seed} the tasks {covered[0]}"
             )
+    tables = {key: _all([report.returns(key) for report in reports]) for key in POLICIES}
     return summarize(
-        [[task.behavior for task in report.tasks] for report in reports],
-        _rows(reports, "adapted"),
-        _rows(reports, "meta_policy"),
-        _rows(reports, "oracle"),
+        {key: table for key, table in tables.items() if table is not None},
         _all([report.estimated_gain() for report in reports]),
-        _rows(reports, "behavior_mode"),
     )
-
-
-def _rows(reports: Sequence[Report], policy: str) -> list[list[float]] | None:
-    return _all([report.returns(policy) for report in reports])
 
 
 def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:

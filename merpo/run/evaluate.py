@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from merpo.artifacts.run_folder import REPORT
 from merpo.components.interfaces import TaskFamily
 from merpo.data.named import check_environment
-from merpo.data.reference_scores import ReferenceScores, normalized_scores
+from merpo.data.reference_scores import ReferenceScores
 from merpo.errors import MerpoError
 from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle_evaluation, starts
 from merpo.lazy import torch
@@ -20,9 +20,9 @@ from merpo.nn.policy import act
 from merpo.policies.references import behavior_policies, meta_policy, references
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
-from merpo.report.report import TaskReport, load_report
+from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
+from merpo.report.report import TaskReport, load_report, scores
 from merpo.report.statistics import Interval, bootstrap
-from merpo.report.summary import POLICIES
 from merpo.report.text import scores_line
 from merpo.support.format import number
 from merpo.support.machine import chosen_device, machine
@@ -69,9 +69,9 @@ def evaluate_saved(
             returns=found.returns[t].tolist(),
             lengths=found.lengths[t].int().tolist(),
             terminated=found.terminations[t].bool().tolist(),
-            reported=None if (told := reported.get(task.index)) is None else told.adapted,
+            reported=None if (told := reported.get(task.index)) is None else told.returns.get("adapted"),
             reference=(told.reference if told is not None else None) or stored[t],
-            **{name: float(one.returns[t].double().mean()) for name, one in others.items()},
+            others={key: float(one.returns[t].double().mean()) for key, one in others.items()},
         )
         for t, task in enumerate(saved.tasks)
     ]
@@ -127,6 +127,9 @@ def _reported(path: Path) -> dict[int, TaskReport]:
     return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}
 
 
+OTHERS = PerPolicy(has=lambda key: key != "adapted")
+
+
 class MeasuredTask(BaseModel):
     """One task's episodes, and what the run's own report says."""
 
@@ -137,12 +140,11 @@ class MeasuredTask(BaseModel):
     returns: list[float]  # one per episode
     lengths: list[int]
     terminated: list[bool]  # whether an episode truly ended, or time cut it
-    behavior: float | None = None  # of the policy that collected the task's data, drawn as it was then
-    behavior_mode: float | None = None  # the same policy by its mode, where the others act so
-    meta_policy: float | None = None
-    oracle: float | None = None
+    others: Annotated[dict[str, float], OTHERS]  # mean returns of the policies beside the adapted one
     reported: float | None = None
     reference: ReferenceScores | None = None  # where the task's data comes with such
+
+    _from_flat, _to_flat = from_flat, to_flat
 
     @property
     def mean(self) -> float:
@@ -152,9 +154,8 @@ class MeasuredTask(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def normalized(self) -> dict[str, float]:
-        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
-        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.mean}
-        return normalized_scores(self.reference, returns)
+        """The normalised scores of the policies that have one; none without reference scores."""
+        return scores(self.reference, {**self.others, "adapted": self.mean})
 
     @property
     def mean_length(self) -> float:
@@ -180,9 +181,6 @@ class Measured(BaseModel):
     mean: Interval  # over tasks
 
 
-OTHERS = {**{name: label for name, label in POLICIES.items() if name != "adapted"}, "reported": "reported"}
-
-
 def print_measured(measured: Measured, console: Console) -> None:
     """Every task, and the mean over tasks with its interval."""
     from rich.table import Table
@@ -194,16 +192,22 @@ def print_measured(measured: Measured, console: Console) -> None:
     scored = any(task.normalized for task in measured.tasks)
     columns = ["return", *(["normalised"] if scored else []), *(["std"] if measured.episodes > 1 else [])]
     columns += ["length", "terminated"]
-    columns += [name for name in OTHERS if any(getattr(t, name) is not None for t in measured.tasks)]
+    columns += [key for key in POLICIES if any(key in task.others for task in measured.tasks)]
+    columns += ["reported"] if any(task.reported is not None for task in measured.tasks) else []
     for label in ("task", *columns):
-        table.add_column(OTHERS.get(label, label), justify="left" if label == "task" else "right", no_wrap=True)
+        table.add_column(
+            POLICIES[label].label if label in POLICIES else label,
+            justify="left" if label == "task" else "right",
+            no_wrap=True,
+        )
     for task in measured.tasks:
         spread = float(torch.tensor(task.returns).double().std(correction=0))
         found = {
             "return": task.mean,
             "normalised": task.normalized.get("adapted"),
             "std": spread,
-            **{name: getattr(task, name) for name in OTHERS},
+            **{key: task.others.get(key) for key in POLICIES},
+            "reported": task.reported,
         }
         cells = {name: number(value) for name, value in found.items()}
         cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command import Answer
 from placed import moved, place
+from reports import with_returns
 
 from merpo.compare.aggregates import mean_difference, mean_score
 from merpo.compare.method_sizes import networks
@@ -72,13 +73,13 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     assert good.seconds == [155.7] * 3
     assert list(good.on_the_way) == [0, 10, 25, 50, 100]
     reports = [moved(0.5, seed, 0.5) for seed in range(3)]
-    returns = [[task.adapted for task in report.tasks] for report in reports]
-    gains = [[task.adapted - task.behavior for task in report.tasks] for report in reports]  # type: ignore[operator]
+    returns = [[task.returns["adapted"] for task in report.tasks] for report in reports]
+    gains = [[task.returns["adapted"] - task.returns["behavior"] for task in report.tasks] for report in reports]  # type: ignore[operator]
     assert good.adapted == returns
     assert good.mean_adapted == mean_score(returns)  # type: ignore[arg-type]
     assert good.difference == mean_score(gains)
     assert good.worse == sum(gain < 0 for row in gains for gain in row)
-    over_meta = [[task.adapted - task.meta_policy for task in report.tasks] for report in reports]  # type: ignore[operator]
+    over_meta = [[task.returns["adapted"] - task.returns["meta_policy"] for task in report.tasks] for report in reports]  # type: ignore[operator]
     assert good.difference_to_meta_policy == mean_score(over_meta)
     assert type(good).model_validate({**good.model_dump(), "meta_policy": None}).difference_to_meta_policy is None
     assert good.difference_on_new_tasks is not None
@@ -87,7 +88,7 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     after = [task.snapshots[25] for report in reports for task in report.tasks]
     assert good.on_the_way[25] == pytest.approx(np.mean(after), abs=0.005)
     task = list(good.task_rows())[3]
-    assert (task.index, task.behavior) == (43, reports[0].tasks[3].behavior)
+    assert (task.index, task.behavior) == (43, reports[0].tasks[3].returns["behavior"])
     assert task.difference.value == pytest.approx(np.mean([row[3] for row in gains]))
 
 
@@ -218,7 +219,7 @@ def test_lists_of_other_lengths_are_refused(
 
 def test_runs_without_returns_and_seeds_on_other_data_are_refused(runs: Path) -> None:
     report = moved(0.0, 0, 0.0, "logs")
-    tasks = [task.model_copy(update={"adapted": None}) for task in report.tasks]
+    tasks = [with_returns(task, adapted=None) for task in report.tasks]
     run(runs, "logs", 0, 0.0, tasks=tasks)
     with pytest.raises(MerpoError, match="logs, seed 0: has no returns of the adapted policy"):
         suites_of([runs / "logs"])

@@ -95,8 +95,8 @@ def test_a_run_of_bodies_that_fall_has_every_policys_numbers(merpo_cli: Callable
     tasks = load_report(tmp_path / "run" / "report.json").tasks
     for task in tasks:
         assert set(task.episodes) == {"behavior", "behavior_mode", "meta_policy", "adapted"}
-        assert task.episodes["behavior"].return_mean == pytest.approx(task.behavior, abs=1e-4)
-        assert task.episodes["adapted"].return_mean == pytest.approx(task.adapted, abs=1e-4)
+        assert task.episodes["behavior"].return_mean == pytest.approx(task.returns["behavior"], abs=1e-4)
+        assert task.episodes["adapted"].return_mean == pytest.approx(task.returns["adapted"], abs=1e-4)
         assert (task.episodes["behavior"].episodes, task.episodes["adapted"].episodes) == (4, 3)
         for stats in task.episodes.values():
             assert 1 <= stats.length <= 12

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from merpo.lazy import np
 from merpo.report.figures.returns import Picture
 from merpo.report.figures.style import INK, MUTED, axis_title, blank, color_of, grid_of, label_of, legend, png
-from merpo.report.summary import POLICIES
+from merpo.report.policies import POLICIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
