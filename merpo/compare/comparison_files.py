@@ -9,8 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from merpo.report.html import figure
-from merpo.report.html_parts import page, table
+from merpo.report.html_parts import figure, page, table
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import number
 from merpo.support.tables import frame, print_table

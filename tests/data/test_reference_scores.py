@@ -28,8 +28,7 @@ from merpo.data.minari.exports import export_minari
 from merpo.data.minari.imports import import_minari
 from merpo.data.reference_scores import ReferenceScores, minari_reference, stored_reference
 from merpo.errors import MerpoError
-from merpo.report.html import write_report
-from merpo.report.html_parts import scores_table
+from merpo.report.html import build_report_html, write_report
 from merpo.report.report import Report, load_report
 from merpo.report.statistics import bootstrap
 from merpo.report.text import print_summary, scores_line
@@ -125,12 +124,14 @@ def test_a_report_shows_them_where_they_are(tmp_path: Path) -> None:
 
 
 def test_tasks_without_are_left_out() -> None:
-    assert (scores_line(synthetic().tasks), scores_table(synthetic())) == ("", "")
+    assert scores_line(synthetic().tasks) == ""
+    assert "Normalised scores" not in build_report_html(synthetic())
     other = ReferenceScores(random=0.0, expert=1.0, source="<b>")
     some = with_references(synthetic(), HALF, other, None)
     assert scores_line(some.tasks) == ""
-    assert scores_table(some).count("<tr>") == 3  # the head, and two tasks
-    assert "&lt;b&gt;" in scores_table(some)
+    section = build_report_html(some).partition("Normalised scores")[2].partition("<h2>")[0]
+    assert section.count("<tr>") == 3  # the head, and two tasks
+    assert "&lt;b&gt;" in section
     assert " by D4RL and <b>: " in scores_line(with_references(synthetic(), HALF, other).tasks)
     first = synthetic().tasks[0]
     alone = with_returns(first, adapted=None, meta_policy=None).model_copy(update={"reference": HALF})

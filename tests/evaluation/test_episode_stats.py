@@ -20,8 +20,7 @@ from tiny import tiny_recipe
 
 from merpo.evaluation.episode_stats import EpisodeStats, of_data, of_evaluation
 from merpo.evaluation.evaluate import Evaluation
-from merpo.report.html import build_report_html, write_report
-from merpo.report.html_parts import COLUMNS, episodes_csv
+from merpo.report.html import COLUMNS, build_report_html, episodes_csv, write_report
 from merpo.report.report import Report, load_report, means
 from merpo.report.text import print_summary
 from merpo.run.run import run_recipe

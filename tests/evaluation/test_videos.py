@@ -179,7 +179,7 @@ def test_without_the_package_a_run_ends_well_and_says_what_to_install(
     folder = finished_run(store, tmp_path / "bare", FILMED)
     report = load_report(folder / "report.json")
     assert report.videos == Videos(note="videos need PyAV, which is not installed; pip install 'merpo[video]'")
-    assert "pip install &#x27;merpo[video]&#x27;" in (folder / "report.html").read_text("utf-8")
+    assert "pip install &#39;merpo[video]&#39;" in (folder / "report.html").read_text("utf-8")
     told = capsys.readouterr()
     assert "videos need PyAV" in told.out + told.err
 
