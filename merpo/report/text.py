@@ -117,7 +117,8 @@ def print_summary(report: Report, console: Console) -> None:
         return
     columns = list(in_order(summary.returns))
     has_gap = any(task.gap_closed is not None for task in report.tasks)
-    table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
+    _print_title(f"{report.title}: return on unseen tasks", console)
+    table = Table(box=frame(console))
     for label in ("task", *(POLICIES[key].label for key, _ in columns), *(["gap closed"] if has_gap else [])):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for task in report.tasks:
@@ -128,7 +129,7 @@ def print_summary(report: Report, console: Console) -> None:
     table.add_row("mean", *(number(value.mean) for _, value in columns), *gap, style="bold")
     print_table(table, console)
     if scores := scores_line(report.tasks):
-        console.print(scores, markup=False, highlight=False)
+        _print_text(scores, console)
     _print_ends(report, console)
     print_verdict(summary, console)
 
@@ -140,9 +141,7 @@ def _print_ends(report: Report, console: Console) -> None:
         parts = [
             f"{POLICIES[name].label} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()
         ]
-        console.print(
-            f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False, soft_wrap=True
-        )
+        _print_text(f"episodes that terminated, and their mean length: {', '.join(parts)}", console)
 
 
 def _print_estimates(report: Report, console: Console) -> None:
@@ -151,7 +150,8 @@ def _print_estimates(report: Report, console: Console) -> None:
 
     returns = [task.returns["behavior"] for task in report.tasks]
     columns = {"log's return": returns, **report.estimates.columns(len(returns))}
-    table = Table(title=f"{_plain(report.title)}: unseen tasks", title_justify="left", box=frame(console))
+    _print_title(f"{report.title}: unseen tasks", console)
+    table = Table(box=frame(console))
     for label in ("task", *columns):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for i, task in enumerate(report.tasks):
@@ -163,15 +163,18 @@ def _print_estimates(report: Report, console: Console) -> None:
 
 
 def print_verdict(summary: Summary, console: Console) -> None:
-    """The verdict, in a file on one line."""
-    console.print(verdict(summary), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    """The verdict of `summary`."""
+    _print_text(verdict(summary), console)
 
 
-def _plain(text: str) -> str:
-    """Text in which Rich finds no markup."""
-    from rich.markup import escape
+def _print_title(text: str, console: Console) -> None:
+    """A table's title as a paragraph of its own: within a narrow table its words would be broken."""
+    _print_text(text, console, style="table.title")
 
-    return escape(text)
+
+def _print_text(text: str, console: Console, style: str | None = None) -> None:
+    """A paragraph without markup, wrapped between words on a terminal and on one line in a file."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 class Scored(Protocol):
@@ -221,11 +224,11 @@ def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:
 
 def print_combined(reports: Sequence[Report], console: Console) -> Summary:
     """The table over seeds: the means of each, then all with 95 % intervals over tasks and seeds."""
-    from rich.markup import escape
     from rich.table import Table
 
     summary = combine(reports)
-    table = Table(title=f"{escape(reports[0].title)}: {len(reports)} seeds", title_justify="left", box=frame(console))
+    _print_title(f"{reports[0].title}: {len(reports)} seeds", console)
+    table = Table(box=frame(console))
     for label in ("", *(f"seed {report.seed}" for report in reports), "all", "95 % interval"):
         table.add_column(label, justify="left" if label == "" else "right", no_wrap=True)
     single = [dict(summary_rows(report.summary)) for report in reports]
