@@ -1,4 +1,4 @@
-"""What a run found, as plain data: `report.json`, from which the page, the terminal's table and summaries are made."""
+"""The results of a run as plain data, `report.json`: the page, the terminal's table and summaries are made from it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from merpo.errors import ArtifactError
 from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
-from merpo.report.curves import Duals
+from merpo.report.curves import DualCurves
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.statistics import gap_closed
 from merpo.report.summary import Summary, summarize
 
 __all__ = [
-    "ANEW",
-    "MEASURING",
-    "OWN",
+    "EVALUATION_STAGES",
+    "PROFILING",
+    "REPEATED_STAGES",
     "SCHEMA_VERSION",
     "CurvePoint",
     "DatasetEntry",
@@ -38,9 +38,9 @@ __all__ = [
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
-OWN = "profiling itself"
-ANEW = ("data", "evaluate", "videos", "report", OWN)  # what every process does itself, whatever the folder holds
-MEASURING = ("unseen tasks",)  # part of meta-training that only measures
+PROFILING = "profiling itself"
+REPEATED_STAGES = ("data", "evaluate", "videos", "report", PROFILING)  # done by every process, never loaded
+EVALUATION_STAGES = ("unseen tasks",)  # evaluations during meta-training
 
 
 class _Model(BaseModel):
@@ -60,7 +60,7 @@ class DatasetEntry(_Model):
 
 
 class TaskReport(_Model):
-    """One unseen task: the returns of the policies, and how they move where the observation is a plane."""
+    """One unseen task: the returns of the policies, and their paths where observations are points in a plane."""
 
     index: int
     params: dict[str, JsonValue] = {}
@@ -129,7 +129,7 @@ class Report(_Model):
     reused: list[str] = []  # stages that the last process found finished
     tasks: list[TaskReport] = Field(min_length=1)
     training_curve: list[CurvePoint] = []
-    duals: Duals = Duals()
+    duals: DualCurves = DualCurves()
     model: ModelErrors = ModelErrors()
     estimates: Estimates = Estimates()
     videos: Videos = Videos()
@@ -145,7 +145,7 @@ class Report(_Model):
 
     @property
     def seconds(self) -> float | None:
-        """Of all stages; None where one is not known."""
+        """The time of all stages together; None where the time of one is unknown."""
         known = [seconds for seconds in self.timings.values() if seconds is not None]
         return sum(known) if len(known) == len(self.timings) > 0 else None
 
@@ -177,7 +177,7 @@ def load_report(path: Path) -> Report:
         raise ArtifactError(f"{path}: cannot read this report ({error.strerror or error})") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"] if part != "returns") or "the file"
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise ArtifactError(
             f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
         ) from None
@@ -209,12 +209,16 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[str]) -> float | None:
-    """Seconds of training and adaptation, data and measurements left out; None where a stage's time is not known.
+    """Seconds of training and adaptation without data and evaluation; None where the time of a stage is unknown.
 
     `artifacts` are the names in the run's manifest: a stage that has one and no time was reused by a merpo that did
     not store times.
     """
     stages = set(artifacts).difference(OUTPUTS)
-    found = {name: timings.get(name) for name in stages | timings.keys() if name not in (*ANEW, *MEASURING)}
+    found = {
+        name: timings.get(name)
+        for name in stages | timings.keys()
+        if name not in (*REPEATED_STAGES, *EVALUATION_STAGES)
+    }
     known = [seconds for seconds in found.values() if seconds is not None]
     return sum(known) if len(known) == len(found) > 0 else None

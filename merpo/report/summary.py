@@ -1,4 +1,4 @@
-"""The headline of a run: mean returns with 95 % intervals, the gap closed, and on how many tasks adaptation hurt."""
+"""Summary of a run: mean returns with 95 % intervals, the gap closed, and on how many tasks adaptation harmed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COUNTS = PerPolicy(lambda key: f"worse_than_{key}", has=lambda key: POLICIES[key
 
 
 class Summary(BaseModel):
-    """Over tasks (and seeds), by the keys of `POLICIES`. What needs a policy that the run has not is absent."""
+    """Statistics over tasks (and seeds), by the keys of `POLICIES`; a policy that was not measured has none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -70,6 +70,6 @@ def summarize(returns: Mapping[str, Returns], estimated_gain: Returns | None = N
 
 
 def _worse(first: Returns, second: Returns) -> int:
-    """On how many (seed, task) pairs `first` is lower than `second`."""
+    """The number of (seed, task) pairs with `first` lower than `second`."""
     rows = zip(first, second, strict=True)
     return sum(a < b for row, other in rows for a, b in zip(row, other, strict=True))

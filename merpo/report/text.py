@@ -39,7 +39,7 @@ def interval(value: Interval) -> str:
 
 
 def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
-    """The rows of every summary table: what is there of returns, differences and gaps closed."""
+    """The rows of every summary table: mean returns, differences and gaps closed, as far as there are any."""
     rows = [(POLICIES[key].row, value) for key, value in in_order(summary.returns)]
     rows += [(f"adapted minus {POLICIES[key].label}", value) for key, value in in_order(summary.adapted_minus)]
     rows += [(f"gap closed by the {POLICIES[key].gap}", value) for key, value in in_order(summary.gaps_closed)]
@@ -49,7 +49,7 @@ def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
 
 
 def verdict(summary: Summary) -> str:
-    """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
+    """A few sentences: whether adaptation improves on the other policies, and whether that is significant."""
     if not summary.adapted_minus:
         return _unmeasured(summary)
     drawn_and_mode = "behavior_mode" in summary.adapted_minus
@@ -63,7 +63,7 @@ def verdict(summary: Summary) -> str:
     text += f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
-    return text + _few(summary)
+    return text + _small_sample(summary)
 
 
 def _worse(summary: Summary) -> str:
@@ -75,8 +75,8 @@ def _worse(summary: Summary) -> str:
     return f"{first}, {''.join(f'than {text}, ' for text in between)}and than {last},"
 
 
-def _few(summary: Summary) -> str:
-    """What to think of an interval of one or two values."""
+def _small_sample(summary: Summary) -> str:
+    """A warning where an interval is of one or two values."""
     if summary.tasks * summary.seeds == 1:
         return " One task and one seed: whether that is chance cannot be told."
     if max(summary.tasks, summary.seeds) == 2:
@@ -89,7 +89,7 @@ def _counted(n: int, what: str) -> str:
 
 
 def _unmeasured(summary: Summary) -> str:
-    """What can be said without an environment."""
+    """The verdict on a run without an environment."""
     text = "There is no environment, so no policy was tried out; only the returns of the logs are measured."
     if summary.estimated_gain is not None:
         text += (
@@ -108,7 +108,7 @@ def _against(difference: Interval) -> str:
 
 
 def print_summary(report: Report, console: Console) -> None:
-    """The end of a run on the terminal: every unseen task, the means, and the verdict."""
+    """Print the results of a run: every unseen task, the means, and the verdict."""
     from rich.table import Table
 
     summary = report.summary
@@ -130,12 +130,12 @@ def print_summary(report: Report, console: Console) -> None:
     print_table(table, console)
     if scores := scores_line(report.tasks):
         _print_text(scores, console)
-    _print_ends(report, console)
+    _print_terminations(report, console)
     print_verdict(summary, console)
 
 
-def _print_ends(report: Report, console: Console) -> None:
-    """How many episodes truly ended, where any did."""
+def _print_terminations(report: Report, console: Console) -> None:
+    """The share of episodes that terminated and their mean length, where any did."""
     found = means(report.tasks)
     if any(stats.termination_rate > 0 for stats in found.values()):
         parts = [
@@ -145,7 +145,7 @@ def _print_ends(report: Report, console: Console) -> None:
 
 
 def _print_estimates(report: Report, console: Console) -> None:
-    """The same without an environment: the logs' returns, and what is estimated from them."""
+    """The results of a run without an environment: the returns of the logs, and estimates from them."""
     from rich.table import Table
 
     returns = [task.returns["behavior"] for task in report.tasks]
@@ -163,7 +163,7 @@ def _print_estimates(report: Report, console: Console) -> None:
 
 
 def print_verdict(summary: Summary, console: Console) -> None:
-    """The verdict of `summary`."""
+    """Print the verdict on `summary`."""
     _print_text(verdict(summary), console)
 
 
@@ -186,7 +186,7 @@ class Scored(Protocol):
 
     @property
     def reference(self) -> ReferenceScores | None:
-        """What 0 and 100 are."""
+        """The returns with scores 0 and 100."""
 
 
 def scores_line(tasks: Sequence[Scored]) -> str:
@@ -200,7 +200,7 @@ def scores_line(tasks: Sequence[Scored]) -> str:
 
 
 def combine(reports: Sequence[Report]) -> Summary:
-    """The summary over the seeds of one recipe; raises `MerpoError` unless all cover the same unseen tasks."""
+    """The summary over the seeds of one recipe. Raises `MerpoError` unless all cover the same unseen tasks."""
     if not reports:
         raise MerpoError("no reports to combine: at least one seed is needed")
     covered = [[task.index for task in report.tasks] for report in reports]
@@ -217,13 +217,13 @@ def combine(reports: Sequence[Report]) -> Summary:
 
 
 def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:
-    """The rows if every seed has one."""
+    """The rows, or None unless every seed has one."""
     found = [row for row in rows if row is not None]
     return found if len(found) == len(rows) else None
 
 
 def print_combined(reports: Sequence[Report], console: Console) -> Summary:
-    """The table over seeds: the means of each, then all with 95 % intervals over tasks and seeds."""
+    """Print the means of each seed and of all, with 95 % intervals over tasks and seeds."""
     from rich.table import Table
 
     summary = combine(reports)

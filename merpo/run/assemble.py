@@ -1,4 +1,4 @@
-"""From what a run measured to its report."""
+"""The report of a run from its evaluations, curves and times."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from merpo.evaluation.episode_stats import of_data, of_evaluation
 from merpo.evaluation.evaluate import Evaluation
 from merpo.evaluation.videos import Videos
 from merpo.recipe.recipe import Recipe, resolved
-from merpo.report.curves import Duals, bands, per_task
+from merpo.report.curves import DualCurves, bands, per_task
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import CurvePoint, DatasetEntry, Estimates, ModelErrors, Report, TaskReport
 from merpo.run.stage_times import StageTimes
@@ -58,7 +58,7 @@ def assemble(
         reused=times.reused,
         tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
         training_curve=curve,
-        duals=Duals(training=training, adaptation=per_task(adapted.curves)),
+        duals=DualCurves(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
         estimates=estimates,
         videos=videos,

@@ -1,4 +1,4 @@
-"""`merpo evaluate`: saved policies measured again."""
+"""`merpo evaluate`: saved policies evaluated in their environments again."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def evaluate_saved(
             returns=found.returns[t].tolist(),
             lengths=found.lengths[t].int().tolist(),
             terminated=found.terminations[t].bool().tolist(),
-            reported=None if (told := reported.get(task.index)) is None else told.returns.get("adapted"),
-            reference=(told.reference if told is not None else None) or stored[t],
+            reported=None if (report := reported.get(task.index)) is None else report.returns.get("adapted"),
+            reference=(report.reference if report is not None else None) or stored[t],
             others={key: float(one.returns[t].double().mean()) for key, one in others.items()},
         )
         for t, task in enumerate(saved.tasks)
@@ -82,7 +82,7 @@ def evaluate_saved(
 def _measure(
     saved: SavedPolicies, family: TaskFamily, episodes: int, seed: int, stochastic: bool, device: str
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
-    """The adapted policies, and whatever else is known of their tasks."""
+    """Evaluations of the adapted policies, and of the other policies that are known, by key."""
     tasks = [task.params for task in saved.tasks]
 
     def play(act: Actor) -> Evaluation:
@@ -121,7 +121,7 @@ def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int
 
 
 def _reported(path: Path) -> dict[int, TaskReport]:
-    """What the run's report says, by task; nothing where there is no report beside the policies."""
+    """The tasks of the run's report by index; empty where there is no report beside the policies."""
     folder = path if path.is_dir() else path.resolve().parent.parent
     report = folder / REPORT
     return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}
@@ -131,7 +131,7 @@ OTHERS = PerPolicy(has=lambda key: key != "adapted")
 
 
 class MeasuredTask(BaseModel):
-    """One task's episodes, and what the run's own report says."""
+    """One task's episodes, the returns of other policies on it, and the return in the run's own report."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -169,7 +169,7 @@ class MeasuredTask(BaseModel):
 
 
 class Measured(BaseModel):
-    """All tasks of one artifact, and how they were measured."""
+    """The evaluation of all tasks of one artifact, and its settings."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,4 +1,4 @@
-"""The stages of one run: meta-training, adaptation to the unseen tasks, and what their policies are worth."""
+"""The stages of one run: meta-training, adaptation to the unseen tasks, and evaluation of their policies."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class Runner:
         return made
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
-        """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
+        """Evaluations by key: of the adapted policies, their snapshots (`step-k`), the references and the oracle."""
         if not self.recipe.tasks.has_environment:
             return {}
         found = {"adapted": self.play(adapted.policy)}

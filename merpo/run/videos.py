@@ -1,4 +1,4 @@
-"""Which episodes of a run are filmed: behaviour, meta- and adapted policy on the first unseen tasks."""
+"""Videos of a run: the behaviour policy and the evaluated policies on the first unseen tasks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def make_videos(
 def _of_policies(
     t: int, data: TaskDataset, manifest: Manifest, policies: Mapping[str, Params], actor_of: ActorOf, kind: str
 ) -> Iterator[Shot]:
-    """The meta-policy and the adapted policy of the unseen task at place t."""
+    """The policies of the unseen task at position t."""
     for name, policy in in_order(policies):
         own = {key: value[t : t + 1].contiguous() for key, value in policy.items()}
         identity = {"policy": params_digest(own), "acts": kind}

@@ -27,6 +27,7 @@ from merpo.components.interfaces import Method
 from merpo.components.task_data import TaskData
 from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.recipe.recipe import from_tables
+from merpo.report.policies import POLICIES, ReportedPolicy
 from merpo.report.report import load_report
 from merpo.run.run import run_recipe
 from merpo.support import stop
@@ -435,6 +436,26 @@ def test_a_method_that_gives_the_least(tmp_path: Path, store: Path, monkeypatch:
     assert (task.returns.get("meta_policy"), task.snapshots) == (None, {})
     assert "<h1>Tiny</h1>" in (tmp_path / "still" / "report.html").read_text("utf-8")
     assert {path.stem for path in (tmp_path / "still" / "pictures").iterdir()} == {"per_task_returns", "trajectories"}
+
+
+def test_a_methods_reference_policy_needs_only_an_entry_in_the_reports_table(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Still.adapt
+
+    def adapt(self: Still, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        adapted = plain(self, meta, tasks, context)
+        return adapted._replace(references={"right-turn": {"bias": adapted.policy["bias"] + 0.5}})
+
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    monkeypatch.setattr(Still, "adapt", adapt)
+    monkeypatch.setitem(POLICIES, "right_turn", ReportedPolicy("right turn", "policies that turn right"))
+    run_recipe(still(0.0), tmp_path / "still", [0], None, True)
+    report = load_report(tmp_path / "still" / "report.json")
+    for task in report.tasks:
+        assert task.episodes["right_turn"].return_mean == pytest.approx(task.returns["right_turn"])
+        assert task.returns["right_turn"] != task.returns["adapted"]
+    assert "policies that turn right" in (tmp_path / "still" / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("bias", "stage", "metric"), [(2.0, "evaluate", "adapted"), (-1.0, "adapt", "other")])

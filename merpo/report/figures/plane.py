@@ -1,4 +1,4 @@
-"""The picture of a report that shows where policies go, for tasks whose observations are points in a plane."""
+"""The figure of the policies' paths, for tasks whose observations are points in a plane."""
 
 from __future__ import annotations
 

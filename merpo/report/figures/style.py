@@ -45,19 +45,19 @@ def marker_of(policy: str) -> str:
 
 
 def series_style(i: int) -> tuple[str, str, Any]:
-    """Colour, marker and dashes of the i-th of several series; the dashes change when the colours begin anew."""
+    """Colour, marker and dashes of the i-th of several series; the dashes change when the colours repeat."""
     n = len(SERIES)
     dashes = ("solid", (0, (5, 2)), (0, (1, 1.5)))
     return SERIES[i % n], SERIES_MARKERS[i % n], dashes[i // n % len(dashes)]
 
 
 def label_of(policy: str) -> str:
-    """What readers call a policy."""
+    """The name of a policy in legends."""
     return POLICIES[policy].label if policy in POLICIES else policy
 
 
 def blank(width: float, height: float) -> Figure:
-    """An empty picture of so many inches, without pyplot's global state."""
+    """An empty figure, sizes in inches, without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -67,14 +67,14 @@ def blank(width: float, height: float) -> Figure:
 
 
 def grid_of(figure: Figure, rows: int, columns: int, **settings: Any) -> list[list[Axes]]:
-    """Axes [row][column], all drawn quietly."""
+    """A grid of axes [row][column] in the common style."""
     axes = figure.subplots(rows, columns, squeeze=False, **settings)
     for axis in axes.flat:
-        _quiet(axis)
+        _common_style(axis)
     return [list(row) for row in axes]
 
 
-def _quiet(axis: Axes) -> None:
+def _common_style(axis: Axes) -> None:
     axis.set_facecolor("white")
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(LINE)
@@ -113,7 +113,7 @@ def legend(figure: Figure, axes: Sequence[Axes], columns: int = 6) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as PNG: the same bytes for the same data."""
+    """The figure as PNG; the same data gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
