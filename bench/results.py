@@ -251,11 +251,12 @@ def _table(table: dict[str, Arm]) -> list[str]:
     columns += ["adapted − behaviour", "adapted − meta-policy", "worse than behaviour / meta-policy"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for arm, rows in table.items():
-        s = summarize(rows["behavior"], rows["adapted"], meta_policy=rows["meta_policy"], oracle=rows["oracle"])
-        intervals = (s.behavior, s.meta_policy, s.adapted, s.oracle, s.gap_closed)
-        intervals += (s.adapted_minus_behavior, s.adapted_minus_meta_policy)
+        shown = ("behavior", "meta_policy", "adapted", "oracle")
+        s = summarize({key: rows[key] for key in shown})
+        intervals = (*(s.returns.get(key) for key in shown), s.gap_closed)
+        intervals += (s.adapted_minus["behavior"], s.adapted_minus["meta_policy"])
         cells = [arm, str(s.seeds), *map(_i, intervals)]
-        cells.append(f"{s.worse_than_behavior} / {s.worse_than_meta_policy} of {s.tasks * s.seeds}")
+        cells.append(f"{s.worse_than['behavior']} / {s.worse_than['meta_policy']} of {s.tasks * s.seeds}")
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 

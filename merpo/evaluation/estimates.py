@@ -1,4 +1,4 @@
-"""What can be said of a policy from logs alone: how far it departs from them, and what its own critic expects."""
+"""Estimates of policies from logs alone: mean departure from the logged actions, and the critic's values."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ROWS = 4096  # of each task's log
 
 
 class Estimates(BaseModel):
-    """What is said of the policies of unseen tasks without an environment, one number per task."""
+    """Estimates for the policies of unseen tasks without an environment, one number per task."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -30,7 +30,7 @@ class Estimates(BaseModel):
     q_adapted: list[float] = []
 
     def columns(self, tasks: int) -> dict[str, list[float]]:
-        """What there is for each of so many tasks, under the heads of tables."""
+        """The estimates that exist for all `tasks`, by column head."""
         named = {
             "departure": self.departure,
             "Q logged": self.q_logged,

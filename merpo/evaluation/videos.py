@@ -1,4 +1,4 @@
-"""The videos of a run: one episode per task and policy, in `videos/`, with a list that says of what they are."""
+"""The videos of a run: one episode per task and policy in `videos/`, with a list of their sources."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Video(BaseModel):
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     task: int
-    policy: str  # behavior, meta_policy or adapted
+    policy: str  # a key of the report's policies
     file: str = Field(pattern=rf"^{FOLDER}/[a-z0-9_.-]+\.mp4$")  # within the run's folder
     frames: int
     fps: float
@@ -51,7 +51,7 @@ class Videos(BaseModel):
 
 
 class Shot(NamedTuple):
-    """A film that is wanted."""
+    """A requested video."""
 
     task_index: int
     task: Task

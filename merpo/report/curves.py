@@ -1,4 +1,4 @@
-"""How α, λ, β and the Q-gap moved, as a report shows it: in meta-training over tasks, in adaptation task by task."""
+"""Curves of α, λ, β and the Q-gap for a report: over meta-training as bands over tasks, over adaptation per task."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from merpo.support.metrics import Record
 
-__all__ = ["Band", "Duals", "PerTask", "bands", "per_task"]
+__all__ = ["Band", "DualCurves", "PerTask", "bands", "per_task"]
 
 Numbers: TypeAlias = "list[float | None]"  # None: not finite
 
@@ -23,7 +23,7 @@ class _Model(BaseModel):
 
 
 class Band(_Model):
-    """A quantity over meta-training: mean, least and greatest over tasks at each of `steps`."""
+    """A quantity over meta-training: its mean, minimum and maximum over tasks at each of `steps`."""
 
     steps: list[int]
     mean: Numbers
@@ -38,7 +38,7 @@ class PerTask(_Model):
     values: list[Numbers]
 
 
-class Duals(_Model):
+class DualCurves(_Model):
     """α, λ, β and the Q-gap, under the names alpha, lambda, beta and q_gap."""
 
     training: dict[str, Band] = {}
@@ -48,7 +48,7 @@ class Duals(_Model):
 def bands(
     records: Iterable[Record], stage: str, names: Sequence[str] = ("alpha", "lambda", "beta", "q_gap")
 ) -> dict[str, Band]:
-    """The bands of `names` that a stage logged, per task or as one number; `Duals.training` from `read_metrics`."""
+    """`DualCurves.training` from `read_metrics`: bands of `names` that a stage logged, per task or as one number."""
     rows = [(record.step, _renamed(record.metrics)) for record in records if record.stage == stage]
     found: dict[str, Band] = {}
     for name in names:
@@ -62,7 +62,7 @@ def bands(
 
 
 def per_task(curves: Mapping[str, torch.Tensor], most: int = 400) -> dict[str, PerTask]:
-    """Curves [step, task] for `Duals.adaptation`, thinned to at most `most` steps; others are left out."""
+    """Curves [step, task] for `DualCurves.adaptation`, thinned to at most `most` steps; others are left out."""
     found: dict[str, PerTask] = {}
     for name, curve in curves.items():
         if curve.dim() == 2 and curve.shape[0] > 0:
@@ -74,7 +74,7 @@ def per_task(curves: Mapping[str, torch.Tensor], most: int = 400) -> dict[str, P
 
 
 def _plain(name: str) -> str:
-    """`lambda_`, as Python must spell it, is `lambda` to readers."""
+    """`lambda` for `lambda_`, which has an underscore as `lambda` is a keyword."""
     return name.replace("lambda_", "lambda")
 
 

@@ -1,25 +1,47 @@
-"""`report.html`: one file with everything in it, readable on a laptop, a phone and paper."""
+"""`report.html`: the page of one run, with everything in it, readable on a laptop, a phone and paper."""
 
 from __future__ import annotations
 
-import base64
+import csv
+import io
 import json
-from collections.abc import Sequence
-from html import escape
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from merpo.report.html_parts import episodes_csv, episodes_tables, page, scores_table, table, videos_section
-from merpo.report.summary import POLICIES
-from merpo.report.text import interval, summary_rows, verdict
+from merpo.report.policies import POLICIES, in_order
+from merpo.report.report import means
+from merpo.report.text import summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
+from merpo.support.pages import render
 
 if TYPE_CHECKING:
+    from merpo.evaluation.episode_stats import EpisodeStats
+    from merpo.evaluation.videos import Video
     from merpo.report.figures.returns import Picture
-    from merpo.report.report import Report
+    from merpo.report.report import Report, TaskReport
 
-__all__ = ["build_report_html", "figure", "pictures", "write_report"]
+__all__ = ["COLUMNS", "build_report_html", "episodes_csv", "pictures", "write_report"]
+
+COLUMNS = ("task", "policy", "episodes", "return", "return_std", "length", "termination_rate")
+
+
+class Table(NamedTuple):
+    """The arguments of the templates' macro `table`; columns in `text` are aligned left."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text: Sequence[int] = ()
+
+
+class Film(NamedTuple):
+    """A video on the page; no `data` where its file is missing."""
+
+    file: str
+    data: bytes
+    caption: str
 
 
 def pictures(report: Report) -> list[Picture]:
@@ -54,109 +76,85 @@ def write_report(report: Report, folder: Path) -> Path:
 
 
 def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, folder: Path | None = None) -> str:
-    """The whole page, pictures, styles and the videos in the run's `folder` inside; all text is escaped."""
-    drawn = pictures(report) if drawn is None else drawn
-    body = [
-        f"<h1>{escape(report.title)}</h1>",
-        f'<p class="muted">{escape(_origin(report))}</p>',
-        f'<p class="verdict">{escape(verdict(report.summary))}</p>',
-        *(f'<p class="note">{escape(note)}</p>' for note in report.notes),
-        _cards(report),
-        "<h2>Summary</h2>",
-        _summary_table(report),
-        *(figure(picture) for picture in drawn),
-        videos_section(report, folder),
-        "<h2>Every unseen task</h2>",
-        _task_table(report),
-        scores_table(report),
-        episodes_tables(report),
-        _estimates_table(report),
-        "<h2>Where this comes from</h2>",
-        _provenance(report),
-    ]
-    return page(report.title, body)
+    """The whole page; the pictures and the videos in the run's `folder` are inside."""
+    return render(
+        "report/page.html.j2",
+        title=report.title,
+        origin=_origin(report),
+        verdict=verdict(report.summary),
+        notes=report.notes,
+        cards=list(_cards(report)),
+        means=_means(report),
+        pictures=pictures(report) if drawn is None else drawn,
+        videos=list(_videos(report, folder)),
+        videos_note=report.videos.note,
+        tasks=_tasks(report),
+        scores=_scores(report),
+        episodes=_episodes(report),
+        episodes_by_task=_episodes_by_task(report),
+        estimates=_estimates(report),
+        recipe=json.dumps(report.recipe, indent=2, ensure_ascii=False) if report.recipe else "",
+        details=_details(report),
+    )
 
 
-def _origin(report: Report) -> str:
+def _origin(report: Report) -> list[str]:
     parts = [f"seed {report.seed}", f"{len(report.tasks)} unseen tasks"]
     parts += [f"merpo {report.versions['merpo']}"] if "merpo" in report.versions else []
     parts += [f"{duration(report.seconds)} in all"] if report.seconds is not None else []
-    parts += [report.created] if report.created else []
-    return " · ".join(parts)
+    return parts + ([report.created] if report.created else [])
 
 
-def _cards(report: Report) -> str:
+def _cards(report: Report) -> Iterator[tuple[str, str]]:
+    """The few numbers at the top of the page, without intervals."""
     summary = report.summary
-    cards: list[tuple[str, str]] = []
-    if summary.adapted is not None:
-        cards.append((interval(summary.adapted), "mean return of the adapted policies"))
-    elif summary.estimated_gain is not None:
-        cards.append(
-            (
-                interval(summary.estimated_gain),
-                "discounted return gained over the logs, by the critics' estimate; not measured",
-            )
-        )
     if summary.gap_closed is not None:
-        cards.insert(0, (number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"))
-    if summary.worse_than_behavior is not None:
-        count = summary.tasks - summary.worse_than_behavior
-        cards.append((f"{count} of {summary.tasks}", "tasks no worse than the behaviour policy"))
-    if summary.worse_than_meta_policy is not None:
-        count = summary.tasks - summary.worse_than_meta_policy
-        cards.append((f"{count} of {summary.tasks}", "tasks no worse than the meta-policy"))
-    items = "".join(
-        f'<div class="card"><b>{escape(value.split(" [")[0])}</b><span>{escape(text)}</span></div>'
-        for value, text in cards
-    )
-    return f'<div class="cards">{items}</div>'
+        yield number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"
+    if "adapted" in summary.returns:
+        yield number(summary.returns["adapted"].mean), "mean return of the adapted policies"
+    elif summary.estimated_gain is not None:
+        text = "discounted return gained over the logs, by the critics' estimate; not measured"
+        yield number(summary.estimated_gain.mean), text
+    for key, worse in in_order(summary.worse_than):
+        yield f"{summary.tasks - worse} of {summary.tasks}", f"tasks no worse than the {POLICIES[key].counted}"
 
 
-def _summary_table(report: Report) -> str:
-    head = ("", "mean", "95 % interval")
+def _means(report: Report) -> Table:
     rows = [
         (label, number(i.mean), "–" if i.low == i.high else f"{number(i.low)} to {number(i.high)}")
         for label, i in summary_rows(report.summary)
     ]
-    return table(head, rows) + (
-        '<p class="muted">Intervals are bootstraps over the unseen tasks; differences are paired by task. '
-        "Gap closed is (J − B)/(O − B) of the mean returns J, B of the behaviour policies and O of the oracle. B is of "
-        "the data, in which actions were drawn; a behaviour policy's mode is its most likely actions, by which the "
-        "adapted policies are measured, too.</p>"
-    )
+    return Table(("", "mean", "95 % interval"), rows)
 
 
-def _task_table(report: Report) -> str:
-    head = ("task", *POLICIES.values(), "gap closed", "parameters")
+def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Film]]]:
+    """The videos of each task that has any; their files are in `folder`, the run's."""
+    for task, group in groupby(report.videos.entries, key=lambda video: video.task):
+        yield task, [_film(video, folder) for video in group]
+
+
+def _film(video: Video, folder: Path | None) -> Film:
+    try:
+        data = (folder / video.file).read_bytes() if folder is not None else b""
+    except OSError:
+        data = b""
+    label = POLICIES[video.policy].label if video.policy in POLICIES else video.policy
+    returned = f"return {number(video.episode_return)} in {video.steps} steps"
+    return Film(video.file, data, f"task {video.task}, {label}: {returned}")
+
+
+def _tasks(report: Report) -> Table:
+    head = ("task", *(policy.label for policy in POLICIES.values()), "gap closed", "parameters")
     rows = [
         (
-            str(t.index),
-            *(number(getattr(t, name)) for name in (*POLICIES, "gap_closed")),
-            _params(t.params),
+            str(task.index),
+            *(number(task.returns.get(key)) for key in POLICIES),
+            number(task.gap_closed),
+            json.dumps(_rounded(task.params), ensure_ascii=False)[1:-1],
         )
-        for t in report.tasks
+        for task in report.tasks
     ]
-    return table(head, rows, text=(len(head) - 1,))
-
-
-def _estimates_table(report: Report) -> str:
-    """What is said of the policies where no environment measures them; else nothing."""
-    estimates = report.estimates
-    if report.summary.adapted is not None or not estimates.departure:
-        return ""
-    shown = estimates.columns(len(report.tasks))
-    rows = [(str(t.index), *(f"{values[i]:.3g}" for values in shown.values())) for i, t in enumerate(report.tasks)]
-    return (
-        "<h2>Estimates from the logs</h2>"
-        + table(("task", *shown), rows)
-        + '<p class="muted">Departure is the mean absolute difference of the adapted policy from the logged actions, '
-        "which lie in [-1, 1]. Q is what the task's own, conservative critic expects of discounted return at the "
-        "log's states. These are estimates by what was trained, not measurements.</p>"
-    )
-
-
-def _params(params: object) -> str:
-    return json.dumps(_rounded(params), ensure_ascii=False)[1:-1]
+    return Table(head, rows, text=(len(head) - 1,))
 
 
 def _rounded(value: object) -> object:
@@ -168,45 +166,84 @@ def _rounded(value: object) -> object:
     return [_rounded(item) for item in value] if isinstance(value, list) else value
 
 
-def figure(picture: Picture) -> str:
-    """A picture with its title and caption, inside the page."""
-    data = base64.b64encode(picture.data).decode()
+def _scores(report: Report) -> Table:
+    """Every task that has reference scores."""
+    scored = {key: policy.label for key, policy in POLICIES.items() if policy.scored}
+    head = ("task", *scored.values(), "return of random", "return of expert", "according to")
+    rows = [
+        (
+            str(task.index),
+            *(number(task.normalized.get(key)) for key in scored),
+            number(reference.random),
+            number(reference.expert),
+            reference.source,
+        )
+        for task in report.tasks
+        if (reference := task.reference) is not None
+    ]
+    return Table(head, rows, text=(len(head) - 1,))
+
+
+EPISODES = ("episodes", "return", "std over episodes", "length", "terminated")
+
+
+def _episodes(report: Report) -> Table:
+    """Means over the tasks; no rows for a report that was made without them."""
+    rows = [(POLICIES[key].label, *_episode_cells(stats)) for key, stats in means(report.tasks).items()]
+    return Table(("policy, means over tasks", *EPISODES), rows)
+
+
+def _episodes_by_task(report: Report) -> Table:
+    rows = [
+        (str(task.index), POLICIES[key].label, *_episode_cells(stats))
+        for task in report.tasks
+        for key, stats in task.episodes.items()
+    ]
+    return Table(("task", "policy", *EPISODES), rows, text=(1,))
+
+
+def _episode_cells(stats: EpisodeStats) -> tuple[str, ...]:
     return (
-        f"<h2>{escape(picture.title)}</h2><figure>"
-        f'<img src="data:image/png;base64,{data}" alt="{escape(picture.alt)}">'
-        f"<figcaption>{escape(picture.caption)}</figcaption></figure>"
+        f"{stats.episodes:,}",
+        number(stats.return_mean),
+        number(stats.return_std),
+        f"{stats.length:.1f}",
+        f"{stats.termination_rate:.0%}",
     )
 
 
-def _times(report: Report) -> list[tuple[str, str]]:
-    """Stages with their seconds; those that the last process found finished are marked."""
-    return [
+def episodes_csv(tasks: Iterable[TaskReport]) -> str:
+    """One line per unseen task and policy."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for task in tasks:
+        for policy, stats in task.episodes.items():
+            writer.writerow((task.index, policy, *stats.model_dump().values()))
+    return text.getvalue()
+
+
+def _estimates(report: Report) -> Table:
+    """Estimates of the policies where no environment measures them; else no rows."""
+    shown = report.estimates.columns(len(report.tasks))
+    wanted = "adapted" not in report.summary.returns and report.estimates.departure
+    rows = [(str(t.index), *(f"{values[i]:.3g}" for values in shown.values())) for i, t in enumerate(report.tasks)]
+    return Table(("task", *shown), rows if wanted else ())
+
+
+def _details(report: Report) -> list[tuple[str, Table]]:
+    """Collapsed tables: versions, time per stage, and the datasets with their hashes."""
+    times = [
         (f"{name} (reused)" if name in report.reused else name, "not known" if taken is None else duration(taken))
         for name, taken in report.timings.items()
     ]
-
-
-def _provenance(report: Report) -> str:
-    """Collapsed: recipe, versions, time per stage, and the datasets with their hashes."""
-    recipe = json.dumps(report.recipe, indent=2, ensure_ascii=False)
     data = [
         (str(d.task), d.split, d.quality, f"{d.transitions:,}", number(d.behavior_return), d.sha256)
         for d in report.datasets
     ]
-    sections = (
-        ("Resolved recipe", f"<pre>{escape(recipe)}</pre>" if report.recipe else ""),
-        ("Versions", table(("", "version"), sorted(report.versions.items())) if report.versions else ""),
-        (
-            "Time per stage",
-            table(("stage", "time"), _times(report)) if report.timings else "",
-        ),
-        (
-            f"Datasets ({len(data)})",
-            table(("task", "split", "quality", "transitions", "behaviour return", "sha256"), data, text=(1, 2, 5))
-            if data
-            else "",
-        ),
-    )
-    return "".join(
-        f"<details><summary>{escape(title)}</summary>{content}</details>" for title, content in sections if content
-    )
+    datasets = Table(("task", "split", "quality", "transitions", "behaviour return", "sha256"), data, text=(1, 2, 5))
+    return [
+        ("Versions", Table(("", "version"), sorted(report.versions.items()))),
+        ("Time per stage", Table(("stage", "time"), times)),
+        (f"Datasets ({len(data)})", datasets),
+    ]

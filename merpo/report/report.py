@@ -1,13 +1,13 @@
-"""What a run found, as plain data: `report.json`, from which the page, the terminal's table and summaries are made."""
+"""The results of a run as plain data, `report.json`: the page, the terminal's table and summaries are made from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field, model_validator
 
 from merpo.artifacts.run_folder import OUTPUTS
 from merpo.data.reference_scores import ReferenceScores, normalized_scores
@@ -15,14 +15,15 @@ from merpo.errors import ArtifactError
 from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
-from merpo.report.curves import Duals
-from merpo.report.summary import POLICIES, Summary, summarize
+from merpo.report.curves import DualCurves
+from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
+from merpo.report.summary import Summary, summarize
 from merpo.support.statistics import gap_closed
 
 __all__ = [
-    "ANEW",
-    "MEASURING",
-    "OWN",
+    "EVALUATION_STAGES",
+    "PROFILING",
+    "REPEATED_STAGES",
     "SCHEMA_VERSION",
     "CurvePoint",
     "DatasetEntry",
@@ -32,13 +33,14 @@ __all__ = [
     "TaskReport",
     "load_report",
     "means",
+    "scores",
     "training_seconds",
 ]
 
 SCHEMA_VERSION: Literal[1] = 1
-OWN = "profiling itself"
-ANEW = ("data", "evaluate", "videos", "report", OWN)  # what every process does itself, whatever the folder holds
-MEASURING = ("unseen tasks",)  # part of meta-training that only measures
+PROFILING = "profiling itself"
+REPEATED_STAGES = ("data", "evaluate", "videos", "report", PROFILING)  # done by every process, never loaded
+EVALUATION_STAGES = ("unseen tasks",)  # evaluations during meta-training
 
 
 class _Model(BaseModel):
@@ -58,42 +60,49 @@ class DatasetEntry(_Model):
 
 
 class TaskReport(_Model):
-    """One unseen task: the returns of the policies, and how they move where the observation is a plane."""
+    """One unseen task: the returns of the policies, and their paths where observations are points in a plane."""
 
     index: int
     params: dict[str, JsonValue] = {}
-    behavior: float  # mean of the data's episodes
-    behavior_mode: float | None = None  # the policy that collected them by its mode, where the adapted one acts so, too
-    adapted: float | None = None  # None where there is no environment to measure it in
-    meta_policy: float | None = None
-    oracle: float | None = None
+    returns: Annotated[dict[str, float], PerPolicy()]  # by the keys of `POLICIES`, of those that were measured
     snapshots: dict[int, float] = {}  # return after some numbers of adaptation steps
     reference: ReferenceScores | None = None  # where the data comes with such
     episodes: dict[str, EpisodeStats] = {}  # policy -> its episodes
-    trajectories: dict[str, list[tuple[float, float]]] = {}  # behavior, meta_policy, adapted, oracle -> points (x, y)
+    trajectories: dict[str, list[tuple[float, float]]] = {}  # policy -> points (x, y)
+
+    _from_flat, _to_flat = from_flat, to_flat
+
+    @model_validator(mode="after")
+    def _has_behavior(self) -> Self:
+        """Refuse a task without the mean return of its data."""
+        if "behavior" not in self.returns:
+            raise ValueError("the return of the behavior policy is missing")
+        return self
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def gap_closed(self) -> float | None:
         """(J − B)/(O − B) of this task, None without an oracle that is better than the behaviour policy."""
-        if self.adapted is None or self.oracle is None:
+        if not {"adapted", "oracle"} <= self.returns.keys():
             return None
-        return gap_closed(self.adapted, self.behavior, self.oracle)
+        return gap_closed(*(self.returns[key] for key in ("adapted", "behavior", "oracle")))
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def normalized(self) -> dict[str, float]:
-        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
-        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.adapted}
-        return normalized_scores(self.reference, returns)
+        """The normalised scores of the policies that have one; none without reference scores."""
+        return scores(self.reference, self.returns)
 
 
 class CurvePoint(_Model):
     """Returns on the unseen tasks after some meta-training, one number per task."""
 
     step: int
-    adapted: list[float] = []
-    meta_policy: list[float] = []
+    returns: Annotated[
+        dict[str, list[float]], PerPolicy(has=lambda key: POLICIES[key].in_training, missing=[])
+    ]  # by the keys of `POLICIES`
+
+    _from_flat, _to_flat = from_flat, to_flat
 
 
 class ModelErrors(_Model):
@@ -120,7 +129,7 @@ class Report(_Model):
     reused: list[str] = []  # stages that the last process found finished
     tasks: list[TaskReport] = Field(min_length=1)
     training_curve: list[CurvePoint] = []
-    duals: Duals = Duals()
+    duals: DualCurves = DualCurves()
     model: ModelErrors = ModelErrors()
     estimates: Estimates = Estimates()
     videos: Videos = Videos()
@@ -129,15 +138,14 @@ class Report(_Model):
     @cached_property
     def summary(self) -> Summary:
         """Means, intervals and counts over the unseen tasks."""
-        rows = {name: self.returns(name) for name in ("adapted", "meta_policy", "oracle", "behavior_mode")}
-        tables = {name: None if row is None else [row] for name, row in rows.items()}
         gain = self.estimated_gain()
-        tables["estimated_gain"] = None if gain is None else [gain]
-        return summarize([[t.behavior for t in self.tasks]], **tables)
+        rows = {key: self.returns(key) for key in POLICIES}
+        measured = {key: [row] for key, row in rows.items() if row is not None}
+        return summarize(measured, None if gain is None else [gain])
 
     @property
     def seconds(self) -> float | None:
-        """Of all stages; None where one is not known."""
+        """The time of all stages together; None where the time of one is unknown."""
         known = [seconds for seconds in self.timings.values() if seconds is not None]
         return sum(known) if len(known) == len(self.timings) > 0 else None
 
@@ -147,9 +155,9 @@ class Report(_Model):
         return [new - old for new, old in pairs] if len(pairs) == len(self.tasks) else None
 
     def returns(self, policy: str) -> list[float] | None:
-        """The return of `policy`, a key of `merpo.report.summary.POLICIES`, per task; None if a task has none."""
-        values = [getattr(task, policy) for task in self.tasks]
-        return None if any(value is None for value in values) else values
+        """The return of `policy`, a key of `POLICIES`, per task; None if a task has none."""
+        values = [task.returns[policy] for task in self.tasks if policy in task.returns]
+        return values if len(values) == len(self.tasks) else None
 
     def section(self, name: str) -> dict[str, JsonValue]:
         """A table of the recipe, such as `tasks`; empty where it is not known."""
@@ -175,6 +183,11 @@ def load_report(path: Path) -> Report:
         ) from None
 
 
+def scores(reference: ReferenceScores | None, returns: Mapping[str, float]) -> dict[str, float]:
+    """The normalised scores of those `returns` whose policies have one, in the order of every table."""
+    return normalized_scores(reference, {key: returns.get(key) for key, policy in POLICIES.items() if policy.scored})
+
+
 def means(tasks: Sequence[TaskReport]) -> dict[str, EpisodeStats]:
     """Per policy the means over the tasks, in the order of every table, and the number of all their episodes."""
     found = {}
@@ -196,12 +209,16 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def training_seconds(timings: Mapping[str, float | None], artifacts: Iterable[str]) -> float | None:
-    """Seconds of training and adaptation, data and measurements left out; None where a stage's time is not known.
+    """Seconds of training and adaptation without data and evaluation; None where the time of a stage is unknown.
 
     `artifacts` are the names in the run's manifest: a stage that has one and no time was reused by a merpo that did
     not store times.
     """
     stages = set(artifacts).difference(OUTPUTS)
-    found = {name: timings.get(name) for name in stages | timings.keys() if name not in (*ANEW, *MEASURING)}
+    found = {
+        name: timings.get(name)
+        for name in stages | timings.keys()
+        if name not in (*REPEATED_STAGES, *EVALUATION_STAGES)
+    }
     known = [seconds for seconds in found.values() if seconds is not None]
     return sum(known) if len(known) == len(found) > 0 else None

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from merpo.data.reference_scores import sources
 from merpo.errors import MerpoError
+from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
-from merpo.report.summary import LABELS, POLICIES, Summary, summarize
+from merpo.report.summary import Summary, summarize
 from merpo.support.format import number
 from merpo.support.statistics import Interval
 from merpo.support.tables import frame, print_table
@@ -38,45 +39,44 @@ def interval(value: Interval) -> str:
 
 
 def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
-    """The rows of every summary table: what is there of returns, differences and gaps closed."""
-    rows = (
-        ("behaviour policies", summary.behavior),
-        ("behaviour policies by their modes", summary.behavior_mode),
-        ("meta-policy as it is", summary.meta_policy),
-        ("adapted policies", summary.adapted),
-        ("oracle", summary.oracle),
-        ("adapted minus behaviour", summary.adapted_minus_behavior),
-        ("adapted minus behaviour's mode", summary.adapted_minus_behavior_mode),
-        ("adapted minus meta-policy", summary.adapted_minus_meta_policy),
-        ("gap closed by the meta-policy", summary.gap_closed_by_meta_policy),
-        ("gap closed by the adapted policies", summary.gap_closed),
-        ("gain that the critics expect", summary.estimated_gain if summary.adapted is None else None),
-    )
-    return [(label, value) for label, value in rows if value is not None]
+    """The rows of every summary table: mean returns, differences and gaps closed, as far as there are any."""
+    rows = [(POLICIES[key].row, value) for key, value in in_order(summary.returns)]
+    rows += [(f"adapted minus {POLICIES[key].label}", value) for key, value in in_order(summary.adapted_minus)]
+    rows += [(f"gap closed by the {POLICIES[key].gap}", value) for key, value in in_order(summary.gaps_closed)]
+    if summary.estimated_gain is not None and "adapted" not in summary.returns:
+        rows.append(("gain that the critics expect", summary.estimated_gain))
+    return rows
 
 
 def verdict(summary: Summary) -> str:
-    """One or two sentences: is the adapted policy better than what one had, and can it be told from chance."""
-    if summary.adapted_minus_behavior is None:
+    """A few sentences: whether adaptation improves on the other policies, and whether that is significant."""
+    if not summary.adapted_minus:
         return _unmeasured(summary)
-    mode, meta = summary.adapted_minus_behavior_mode, summary.adapted_minus_meta_policy
-    found = [f"{_against(summary.adapted_minus_behavior)} the behaviour policies{' as they acted' if mode else ''}"]
-    found += [f"{_against(mode)} their modes"] if mode else []
-    found += [f"{_against(meta)} the meta-policy"] if meta else []
+    drawn_and_mode = "behavior_mode" in summary.adapted_minus
+    found = [
+        f"{_against(value)} {POLICIES[key].baseline}{' as they acted' if key == 'behavior' and drawn_and_mode else ''}"
+        for key, value in in_order(summary.adapted_minus)
+    ]
     *before, last = found
     text = f"Adaptation {', '.join(before)}, and {last}" if before else f"Adaptation {last}"
-    of = f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}"
-    worse = f"the behaviour policy on {summary.worse_than_behavior or 'none'}"
-    if summary.worse_than_meta_policy is not None:
-        worse += f", and than the meta-policy on {summary.worse_than_meta_policy or 'none'},"
-    text += f". It is worse than {worse} of {of}."
+    text += f". It is worse than {_worse(summary)} of "
+    text += f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
-    return text + _few(summary)
+    return text + _small_sample(summary)
 
 
-def _few(summary: Summary) -> str:
-    """What to think of an interval of one or two values."""
+def _worse(summary: Summary) -> str:
+    """`the behaviour policy on 2, and than the meta-policy on none,`."""
+    first, *others = [f"the {POLICIES[key].counted} on {n or 'none'}" for key, n in in_order(summary.worse_than)]
+    if not others:
+        return first
+    *between, last = others
+    return f"{first}, {''.join(f'than {text}, ' for text in between)}and than {last},"
+
+
+def _small_sample(summary: Summary) -> str:
+    """A warning where an interval is of one or two values."""
     if summary.tasks * summary.seeds == 1:
         return " One task and one seed: whether that is chance cannot be told."
     if max(summary.tasks, summary.seeds) == 2:
@@ -89,7 +89,7 @@ def _counted(n: int, what: str) -> str:
 
 
 def _unmeasured(summary: Summary) -> str:
-    """What can be said without an environment."""
+    """The verdict on a run without an environment."""
     text = "There is no environment, so no policy was tried out; only the returns of the logs are measured."
     if summary.estimated_gain is not None:
         text += (
@@ -109,49 +109,50 @@ def _against(difference: Interval) -> str:
 
 
 def print_summary(report: Report, console: Console) -> None:
-    """The end of a run on the terminal: every unseen task, the means, and the verdict."""
+    """Print the results of a run: every unseen task, the means, and the verdict."""
     from rich.table import Table
 
     summary = report.summary
-    if summary.adapted is None:
+    if "adapted" not in summary.returns:
         _print_estimates(report, console)
         return
-    columns = [(label, name) for name, label in POLICIES.items() if summary.of(name) is not None]
+    columns = list(in_order(summary.returns))
     has_gap = any(task.gap_closed is not None for task in report.tasks)
-    table = Table(title=f"{_plain(report.title)}: return on unseen tasks", title_justify="left", box=frame(console))
-    for label in ("task", *(label for label, _ in columns), *(["gap closed"] if has_gap else [])):
+    _print_title(f"{report.title}: return on unseen tasks", console)
+    table = Table(box=frame(console))
+    for label in ("task", *(POLICIES[key].label for key, _ in columns), *(["gap closed"] if has_gap else [])):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for task in report.tasks:
-        cells = [number(getattr(task, name)) for _, name in columns]
+        cells = [number(task.returns[key]) for key, _ in columns]
         table.add_row(str(task.index), *cells, *([number(task.gap_closed)] if has_gap else []))
     table.add_section()
-    means = [number(value.mean) if (value := summary.of(name)) else "-" for _, name in columns]
     gap = [number(None if summary.gap_closed is None else summary.gap_closed.mean)] if has_gap else []
-    table.add_row("mean", *means, *gap, style="bold")
+    table.add_row("mean", *(number(value.mean) for _, value in columns), *gap, style="bold")
     print_table(table, console)
     if scores := scores_line(report.tasks):
-        console.print(scores, markup=False, highlight=False)
-    _print_ends(report, console)
+        _print_text(scores, console)
+    _print_terminations(report, console)
     print_verdict(summary, console)
 
 
-def _print_ends(report: Report, console: Console) -> None:
-    """How many episodes truly ended, where any did."""
+def _print_terminations(report: Report, console: Console) -> None:
+    """The share of episodes that terminated and their mean length, where any did."""
     found = means(report.tasks)
     if any(stats.termination_rate > 0 for stats in found.values()):
-        parts = [f"{POLICIES[name]} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()]
-        console.print(
-            f"episodes that terminated, and their mean length: {', '.join(parts)}", highlight=False, soft_wrap=True
-        )
+        parts = [
+            f"{POLICIES[name].label} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()
+        ]
+        _print_text(f"episodes that terminated, and their mean length: {', '.join(parts)}", console)
 
 
 def _print_estimates(report: Report, console: Console) -> None:
-    """The same without an environment: the logs' returns, and what is estimated from them."""
+    """The results of a run without an environment: the returns of the logs, and estimates from them."""
     from rich.table import Table
 
-    returns = [task.behavior for task in report.tasks]
+    returns = [task.returns["behavior"] for task in report.tasks]
     columns = {"log's return": returns, **report.estimates.columns(len(returns))}
-    table = Table(title=f"{_plain(report.title)}: unseen tasks", title_justify="left", box=frame(console))
+    _print_title(f"{report.title}: unseen tasks", console)
+    table = Table(box=frame(console))
     for label in ("task", *columns):
         table.add_column(label, justify="left" if label == "task" else "right", no_wrap=True)
     for i, task in enumerate(report.tasks):
@@ -163,15 +164,18 @@ def _print_estimates(report: Report, console: Console) -> None:
 
 
 def print_verdict(summary: Summary, console: Console) -> None:
-    """The verdict, in a file on one line."""
-    console.print(verdict(summary), markup=False, highlight=False, soft_wrap=not console.is_terminal)
+    """Print the verdict on `summary`."""
+    _print_text(verdict(summary), console)
 
 
-def _plain(text: str) -> str:
-    """Text in which Rich finds no markup."""
-    from rich.markup import escape
+def _print_title(text: str, console: Console) -> None:
+    """A table's title as a paragraph of its own: within a narrow table its words would be broken."""
+    _print_text(text, console, style="table.title")
 
-    return escape(text)
+
+def _print_text(text: str, console: Console, style: str | None = None) -> None:
+    """A paragraph without markup, wrapped between words on a terminal and on one line in a file."""
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
 class Scored(Protocol):
@@ -183,21 +187,21 @@ class Scored(Protocol):
 
     @property
     def reference(self) -> ReferenceScores | None:
-        """What 0 and 100 are."""
+        """The returns with scores 0 and 100."""
 
 
 def scores_line(tasks: Sequence[Scored]) -> str:
     """Means over tasks in one line; empty unless every task has reference scores."""
     rows = [task.normalized for task in tasks]
-    shared = [name for name in LABELS if all(name in row for row in rows)]
+    shared = [key for key, policy in POLICIES.items() if policy.scored and all(key in row for row in rows)]
     if not shared:
         return ""
-    means = ", ".join(f"{LABELS[name]} {number(sum(row[name] for row in rows) / len(rows))}" for name in shared)
+    means = ", ".join(f"{POLICIES[key].label} {number(sum(row[key] for row in rows) / len(rows))}" for key in shared)
     return f"normalised scores, 0 random and 100 expert by {sources([task.reference for task in tasks])}: {means}"
 
 
 def combine(reports: Sequence[Report]) -> Summary:
-    """The summary over the seeds of one recipe; raises `MerpoError` unless all cover the same unseen tasks."""
+    """The summary over the seeds of one recipe. Raises `MerpoError` unless all cover the same unseen tasks."""
     if not reports:
         raise MerpoError("no reports to combine: at least one seed is needed")
     covered = [[task.index for task in report.tasks] for report in reports]
@@ -206,33 +210,26 @@ def combine(reports: Sequence[Report]) -> Summary:
             raise MerpoError(
                 f"seed {report.seed} covers the tasks {tasks}, seed {reports[0].seed} the tasks {covered[0]}"
             )
+    tables = {key: _all([report.returns(key) for report in reports]) for key in POLICIES}
     return summarize(
-        [[task.behavior for task in report.tasks] for report in reports],
-        _rows(reports, "adapted"),
-        _rows(reports, "meta_policy"),
-        _rows(reports, "oracle"),
+        {key: table for key, table in tables.items() if table is not None},
         _all([report.estimated_gain() for report in reports]),
-        _rows(reports, "behavior_mode"),
     )
 
 
-def _rows(reports: Sequence[Report], policy: str) -> list[list[float]] | None:
-    return _all([report.returns(policy) for report in reports])
-
-
 def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:
-    """The rows if every seed has one."""
+    """The rows, or None unless every seed has one."""
     found = [row for row in rows if row is not None]
     return found if len(found) == len(rows) else None
 
 
 def print_combined(reports: Sequence[Report], console: Console) -> Summary:
-    """The table over seeds: the means of each, then all with 95 % intervals over tasks and seeds."""
-    from rich.markup import escape
+    """Print the means of each seed and of all, with 95 % intervals over tasks and seeds."""
     from rich.table import Table
 
     summary = combine(reports)
-    table = Table(title=f"{escape(reports[0].title)}: {len(reports)} seeds", title_justify="left", box=frame(console))
+    _print_title(f"{reports[0].title}: {len(reports)} seeds", console)
+    table = Table(box=frame(console))
     for label in ("", *(f"seed {report.seed}" for report in reports), "all", "95 % interval"):
         table.add_column(label, justify="left" if label == "" else "right", no_wrap=True)
     single = [dict(summary_rows(report.summary)) for report in reports]

@@ -1,4 +1,4 @@
-"""From what a run measured to its report."""
+"""The report of a run from its evaluations, curves and times."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ from merpo.evaluation.episode_stats import of_data, of_evaluation
 from merpo.evaluation.evaluate import Evaluation
 from merpo.evaluation.videos import Videos
 from merpo.recipe.recipe import Recipe, resolved
-from merpo.report.curves import Duals, bands, per_task
+from merpo.report.curves import DualCurves, bands, per_task
+from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import CurvePoint, DatasetEntry, Estimates, ModelErrors, Report, TaskReport
-from merpo.report.summary import POLICIES
 from merpo.run.stage_times import StageTimes
 from merpo.support.metrics import Record, read_metrics
 
 __all__ = ["assemble"]
-
-DRAWN = ("meta_policy", "adapted", "oracle")  # beside an episode of the data
 
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
 
@@ -60,7 +58,7 @@ def assemble(
         reused=times.reused,
         tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
         training_curve=curve,
-        duals=Duals(training=training, adaptation=per_task(adapted.curves)),
+        duals=DualCurves(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
         estimates=estimates,
         videos=videos,
@@ -69,7 +67,9 @@ def assemble(
 
 def _curve(folder: RunFolder) -> list[CurvePoint]:
     try:
-        points = [CurvePoint(step=int(step), **point) for step, point in folder.read_curve().items()]
+        points = [
+            CurvePoint.model_validate({"step": int(step), **point}) for step, point in folder.read_curve().items()
+        ]
     except (TypeError, ValueError) as error:
         raise ArtifactError(f"{folder.path}: training_curve.json is damaged ({error!s:.200}); delete it") from None
     return sorted(points, key=lambda point: point.step)
@@ -103,19 +103,18 @@ def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[st
     """One unseen task. The behaviour policy's return is that of its data."""
     returns = {name: float(e.returns[t].double().mean()) for name, e in evaluations.items()}
     first = data.observations[: int(data.episode_offsets[1])].tolist()
-    paths = {"behavior": first, **{name: e.trajectories[t] for name, e in evaluations.items() if name in DRAWN}}
+    paths = {
+        "behavior": first,
+        **{key: e.trajectories[t] for key, e in evaluations.items() if key in POLICIES and POLICIES[key].path},
+    }
     plane = data.observations.shape[1] == 2 and "adapted" in returns
     return TaskReport(
         index=manifest.task_index,
         params=manifest.task,
-        behavior=manifest.behavior.return_mean,
-        behavior_mode=returns.get("behavior_mode"),
-        adapted=returns.get("adapted"),
-        meta_policy=returns.get("meta_policy"),
-        oracle=returns.get("oracle"),
+        returns=dict(in_order(returns)) | {"behavior": manifest.behavior.return_mean},
         reference=stored_reference(manifest.settings),
         episodes={"behavior": of_data(data)}
-        | {name: of_evaluation(evaluations[name], t) for name in POLICIES if name in evaluations},
+        | {key: of_evaluation(evaluation, t) for key, evaluation in in_order(evaluations)},
         snapshots={int(name[5:]): value for name, value in returns.items() if name.startswith("step-")},
         trajectories={name: [(p[0], p[1]) for p in path] for name, path in paths.items()} if plane else {},
     )

@@ -1,16 +1,16 @@
-"""`merpo evaluate`: saved policies measured again."""
+"""`merpo evaluate`: saved policies evaluated in their environments again."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from merpo.artifacts.run_folder import REPORT
 from merpo.components.interfaces import TaskFamily
 from merpo.data.named import check_environment
-from merpo.data.reference_scores import ReferenceScores, normalized_scores
+from merpo.data.reference_scores import ReferenceScores
 from merpo.errors import MerpoError
 from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle_evaluation, starts
 from merpo.lazy import torch
@@ -20,8 +20,8 @@ from merpo.nn.policy import act
 from merpo.policies.references import behavior_policies, meta_policy, references
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
-from merpo.report.report import TaskReport, load_report
-from merpo.report.summary import POLICIES
+from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
+from merpo.report.report import TaskReport, load_report, scores
 from merpo.report.text import scores_line
 from merpo.support.format import number
 from merpo.support.machine import chosen_device, machine
@@ -69,9 +69,9 @@ def evaluate_saved(
             returns=found.returns[t].tolist(),
             lengths=found.lengths[t].int().tolist(),
             terminated=found.terminations[t].bool().tolist(),
-            reported=None if (told := reported.get(task.index)) is None else told.adapted,
-            reference=(told.reference if told is not None else None) or stored[t],
-            **{name: float(one.returns[t].double().mean()) for name, one in others.items()},
+            reported=None if (report := reported.get(task.index)) is None else report.returns.get("adapted"),
+            reference=(report.reference if report is not None else None) or stored[t],
+            others={key: float(one.returns[t].double().mean()) for key, one in others.items()},
         )
         for t, task in enumerate(saved.tasks)
     ]
@@ -82,7 +82,7 @@ def evaluate_saved(
 def _measure(
     saved: SavedPolicies, family: TaskFamily, episodes: int, seed: int, stochastic: bool, device: str
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
-    """The adapted policies, and whatever else is known of their tasks."""
+    """Evaluations of the adapted policies, and of the other policies that are known, by key."""
     tasks = [task.params for task in saved.tasks]
 
     def play(act: Actor) -> Evaluation:
@@ -121,14 +121,17 @@ def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int
 
 
 def _reported(path: Path) -> dict[int, TaskReport]:
-    """What the run's report says, by task; nothing where there is no report beside the policies."""
+    """The tasks of the run's report by index; empty where there is no report beside the policies."""
     folder = path if path.is_dir() else path.resolve().parent.parent
     report = folder / REPORT
     return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}
 
 
+OTHERS = PerPolicy(has=lambda key: key != "adapted")
+
+
 class MeasuredTask(BaseModel):
-    """One task's episodes, and what the run's own report says."""
+    """One task's episodes, the returns of other policies on it, and the return in the run's own report."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -137,12 +140,11 @@ class MeasuredTask(BaseModel):
     returns: list[float]  # one per episode
     lengths: list[int]
     terminated: list[bool]  # whether an episode truly ended, or time cut it
-    behavior: float | None = None  # of the policy that collected the task's data, drawn as it was then
-    behavior_mode: float | None = None  # the same policy by its mode, where the others act so
-    meta_policy: float | None = None
-    oracle: float | None = None
+    others: Annotated[dict[str, float], OTHERS]  # mean returns of the policies beside the adapted one
     reported: float | None = None
     reference: ReferenceScores | None = None  # where the task's data comes with such
+
+    _from_flat, _to_flat = from_flat, to_flat
 
     @property
     def mean(self) -> float:
@@ -152,9 +154,8 @@ class MeasuredTask(BaseModel):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def normalized(self) -> dict[str, float]:
-        """The normalised scores of behavior, meta_policy and adapted; none without reference scores."""
-        returns = {"behavior": self.behavior, "meta_policy": self.meta_policy, "adapted": self.mean}
-        return normalized_scores(self.reference, returns)
+        """The normalised scores of the policies that have one; none without reference scores."""
+        return scores(self.reference, {**self.others, "adapted": self.mean})
 
     @property
     def mean_length(self) -> float:
@@ -168,7 +169,7 @@ class MeasuredTask(BaseModel):
 
 
 class Measured(BaseModel):
-    """All tasks of one artifact, and how they were measured."""
+    """The evaluation of all tasks of one artifact, and its settings."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -178,9 +179,6 @@ class Measured(BaseModel):
     stochastic: bool
     tasks: list[MeasuredTask]
     mean: Interval  # over tasks
-
-
-OTHERS = {**{name: label for name, label in POLICIES.items() if name != "adapted"}, "reported": "reported"}
 
 
 def print_measured(measured: Measured, console: Console) -> None:
@@ -194,16 +192,22 @@ def print_measured(measured: Measured, console: Console) -> None:
     scored = any(task.normalized for task in measured.tasks)
     columns = ["return", *(["normalised"] if scored else []), *(["std"] if measured.episodes > 1 else [])]
     columns += ["length", "terminated"]
-    columns += [name for name in OTHERS if any(getattr(t, name) is not None for t in measured.tasks)]
+    columns += [key for key in POLICIES if any(key in task.others for task in measured.tasks)]
+    columns += ["reported"] if any(task.reported is not None for task in measured.tasks) else []
     for label in ("task", *columns):
-        table.add_column(OTHERS.get(label, label), justify="left" if label == "task" else "right", no_wrap=True)
+        table.add_column(
+            POLICIES[label].label if label in POLICIES else label,
+            justify="left" if label == "task" else "right",
+            no_wrap=True,
+        )
     for task in measured.tasks:
         spread = float(torch.tensor(task.returns).double().std(correction=0))
         found = {
             "return": task.mean,
             "normalised": task.normalized.get("adapted"),
             "std": spread,
-            **{name: getattr(task, name) for name in OTHERS},
+            **{key: task.others.get(key) for key in POLICIES},
+            "reported": task.reported,
         }
         cells = {name: number(value) for name, value in found.items()}
         cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}

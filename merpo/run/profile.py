@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from merpo.errors import MerpoError
 from merpo.lazy import torch
-from merpo.report.report import OWN
+from merpo.report.report import PROFILING
 from merpo.support.files import atomic_write_bytes
 from merpo.support.stopwatch import Stopwatch
 
@@ -91,7 +91,7 @@ class Profile:
         if recorder is None or stage is None:
             return
         seconds = time.perf_counter() - self._began
-        with self.watch.stage(OWN):
+        with self.watch.stage(PROFILING):
             recorder.__exit__(None, None, None)
             trace = _chrome_trace(recorder)
             self._book(stage, seconds, seconds_by_kind(json.loads(trace)["traceEvents"]))
@@ -133,7 +133,7 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
     for label in ("stage", "time", "share", "most of it"):
         justify: Literal["left", "right"] = "right" if label in {"time", "share"} else "left"
         table.add_column(label, justify=justify, no_wrap=label != "most of it")
-    for name in sorted(taken, key=lambda name: name == OWN):
+    for name in sorted(taken, key=lambda name: name == PROFILING):
         most = [(kind, share) for kind, share in profile.shares(name).items() if share >= WORTH_SAYING][:SHOWN]
         text = ", ".join(f"{kind} {share:.0%}" for kind, share in most)
         table.add_row(escape(name), duration(taken[name]), f"{taken[name] / whole:.0%}", text)

@@ -1,4 +1,4 @@
-"""The stages of one run: meta-training, adaptation to the unseen tasks, and what their policies are worth."""
+"""The stages of one run: meta-training, adaptation to the unseen tasks, and evaluation of their policies."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from merpo.nn.params import stack_alike, to_device
 from merpo.nn.policy import act
 from merpo.policies.saved import TaskName, task_header
 from merpo.recipe.recipe import Recipe
+from merpo.report.policies import key_of
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.run.stage_times import StageTimes
 from merpo.run.videos import make_videos
@@ -123,7 +124,7 @@ class Runner:
         if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
             return Videos()
         policies = {"adapted": adapted.policy}
-        policies |= {name.replace("-", "_"): policy for name, policy in adapted.references.items()}
+        policies |= {key_of(name): policy for name, policy in adapted.references.items()}
         with self.watch.stage("videos"):
             made = make_videos(self.recipe, self.folder.path, self.test, policies, self.actor, self.base)
         if made.note:
@@ -131,11 +132,11 @@ class Runner:
         return made
 
     def evaluate(self, adapted: Adapted) -> dict[str, Evaluation]:
-        """Returns of the adapted policies, of their snapshots (`step-k`), of the references and of the oracle."""
+        """Evaluations by key: of the adapted policies, their snapshots (`step-k`), the references and the oracle."""
         if not self.recipe.tasks.has_environment:
             return {}
         found = {"adapted": self.play(adapted.policy)}
-        found |= {name.replace("-", "_"): self.play(policy) for name, policy in adapted.references.items()}
+        found |= {key_of(name): self.play(policy) for name, policy in adapted.references.items()}
         found |= self._behavior_modes()
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
         oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, starts(self.base.seed))
@@ -166,7 +167,7 @@ class Runner:
             quiet = replace(self.unseen, log=alone.log, resume=alone.resume, save_state=alone.save_state, snapshots=())
             adapted = self.recipe.method.adapt(meta, self.data, quiet)
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
-            returns |= {k.replace("-", "_"): self.play(p).returns.mean(1) for k, p in adapted.references.items()}
+            returns |= {key_of(name): self.play(policy).returns.mean(1) for name, policy in adapted.references.items()}
             self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
             curve = {name: value.tolist() for name, value in returns.items()}
             self.folder.keep_best(step, mean_return(curve), with_normalization(meta, self.normalization))

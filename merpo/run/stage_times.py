@@ -12,7 +12,7 @@ from merpo.artifacts.keeper import CHECKPOINTS
 from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, REPORT, RunFolder
 from merpo.components.context import Resume
 from merpo.errors import ArtifactError
-from merpo.report.report import ANEW, load_report
+from merpo.report.report import REPEATED_STAGES, load_report
 from merpo.support.files import atomic_write_json
 from merpo.support.stopwatch import Stopwatch
 from merpo.types import Params
@@ -89,7 +89,7 @@ class StageTimes:
     def write(self) -> None:
         """Store what is known by now."""
         self._folder.must_be_there()
-        known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in ANEW}
+        known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in REPEATED_STAGES}
         atomic_write_json(self._folder.path / FILE, known)
 
     def read(self) -> dict[str, float | None]:
@@ -110,7 +110,7 @@ def _of_report(path: Path) -> dict[str, float]:
         found = load_report(path).timings
     except ArtifactError:
         return {}
-    return {name: taken for name, taken in found.items() if taken is not None and name not in ANEW}
+    return {name: taken for name, taken in found.items() if taken is not None and name not in REPEATED_STAGES}
 
 
 def _read(path: Path) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Which episodes of a run are filmed: behaviour, meta- and adapted policy on the first unseen tasks."""
+"""Videos of a run: the behaviour policy and the evaluated policies on the first unseen tasks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from merpo.evaluation.videos import Shot, Videos, film_shots, params_digest
 from merpo.nn.noise import Streams, derive_seed
 from merpo.nn.policy import act
 from merpo.recipe.recipe import Recipe
-from merpo.report.summary import POLICIES
+from merpo.report.policies import in_order
 from merpo.types import Params
 
 __all__ = ["make_videos"]
@@ -54,9 +54,9 @@ def make_videos(
 def _of_policies(
     t: int, data: TaskDataset, manifest: Manifest, policies: Mapping[str, Params], actor_of: ActorOf, kind: str
 ) -> Iterator[Shot]:
-    """The meta-policy and the adapted policy of the unseen task at place t."""
-    for name in (name for name in POLICIES if name in policies):
-        own = {key: value[t : t + 1].contiguous() for key, value in policies[name].items()}
+    """The policies of the unseen task at position t."""
+    for name, policy in in_order(policies):
+        own = {key: value[t : t + 1].contiguous() for key, value in policy.items()}
         identity = {"policy": params_digest(own), "acts": kind}
         yield Shot(manifest.task_index, data.task, name, partial(actor_of, own, (manifest.task_index,)), identity)
 

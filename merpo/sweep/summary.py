@@ -6,11 +6,12 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict
 
 from merpo.artifacts.run_folder import REPORT
+from merpo.report.policies import PerPolicy, from_flat, stored_fields, to_flat
 from merpo.report.report import Report, load_report
 from merpo.report.summary import Summary
 from merpo.report.text import combine, interval
@@ -30,6 +31,9 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
+MEANS = PerPolicy(has=lambda key: key != "behavior_mode", order=())  # summary.csv has no column for that one
+
+
 class JobRow(_Model):
     """One run; the means over its unseen tasks are None where it has not finished."""
 
@@ -38,14 +42,13 @@ class JobRow(_Model):
     status: Status
     exit_code: int | None
     seconds: float | None
-    behavior: float | None = None
-    meta_policy: float | None = None
-    adapted: float | None = None
-    oracle: float | None = None
+    returns: Annotated[dict[str, float], MEANS] = {}
     gap_closed: float | None = None
     folder: str
     log: str
     reason: str = ""
+
+    _from_flat, _to_flat = from_flat, to_flat
 
 
 class VariantRow(_Model):
@@ -100,7 +103,7 @@ def write_sweep(summary: SweepSummary, out: Path) -> None:
     """`summary.json` and `summary.csv` in `out`."""
     atomic_write_text(out / "summary.json", summary.model_dump_json(indent=1) + "\n")
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(JobRow.model_fields), lineterminator="\n")
+    writer = csv.DictWriter(text, stored_fields(JobRow), lineterminator="\n")
     writer.writeheader()
     writer.writerows(job.model_dump() for job in summary.jobs)
     atomic_write_text(out / "summary.csv", text.getvalue())
@@ -119,7 +122,7 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         )
     for row in summary.variants:
         closed = row.summary.gap_closed if row.summary is not None else None
-        earned = row.summary.adapted if row.summary is not None else None  # None on logs, too
+        earned = row.summary.returns.get("adapted") if row.summary is not None else None  # None on logs, too
         cells = ["-" if earned is None else interval(earned)]
         cells += [number(None if closed is None else closed.mean)] if gap else []
         table.add_row(escape(row.label), str(len(row.seeds)), *cells, str(row.failed or "-"))
@@ -141,13 +144,11 @@ def _legend(summary: SweepSummary) -> list[str]:
 
 
 def _job(outcome: Outcome, report: Report | None) -> JobRow:
-    means, seconds = {}, outcome.seconds
+    seconds, summary = outcome.seconds, None
     if report is not None:
         summary = report.summary
         seconds = report.seconds if seconds is None else seconds
-        found = {name: summary.of(name) for name in ("behavior", "meta_policy", "adapted", "oracle")}
-        found["gap_closed"] = summary.gap_closed
-        means = {name: value.mean for name, value in found.items() if value is not None}
+    gap = None if summary is None else summary.gap_closed
     job = outcome.job
     return JobRow(
         variant=job.variant,
@@ -158,5 +159,6 @@ def _job(outcome: Outcome, report: Report | None) -> JobRow:
         folder=str(job.folder),
         log=str(outcome.log or job.log),
         reason=outcome.reason,
-        **means,
+        returns={} if summary is None else {key: value.mean for key, value in summary.returns.items()},
+        gap_closed=None if gap is None else gap.mean,
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from command import Answer
 from placed import moved, place
-from reports import Page, bare, synthetic
+from reports import Page, bare, synthetic, with_returns
 
 from merpo.compare.arms import numbered, read_arms
 from merpo.compare.comparison import Comparison, compare_runs
@@ -119,7 +119,7 @@ def test_the_numbers_of_a_comparison(study: Path) -> None:
 
 def test_without_an_oracle_the_score_is_the_return(study: Path) -> None:
     report = moved(0.9, 0, 0.0)
-    tasks = [task.model_copy(update={"oracle": None}) for task in report.tasks]
+    tasks = [with_returns(task, oracle=None) for task in report.tasks]
     path = place(study / "no-oracle", report.model_copy(update={"tasks": tasks}))
     assert compare_runs([study]).score == "return"
     with pytest.raises(MerpoError, match=re.escape(f"task 40 of {path} has no oracle better")):
@@ -228,7 +228,7 @@ def test_the_optimality_gap_is_told_where_every_task_has_an_oracle(
     assert "alpha.in" in answer.out, "there is room for the arms"
     assert "falls short of 1" in (tmp_path / "with" / "comparison.html").read_text("utf-8")
     report = moved(0.9, 0, 0.0)
-    tasks = [task.model_copy(update={"oracle": None}) for task in report.tasks]
+    tasks = [with_returns(task, oracle=None) for task in report.tasks]
     place(study / "no-oracle", report.model_copy(update={"tasks": tasks}))
     answer = merpo_cli("compare", str(study), "--out", str(tmp_path / "without"))
     assert "opt. gap" not in answer.out

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from command import Answer
 from placed import moved, place
+from reports import with_returns
 
 from merpo.compare.results import Results, networks, read_results, results_of
 from merpo.compare.results_page import results_page
@@ -200,7 +201,7 @@ def test_lists_of_other_lengths_are_refused(
 
 def test_runs_without_returns_and_seeds_on_other_data_are_refused(runs: Path) -> None:
     report = moved(0.0, 0, 0.0, "logs")
-    tasks = [task.model_copy(update={"adapted": None}) for task in report.tasks]
+    tasks = [with_returns(task, adapted=None) for task in report.tasks]
     run(runs, "logs", 0, 0.0, tasks=tasks)
     with pytest.raises(MerpoError, match=r"logs.* the adapted policies were not measured"):
         results_of([runs / "logs"])

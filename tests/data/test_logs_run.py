@@ -68,14 +68,14 @@ def _store(pumps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_on_logs_adapts_policies_and_measures_no_return(folder: Path, report: Report, pumps: Path) -> None:
     groups, _ = load_artifact(folder / "seed-0" / "artifacts" / "adapted.safetensors")
     assert next(iter(groups["policy"].values())).shape[0] == 2
-    assert [task.adapted for task in report.tasks] == [None, None]
-    assert [task.meta_policy for task in report.tasks] == [None, None]
+    assert [task.returns.get("adapted") for task in report.tasks] == [None, None]
+    assert [task.returns.get("meta_policy") for task in report.tasks] == [None, None]
     assert [task.params for task in report.tasks] == [{"name": "new/pump-0"}, {"name": "new/pump-1"}]
     assert report.notes == []
     assert [task.index for task in report.tasks] == [4, 5]
     for i, task in enumerate(report.tasks):
         data, _ = read_dataset(pumps / "new", f"pump-{i}")
-        assert task.behavior == pytest.approx(float(data.episode_returns().mean()))
+        assert task.returns["behavior"] == pytest.approx(float(data.episode_returns().mean()))
     assert report.training_curve == []
     assert len(report.model.error_after) == 2
     assert set(report.duals.adaptation) >= {"alpha", "lambda"}
@@ -125,7 +125,7 @@ def test_the_report_says_that_nothing_was_tried_out(folder: Path, report: Report
     assert "By the critics' own estimate of discounted return, adaptation" in verdict(report.summary)
     reports = [load_report(folder / f"seed-{seed}" / "report.json") for seed in (0, 1)]
     both = combine(reports)
-    assert (both.seeds, both.tasks, both.adapted) == (2, 2, None)
+    assert (both.seeds, both.tasks, both.returns.get("adapted")) == (2, 2, None)
     assert both.estimated_gain is not None
     assert json.loads((folder / "summary.json").read_text())["adapted"] is None
 
@@ -268,8 +268,8 @@ def test_imported_logs_with_parameters_are_played_in_their_familys_environment(t
     run_recipe(tiny_recipe(), tmp_path / "own", [0], None, collect=False)
     run_recipe(tiny_recipe(named), tmp_path / "named", [0], None, collect=False)
     own, other = (load_report(tmp_path / name / "report.json") for name in ("own", "named"))
-    assert [task.adapted for task in own.tasks] == [task.adapted for task in other.tasks]
-    assert [task.oracle for task in own.tasks] == [task.oracle for task in other.tasks]
+    assert [task.returns["adapted"] for task in own.tasks] == [task.returns["adapted"] for task in other.tasks]
+    assert [task.returns["oracle"] for task in own.tasks] == [task.returns["oracle"] for task in other.tasks]
 
 
 def test_parameters_that_make_no_environment_are_refused_before_training(tmp_path: Path) -> None:

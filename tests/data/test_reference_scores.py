@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minari_locomotion import ENVIRONMENTS, write_locomotion
 from placed import place
-from reports import synthetic
+from reports import synthetic, with_returns
 from rich.console import Console
 
 from merpo.compare.comparison import compare_runs
@@ -27,8 +27,7 @@ from merpo.data.minari.exports import export_minari
 from merpo.data.minari.imports import import_minari
 from merpo.data.reference_scores import ReferenceScores, minari_reference, stored_reference
 from merpo.errors import MerpoError
-from merpo.report.html import write_report
-from merpo.report.html_parts import scores_table
+from merpo.report.html import build_report_html, write_report
 from merpo.report.report import Report, load_report
 from merpo.report.text import print_summary, scores_line
 from merpo.run.evaluate import Measured, MeasuredTask, print_measured
@@ -110,8 +109,8 @@ def test_a_report_shows_them_where_they_are(tmp_path: Path) -> None:
     found = load_report(tmp_path / "report.json")
     told = json.loads((tmp_path / "report.json").read_text("utf-8"))["tasks"]
     for task, row in zip(found.tasks, told, strict=True):
-        assert task.adapted is not None
-        assert row["normalized"]["adapted"] == pytest.approx(100 * (task.adapted + 20) / 20)
+        assert task.returns.get("adapted") is not None
+        assert row["normalized"]["adapted"] == pytest.approx(100 * (task.returns["adapted"] + 20) / 20)
         assert set(row["normalized"]) == {"behavior", "meta_policy", "adapted"}
     page = path.read_text("utf-8")
     assert "<h2>Normalised scores</h2>" in page
@@ -124,15 +123,17 @@ def test_a_report_shows_them_where_they_are(tmp_path: Path) -> None:
 
 
 def test_tasks_without_are_left_out() -> None:
-    assert (scores_line(synthetic().tasks), scores_table(synthetic())) == ("", "")
+    assert scores_line(synthetic().tasks) == ""
+    assert "Normalised scores" not in build_report_html(synthetic())
     other = ReferenceScores(random=0.0, expert=1.0, source="<b>")
     some = with_references(synthetic(), HALF, other, None)
     assert scores_line(some.tasks) == ""
-    assert scores_table(some).count("<tr>") == 3  # the head, and two tasks
-    assert "&lt;b&gt;" in scores_table(some)
+    section = build_report_html(some).partition("Normalised scores")[2].partition("<h2>")[0]
+    assert section.count("<tr>") == 3  # the head, and two tasks
+    assert "&lt;b&gt;" in section
     assert " by D4RL and <b>: " in scores_line(with_references(synthetic(), HALF, other).tasks)
     first = synthetic().tasks[0]
-    alone = first.model_copy(update={"adapted": None, "meta_policy": None, "reference": HALF})
+    alone = with_returns(first, adapted=None, meta_policy=None).model_copy(update={"reference": HALF})
     assert set(alone.normalized) == {"behavior"}
 
 
@@ -197,7 +198,7 @@ def stored_page(results: Results, folder: Path) -> str:
 
 def test_runs_are_compared_by_them(tmp_path: Path, merpo_cli: Callable[..., Answer]) -> None:
     report = synthetic()
-    tasks = [task.model_copy(update={"oracle": None}) for task in report.tasks]
+    tasks = [with_returns(task, oracle=None) for task in report.tasks]
     bare = report.model_copy(update={"tasks": tasks})
     place(tmp_path / "runs" / "a", with_references(bare, HALF))
     found = compare_runs([tmp_path / "runs"])

@@ -36,7 +36,7 @@ def test_a_run_that_draws_is_repeated_by_evaluate(run: Path) -> None:
     assert measured.stochastic
     for task, told in zip(measured.tasks, load_report(run / "report.json").tasks, strict=True):
         assert len(set(task.returns)) == 3, "every episode has actions of its own"
-        assert task.mean == pytest.approx(told.adapted, abs=1e-5)
+        assert task.mean == pytest.approx(told.returns["adapted"], abs=1e-5)
     modes = evaluate_saved(run, stochastic=False)
     assert not modes.stochastic
     assert all(len(set(task.returns)) == 1 for task in modes.tasks), "Point-Robot-Wind itself draws nothing"

@@ -20,8 +20,7 @@ from tiny import tiny_recipe
 
 from merpo.evaluation.episode_stats import EpisodeStats, of_data, of_evaluation
 from merpo.evaluation.evaluate import Evaluation
-from merpo.report.html import build_report_html, write_report
-from merpo.report.html_parts import COLUMNS, episodes_csv
+from merpo.report.html import COLUMNS, build_report_html, episodes_csv, write_report
 from merpo.report.report import Report, load_report, means
 from merpo.report.text import print_summary
 from merpo.run.run import run_recipe
@@ -95,8 +94,8 @@ def test_a_run_of_bodies_that_fall_has_every_policys_numbers(merpo_cli: Callable
     tasks = load_report(tmp_path / "run" / "report.json").tasks
     for task in tasks:
         assert set(task.episodes) == {"behavior", "behavior_mode", "meta_policy", "adapted"}
-        assert task.episodes["behavior"].return_mean == pytest.approx(task.behavior, abs=1e-4)
-        assert task.episodes["adapted"].return_mean == pytest.approx(task.adapted, abs=1e-4)
+        assert task.episodes["behavior"].return_mean == pytest.approx(task.returns["behavior"], abs=1e-4)
+        assert task.episodes["adapted"].return_mean == pytest.approx(task.returns["adapted"], abs=1e-4)
         assert (task.episodes["behavior"].episodes, task.episodes["adapted"].episodes) == (4, 3)
         for stats in task.episodes.values():
             assert 1 <= stats.length <= 12

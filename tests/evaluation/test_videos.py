@@ -90,7 +90,9 @@ def test_a_run_has_a_film_of_every_policy_in_its_folder_and_page(run: Path) -> N
     for video, content in zip(report.videos.entries, contents, strict=True):
         assert len(frames(content)) == video.frames == 11
     adapted = report.videos.entries[2]
-    assert adapted.episode_return == pytest.approx(report.tasks[0].adapted, abs=1e-4), "the evaluation's first episode"
+    assert adapted.episode_return == pytest.approx(report.tasks[0].returns["adapted"], abs=1e-4), (
+        "the evaluation's first episode"
+    )
     assert f"task 2, adapted: return {adapted.episode_return:.2f} in 10 steps" in page
 
 
@@ -177,7 +179,7 @@ def test_without_the_package_a_run_ends_well_and_says_what_to_install(
     folder = finished_run(store, tmp_path / "bare", FILMED)
     report = load_report(folder / "report.json")
     assert report.videos == Videos(note="videos need PyAV, which is not installed; pip install 'merpo[video]'")
-    assert "pip install &#x27;merpo[video]&#x27;" in (folder / "report.html").read_text("utf-8")
+    assert "pip install &#39;merpo[video]&#39;" in (folder / "report.html").read_text("utf-8")
     told = capsys.readouterr()
     assert "videos need PyAV" in told.out + told.err
 

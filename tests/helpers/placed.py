@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from reports import synthetic
+from reports import synthetic, with_returns
 
 from merpo.report.report import Report
 
@@ -27,6 +27,6 @@ def moved(alpha: float, seed: int, shift: float, title: str = "A study", **chang
     """A run with its own noise around the same tasks."""
     report = synthetic(6)
     noise = np.random.default_rng([int(100 * alpha), seed]).normal(shift, 0.1, 6)
-    tasks = [t.model_copy(update={"adapted": t.adapted + x}) for t, x in zip(report.tasks, noise, strict=True)]
+    tasks = [with_returns(t, adapted=t.returns["adapted"] + x) for t, x in zip(report.tasks, noise, strict=True)]
     recipe = {"seed": seed, "run": {"threads": seed}, "method": {"alpha": {"component": "fixed", "initial": alpha}}}
     return report.model_copy(update={"title": title, "seed": seed, "recipe": recipe, "tasks": tasks, **changes})

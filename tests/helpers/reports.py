@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from merpo.report.report import Report
+from merpo.report.report import Report, TaskReport
 
-__all__ = ["Page", "bare", "synthetic"]
+__all__ = ["Page", "bare", "synthetic", "with_returns"]
 
 
 def synthetic(tasks: int = 10, seed: int = 0, **changes: Any) -> Report:
@@ -103,6 +103,12 @@ def bare(**changes: Any) -> Report:
     return Report.model_validate(
         {"title": "combo", "seed": 3, "tasks": [{"index": 0, "behavior": -2.0, "adapted": -1.0}], **changes}
     )
+
+
+def with_returns(task: TaskReport, **changes: float | None) -> TaskReport:
+    """The task with other returns; a policy whose return is None has none."""
+    returns = {key: value for key, value in {**task.returns, **changes}.items() if value is not None}
+    return task.model_copy(update={"returns": returns})
 
 
 class Page(HTMLParser):

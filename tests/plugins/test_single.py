@@ -138,14 +138,16 @@ def test_a_run_reports_the_given_meta_policy(
     method = {**TINY_SINGLE, "rac": rac, "meta_policy": {"source": source}}
     path = run_recipe(tiny_recipe({"method": method}), tmp_path / "run", [0], None, True)
     report = load_report(path / "report.json")
-    assert all((task.meta_policy is None) == (source == "none") for task in report.tasks)
+    assert all((task.returns.get("meta_policy") is None) == (source == "none") for task in report.tasks)
     source_of_it = GivenPolicySettings(source="run", path=str(path))
     if source == "none":
         with pytest.raises(MerpoError, match="holds nothing; expected a run of method 'merpo'"):
             given_policy(source_of_it, PLANE, (8,), Context())
     else:
         assert given_policy(source_of_it, PLANE, (8,), Context()) is not None
-    assert all(task.adapted is not None and math.isfinite(task.adapted) for task in report.tasks)
+    assert all(
+        task.returns.get("adapted") is not None and math.isfinite(task.returns.get("adapted")) for task in report.tasks
+    )
 
 
 def test_a_given_meta_policy_of_other_widths_is_measured_again(
@@ -156,10 +158,10 @@ def test_a_given_meta_policy_of_other_widths_is_measured_again(
     method = {**TINY_SINGLE, "meta_policy": {"source": "checkpoint", "path": str(entry)}}
     method["rac"] = {**TINY_SINGLE["rac"], "policy_hidden": [5]}
     path = run_recipe(tiny_recipe({"method": method}), tmp_path / "run", [0], None, True)
-    told = [task.meta_policy for task in load_report(path / "report.json").tasks]
+    told = [task.returns["meta_policy"] for task in load_report(path / "report.json").tasks]
     assert read_policies(path).policy["w0"].shape[-1] == 5 != read_policy(entry.folder, entry.name)["w0"].shape[-1]
     assert None not in told
-    assert [task.meta_policy for task in evaluate_saved(path).tasks] == pytest.approx(told)
+    assert [task.others["meta_policy"] for task in evaluate_saved(path).tasks] == pytest.approx(told)
 
 
 @pytest.mark.parametrize("learns", [False, True])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from reports import Page, bare, synthetic
+from reports import Page, bare, synthetic, with_returns
 from rich.console import Console
 
 from merpo.errors import ArtifactError, MerpoError
@@ -50,11 +50,11 @@ def test_the_summary_follows_from_the_tasks() -> None:
     )
     summary = report.summary
     assert report.tasks[0].gap_closed == pytest.approx(0.8)
-    assert summary.adapted.mean == -7.5
+    assert summary.returns["adapted"].mean == -7.5
     assert summary.gap_closed is not None
     assert summary.gap_closed.mean == pytest.approx((-7.5 + 9.0) / (-5.0 + 9.0))
-    assert summary.adapted_minus_behavior.mean == pytest.approx(1.5)
-    assert (summary.worse_than_behavior, summary.worse_than_meta_policy) == (1, 1)
+    assert summary.adapted_minus["behavior"].mean == pytest.approx(1.5)
+    assert summary.worse_than == {"behavior": 1, "meta_policy": 1}
 
 
 def test_a_written_report_reads_back_equal_and_states_the_derived_numbers(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_picture_without_data_is_left_out(changes: dict[str, Any], gone: set[s
 def test_a_method_without_oracle_meta_policy_and_model_has_a_report() -> None:
     report = bare()
     assert report.summary.gap_closed is None
-    assert report.summary.meta_policy is None
+    assert "meta_policy" not in report.summary.returns
     html = build_report_html(report)
     page = Page(html)
     assert len(list(page.images())) == 1
@@ -129,14 +129,14 @@ def test_the_terminal_table_states_every_task_and_the_verdict() -> None:
     print_summary(report, console)
     text = written(console)
     for task in report.tasks:
-        assert re.search(rf"^\W*{task.index}\b.*{abs(task.adapted):.2f}", text, re.MULTILINE)
+        assert re.search(rf"^\W*{task.index}\b.*{abs(task.returns['adapted']):.2f}", text, re.MULTILINE)
     assert "\x1b" not in text, "no colours where there is no terminal"
     assert verdict(report.summary) in text
 
 
 def test_a_task_has_its_gap_where_their_mean_may_be_chance() -> None:
     few = synthetic(2)
-    low = few.tasks[1].model_copy(update={"oracle": few.tasks[1].behavior - 10.0})
+    low = with_returns(few.tasks[1], oracle=few.tasks[1].returns["behavior"] - 10.0)
     report, console = few.model_copy(update={"tasks": [few.tasks[0], low]}), terminal()
     print_summary(report, console)
     assert report.tasks[0].gap_closed is not None
@@ -182,9 +182,10 @@ def test_seeds_are_combined_over_tasks_and_seeds() -> None:
     console = terminal(140)
     summary = print_combined(reports, console)
     assert (summary.seeds, summary.tasks) == (3, 3)
-    means = [report.summary.adapted.mean for report in reports]
-    assert summary.adapted.mean == pytest.approx(float(np.mean(means)))
-    assert summary.adapted.low < summary.adapted.mean < summary.adapted.high
+    means = [report.summary.returns["adapted"].mean for report in reports]
+    assert summary.returns["adapted"].mean == pytest.approx(float(np.mean(means)))
+    adapted = summary.returns["adapted"]
+    assert adapted.low < adapted.mean < adapted.high
     assert "seed 2" in written(console)
     assert "95 % interval" in written(console)
 

@@ -238,9 +238,9 @@ def test_a_deterministic_evaluation_repeats_the_report(run: Path, artifact: str)
     report = load_report(run / "report.json")
     assert [task.index for task in measured.tasks] == [task.index for task in report.tasks]
     for task, told in zip(measured.tasks, report.tasks, strict=True):
-        assert task.mean == pytest.approx(told.adapted, abs=1e-5)
-        assert task.oracle == pytest.approx(told.oracle, abs=1e-5)
-        assert (task.reported, task.lengths) == (told.adapted, [10])
+        assert task.mean == pytest.approx(told.returns["adapted"], abs=1e-5)
+        assert task.others["oracle"] == pytest.approx(told.returns["oracle"], abs=1e-5)
+        assert (task.reported, task.lengths) == (told.returns["adapted"], [10])
 
 
 def test_data_by_name_has_the_same_behaviour_policy(
@@ -249,11 +249,13 @@ def test_data_by_name_has_the_same_behaviour_policy(
     names = {"train": ["task-000", "task-001"], "test": ["task-002", "task-003"]}
     data = {part: [f"store:{collection.name}/{name}.medium" for name in found] for part, found in names.items()}
     named = finished_run(store, tmp_path / "named", {"data": data})
-    expected = [task.behavior for task in evaluate_saved(run).tasks]
+    expected = [task.others["behavior"] for task in evaluate_saved(run).tasks]
     assert None not in expected
-    assert [task.behavior for task in evaluate_saved(named).tasks] == pytest.approx(expected)
+    assert [task.others["behavior"] for task in evaluate_saved(named).tasks] == pytest.approx(expected)
     monkeypatch.chdir(run / "artifacts")
-    assert [task.behavior for task in evaluate_saved(Path("adapted.safetensors")).tasks] == pytest.approx(expected)
+    assert [task.others["behavior"] for task in evaluate_saved(Path("adapted.safetensors")).tasks] == pytest.approx(
+        expected
+    )
     assert None not in [task.reported for task in evaluate_saved(Path("adapted.safetensors")).tasks]
 
 
@@ -262,12 +264,16 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
 ) -> None:
     report = load_report(run / "report.json")
     measured = evaluate_saved(run)
-    assert [task.meta_policy for task in measured.tasks] == pytest.approx([t.meta_policy for t in report.tasks])
+    assert [task.others["meta_policy"] for task in measured.tasks] == pytest.approx(
+        [t.returns["meta_policy"] for t in report.tasks]
+    )
     many = evaluate_saved(run, episodes=200)
     for task, told in zip(many.tasks, report.tasks, strict=True):
         manifest = read_manifest(collection / f"{task.name}.json")
         spread = 5 * manifest.behavior.return_std / manifest.episodes**0.5
-        assert task.behavior == pytest.approx(told.behavior, abs=spread + 1e-3), "the data is of this very policy"
+        assert task.others["behavior"] == pytest.approx(told.returns["behavior"], abs=spread + 1e-3), (
+            "the data is of this very policy"
+        )
     answer = merpo_cli("evaluate", str(run))
     assert re.search(
         r"return \| length \| terminated \| behaviour \| behaviour's mode \| meta-policy \| oracle \| reported",
@@ -275,14 +281,19 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
     ), answer.out
     adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
     (alone,) = evaluate_saved(tmp_path / "new").tasks
-    assert (alone.meta_policy, alone.behavior) == (None, pytest.approx(measured.tasks[1].behavior))
+    assert (alone.others.get("meta_policy"), alone.others.get("behavior")) == (
+        None,
+        pytest.approx(measured.tasks[1].others["behavior"]),
+    )
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "no store"))
-    assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None]
+    assert [task.others.get("behavior") for task in evaluate_saved(run).tasks] == [None, None]
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "other"))
     shutil.copytree(collection, tmp_path / "other" / collection.name)
     manifest_path = tmp_path / "other" / collection.name / "task-003.medium.json"
     write_manifest(manifest_path, {**read_manifest(manifest_path).model_dump(), "sha256": "0" * 64})
-    assert [task.behavior for task in evaluate_saved(run).tasks] == [None, None], "other data of that name"
+    assert [task.others.get("behavior") for task in evaluate_saved(run).tasks] == [None, None], (
+        "other data of that name"
+    )
 
 
 def test_the_behaviour_policys_mode_is_measured_as_the_adapted_policies_are(run: Path, collection: Path) -> None:
@@ -292,11 +303,11 @@ def test_the_behaviour_policys_mode_is_measured_as_the_adapted_policies_are(run:
     for task, told in zip(measured.tasks, report.tasks, strict=True):
         policy = {key: value[None] for key, value in read_policy(collection, task.name).items()}
         expected = evaluation.evaluate(recipe.tasks, [told.params], lambda s, p=policy: act(p, s), 1, 0).returns[0, 0]  # type: ignore[misc]
-        assert told.behavior_mode == pytest.approx(float(expected), abs=1e-5)
-        assert task.behavior_mode == pytest.approx(float(expected), abs=1e-5)
-    assert report.summary.adapted_minus_behavior_mode is not None
+        assert told.returns["behavior_mode"] == pytest.approx(float(expected), abs=1e-5)
+        assert task.others["behavior_mode"] == pytest.approx(float(expected), abs=1e-5)
+    assert "behavior_mode" in report.summary.adapted_minus
     assert " their modes" in verdict(report.summary)
-    assert [task.behavior_mode for task in evaluate_saved(run, stochastic=True).tasks] == [None, None]
+    assert [task.others.get("behavior_mode") for task in evaluate_saved(run, stochastic=True).tasks] == [None, None]
 
 
 def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tiny import tiny_recipe
 
 from merpo.errors import MerpoError
 from merpo.nn.workers import worker_pool
-from merpo.report.report import OWN
+from merpo.report.report import PROFILING
 from merpo.run import profile as module
 from merpo.run.profile import PYTHON, Profile, kind, seconds_by_kind
 from merpo.run.run import run_recipe
@@ -80,7 +80,7 @@ def test_a_profile_changes_no_number_and_tells_every_stage(
     assert not (one / "profile").exists()
     assert answer.out.index("report: ") < answer.out.index("Where ")
     table = rows(answer.out)
-    assert set(table) == COMPUTED | ALWAYS | {OWN}
+    assert set(table) == COMPUTED | ALWAYS | {PROFILING}
     assert sum(int(share.rstrip("%")) for _, share, _ in table.values()) == pytest.approx(100, abs=len(table))
     assert all("%" in most for stage, (_, _, most) in table.items() if stage in RECORDED)
     files = {path.name for path in (two / "profile").iterdir()}
@@ -94,7 +94,7 @@ def test_a_run_that_goes_on_profiles_what_it_computes(plain: Path, tmp_path: Pat
     (tmp_path / "x" / "artifacts" / "adapted.safetensors").unlink()
     answer = merpo_cli("run", "tiny.toml", "--out", "x", "--profile")
     assert answer.code == 0
-    assert set(rows(answer.out)) == ALWAYS | {OWN}
+    assert set(rows(answer.out)) == ALWAYS | {PROFILING}
     assert {path.stem for path in (tmp_path / "x" / "profile").iterdir()} <= {f"{stage}.json" for stage in ALWAYS}
 
 
@@ -129,7 +129,7 @@ def test_recordings_begin_and_end_between_steps_now_and_then(tmp_path: Path, mon
     assert operations.count("aten::exp") == 1
     assert PYTHON in profile.shares("a / stage")
     assert sum(profile.shares("a / stage").values()) == pytest.approx(1.0)
-    assert set(profile.watch.read()) == {"a / stage", OWN}
+    assert set(profile.watch.read()) == {"a / stage", PROFILING}
 
 
 def test_a_recording_ends_with_its_stage(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from merpo.components.interfaces import Method
 from merpo.components.task_data import TaskData
 from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.recipe.recipe import from_tables
+from merpo.report.policies import POLICIES, ReportedPolicy
 from merpo.report.report import load_report
 from merpo.run.run import run_recipe
 from merpo.support import stop
@@ -138,15 +139,15 @@ def test_the_report_tells_what_was_measured(first: Path, monkeypatch: pytest.Mon
     family, params = tiny_recipe().tasks, [task.params for task in report.tasks]
     returns = merpo.evaluate(family, params, lambda s: merpo.act(groups["policy"], s), 1, 0).returns  # type: ignore[arg-type]
     for t, task in enumerate(report.tasks):
-        assert task.adapted == pytest.approx(float(returns[t, 0]))
+        assert task.returns["adapted"] == pytest.approx(float(returns[t, 0]))
         assert set(task.snapshots) == {0, 2, 3}
-        assert (task.snapshots[0], task.snapshots[3]) == (task.meta_policy, task.adapted)
-        assert task.oracle is not None
-        assert task.oracle > task.adapted
+        assert (task.snapshots[0], task.snapshots[3]) == (task.returns["meta_policy"], task.returns["adapted"])
+        assert task.returns.get("oracle") is not None
+        assert task.returns["oracle"] > task.returns["adapted"]
         assert set(task.trajectories) == {"behavior", "meta_policy", "adapted", "oracle"}
         assert len(task.trajectories["adapted"]) == 11
     assert [point.step for point in report.training_curve] == [1, 2]
-    assert report.training_curve[-1].adapted == [task.adapted for task in report.tasks]
+    assert report.training_curve[-1].returns["adapted"] == [task.returns["adapted"] for task in report.tasks]
     assert set(report.duals.training) == {"alpha", "lambda", "beta", "q_gap"} <= set(report.duals.adaptation)
     assert len(report.model.nll_before) == len(report.model.nll_after) == 2
     assert set(report.timings) >= {"meta-model", "models", "behavior", "meta-policy", "adapt", "evaluate"}
@@ -314,7 +315,7 @@ def test_seeds_get_a_folder_each_and_a_summary(tmp_path: Path, merpo_cli: Merpo)
     reports = [load_report(many / f"seed-{seed}" / "report.json") for seed in (0, 1)]
     assert [report.seed for report in reports] == [0, 1]
     summary = json.loads((many / "summary.json").read_text("utf-8"))
-    mean = sum(report.summary.adapted.mean for report in reports) / 2
+    mean = sum(report.summary.returns["adapted"].mean for report in reports) / 2
     assert summary["adapted"]["mean"] == pytest.approx(mean)
     assert summary["seeds"] == 2
     again = merpo_cli("run", "tiny.toml", "--out", "many", "--seeds", "1:2")
@@ -432,9 +433,29 @@ def test_a_method_that_gives_the_least(tmp_path: Path, store: Path, monkeypatch:
         reports.append(findings(tmp_path / "still"))
     assert reports[0] == reports[1]
     task = load_report(tmp_path / "still" / "report.json").tasks[0]
-    assert (task.meta_policy, task.snapshots) == (None, {})
+    assert (task.returns.get("meta_policy"), task.snapshots) == (None, {})
     assert "<h1>Tiny</h1>" in (tmp_path / "still" / "report.html").read_text("utf-8")
     assert {path.stem for path in (tmp_path / "still" / "pictures").iterdir()} == {"per_task_returns", "trajectories"}
+
+
+def test_a_methods_reference_policy_needs_only_an_entry_in_the_reports_table(
+    tmp_path: Path, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Still.adapt
+
+    def adapt(self: Still, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
+        adapted = plain(self, meta, tasks, context)
+        return adapted._replace(references={"right-turn": {"bias": adapted.policy["bias"] + 0.5}})
+
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    monkeypatch.setattr(Still, "adapt", adapt)
+    monkeypatch.setitem(POLICIES, "right_turn", ReportedPolicy("right turn", "policies that turn right"))
+    run_recipe(still(0.0), tmp_path / "still", [0], None, True)
+    report = load_report(tmp_path / "still" / "report.json")
+    for task in report.tasks:
+        assert task.episodes["right_turn"].return_mean == pytest.approx(task.returns["right_turn"])
+        assert task.returns["right_turn"] != task.returns["adapted"]
+    assert "policies that turn right" in (tmp_path / "still" / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(("bias", "stage", "metric"), [(2.0, "evaluate", "adapted"), (-1.0, "adapt", "other")])

@@ -1,4 +1,4 @@
-"""The pictures of a report that look inside: the duals and the model; None where there is nothing to show."""
+"""Figures of the dual variables and of the model's errors; None where the run has no data for one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The picture of a report that shows where policies go, for tasks whose observations are points in a plane."""
+"""The figure of the policies' paths, for tasks whose observations are points in a plane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from merpo.lazy import np
 from merpo.report.figures.returns import Picture
 from merpo.report.figures.style import INK, MUTED, axis_title, blank, color_of, grid_of, label_of, legend, png
-from merpo.report.summary import POLICIES
+from merpo.report.policies import POLICIES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

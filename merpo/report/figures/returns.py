@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.lazy import np
 from merpo.report.figures.style import LINE, axis_title, blank, color_of, grid_of, label_of, legend, marker_of, png
-from merpo.report.summary import POLICIES
+from merpo.report.policies import POLICIES
 from merpo.support.statistics import Interval, bootstrap
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ def return_over_training(report: Report) -> Picture | None:
         return None
     figure = blank(8.0, 4.0)
     axis = grid_of(figure, 1, 1)[0][0]
-    _levels(axis, report, ("behavior", "oracle"))
-    for policy in ("meta_policy", "adapted"):
-        rows = [(point.step, getattr(point, policy)) for point in points if getattr(point, policy)]
+    _levels(axis, report, [key for key, policy in POLICIES.items() if policy.level and not policy.in_training])
+    for policy in (key for key in POLICIES if any(point.returns.get(key) for point in points)):
+        rows = [(point.step, point.returns[policy]) for point in points if point.returns.get(policy)]
         _mean_line(axis, policy, [step for step, _ in rows], [row for _, row in rows])
     axis_title(axis, x="meta-training iterations", y="mean return, unseen tasks")
     legend(figure, [axis])
-    last = np.mean(points[-1].adapted or points[-1].meta_policy)
+    last = np.mean(points[-1].returns.get("adapted") or points[-1].returns.get("meta_policy", []))
     return Picture(
         "return_over_training",
         "Return on unseen tasks during meta-training",
@@ -60,7 +60,7 @@ def adaptation_steps(report: Report) -> Picture | None:
         return None
     figure = blank(8.0, 4.0)
     axis = grid_of(figure, 1, 1)[0][0]
-    _levels(axis, report, ("behavior", "meta_policy", "oracle"))
+    _levels(axis, report, [key for key, policy in POLICIES.items() if policy.level])
     for task in report.tasks:
         axis.plot(steps, [task.snapshots[s] for s in steps], color=color_of("adapted"), linewidth=0.8, alpha=0.3)
     _mean_line(axis, "adapted", steps, [[task.snapshots[s] for task in report.tasks] for s in steps])
@@ -79,19 +79,18 @@ def adaptation_steps(report: Report) -> Picture | None:
 
 def per_task_returns(report: Report) -> Picture | None:
     """Every policy on every unseen task, and the means with their 95 % intervals."""
-    if report.summary.adapted is None:
+    if "adapted" not in report.summary.returns:
         return None
     n = len(report.tasks)
     figure = blank(min(16.0, max(8.0, 3.0 + 0.55 * n)), 4.2)
     left, right = grid_of(figure, 1, 2, sharey=True, width_ratios=[max(5.0, n), 1.3])[0]
-    present = [name for name in POLICIES if any(getattr(task, name) is not None for task in report.tasks)]
+    present = [name for name in POLICIES if any(name in task.returns for task in report.tasks)]
     offsets = dict(zip(present, np.linspace(-0.21, 0.21, len(present)), strict=True))
     for i, task in enumerate(report.tasks):
-        values = [value for name in present if (value := getattr(task, name)) is not None]
-        low, high = min(values), max(values)
+        low, high = min(task.returns.values()), max(task.returns.values())
         left.bar(i, high - low, 0.74, low, color=LINE, alpha=0.4, zorder=1)
     for name in present:
-        rows = [(i, value) for i, task in enumerate(report.tasks) if (value := getattr(task, name)) is not None]
+        rows = [(i, task.returns[name]) for i, task in enumerate(report.tasks) if name in task.returns]
         x, y = [i + offsets[name] for i, _ in rows], [value for _, value in rows]
         size = 75 if marker_of(name) == "*" else 38
         left.scatter(
@@ -116,7 +115,7 @@ def per_task_returns(report: Report) -> Picture | None:
     right.set_xlim(-0.5, 0.5)
     axis_title(left, x="unseen task", y="return")
     legend(figure, [left])
-    worse = report.summary.worse_than_behavior
+    worse = report.summary.worse_than["behavior"]
     return Picture(
         "per_task_returns",
         "Return of every policy on every unseen task",
@@ -174,7 +173,7 @@ def critic_estimates(report: Report) -> Picture | None:
         "adapted": estimates.q_adapted,
     }
     shown = {name: values for name, values in series.items() if len(values) == n}
-    if "adapted" not in shown or report.summary.adapted is not None:
+    if "adapted" not in shown or "adapted" in report.summary.returns:
         return None
     figure = blank(min(16.0, max(8.0, 3.0 + 0.55 * n)), 3.6)
     axis = grid_of(figure, 1, 1)[0][0]

@@ -1,4 +1,4 @@
-"""How every picture looks: colours that colour-blind readers tell apart, quiet axes, legends outside the data."""
+"""The style of every figure: a palette for colour-blind readers, quiet axes, legends outside the data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from merpo.report.summary import POLICIES
+from merpo.report.policies import POLICIES, ReportedPolicy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,15 +27,7 @@ __all__ = [
     "series_style",
 ]
 
-# Okabe and Ito's palette; shape and line style say the same as the colour.
-COLOR = {
-    "behavior": "#8a8a8a",
-    "behavior_mode": "#555555",
-    "meta_policy": "#e69f00",
-    "adapted": "#0072b2",
-    "oracle": "#009e73",
-}
-MARKER = {"behavior": "s", "behavior_mode": "D", "meta_policy": "^", "adapted": "o", "oracle": "*"}
+OTHER = ReportedPolicy("", "")  # of a policy that is not in the table
 SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a8a8a", "#000000")
 SERIES_MARKERS = "o^sDvP*X"
 INK, MUTED, LINE = "#222222", "#5f6368", "#d9dce1"
@@ -43,29 +35,29 @@ DPI = 160
 
 
 def color_of(policy: str) -> str:
-    """The colour of a policy; black for one that is not in the palette."""
-    return COLOR.get(policy, "#000000")
+    """The colour of a policy; black for one that is not in the table."""
+    return POLICIES.get(policy, OTHER).color
 
 
 def marker_of(policy: str) -> str:
     """The marker of a policy."""
-    return MARKER.get(policy, "D")
+    return POLICIES.get(policy, OTHER).marker
 
 
 def series_style(i: int) -> tuple[str, str, Any]:
-    """Colour, marker and dashes of the i-th of several series; the dashes change when the colours begin anew."""
+    """Colour, marker and dashes of the i-th of several series; the dashes change when the colours repeat."""
     n = len(SERIES)
     dashes = ("solid", (0, (5, 2)), (0, (1, 1.5)))
     return SERIES[i % n], SERIES_MARKERS[i % n], dashes[i // n % len(dashes)]
 
 
 def label_of(policy: str) -> str:
-    """What readers call a policy."""
-    return POLICIES.get(policy, policy)
+    """The name of a policy in legends."""
+    return POLICIES[policy].label if policy in POLICIES else policy
 
 
 def blank(width: float, height: float) -> Figure:
-    """An empty picture of so many inches, without pyplot's global state."""
+    """An empty figure, sizes in inches, without pyplot's global state."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -75,14 +67,14 @@ def blank(width: float, height: float) -> Figure:
 
 
 def grid_of(figure: Figure, rows: int, columns: int, **settings: Any) -> list[list[Axes]]:
-    """Axes [row][column], all drawn quietly."""
+    """A grid of axes [row][column] in the common style."""
     axes = figure.subplots(rows, columns, squeeze=False, **settings)
     for axis in axes.flat:
-        _quiet(axis)
+        _common_style(axis)
     return [list(row) for row in axes]
 
 
-def _quiet(axis: Axes) -> None:
+def _common_style(axis: Axes) -> None:
     axis.set_facecolor("white")
     axis.spines[["top", "right"]].set_visible(False)
     axis.spines[["left", "bottom"]].set_color(LINE)
@@ -121,7 +113,7 @@ def legend(figure: Figure, axes: Sequence[Axes], columns: int = 6) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as PNG: the same bytes for the same data."""
+    """The figure as PNG; the same data gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
     return buffer.getvalue()
