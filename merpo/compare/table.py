@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from merpo.compare.suite_row import Row
-from merpo.errors import ArtifactError
+from merpo.support.read import FileKind
 
 __all__ = ["Suites", "merged", "read_suites"]
 
@@ -40,11 +40,4 @@ def merged(old: Suites, new: Suites) -> Suites:
 
 def read_suites(path: Path) -> Suites:
     """A table from its JSON file; `ArtifactError` where it cannot be read or is something else."""
-    try:
-        return Suites.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot read this table ({error.strerror or error})") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ArtifactError(f"{path}: {where}: {first['msg']} (expected the JSON of `merpo table`)") from None
+    return FileKind("the JSON of `merpo table`").read_model(path, Suites)

@@ -224,7 +224,7 @@ def test_integers_are_fine_where_numbers_are_expected(load: Load) -> None:
         (b"\xff\xfet\x00", "encoded as UTF-16"),
         (b"\xef\xbb\xbftitle = 'x'", "byte-order mark"),
         (b"seed = 1\ntitle = '\xe9'", "not UTF-8 at line 2 (byte 18)"),
-        (b"a" * (MAX_BYTES + 1), "larger than 256 kB"),
+        (b"a" * (MAX_BYTES + 1), "larger than 262144 bytes"),
         (b"title = ", "not valid TOML"),
         (b"title = 1\ntitle = 2", "not valid TOML"),
         (b"a = 1\n[a.b]\n", "not valid TOML"),
