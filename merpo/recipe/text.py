@@ -14,17 +14,10 @@ from merpo.support.read import FileKind
 __all__ = ["MAX_BYTES", "apply_overrides", "parse", "read"]
 
 MAX_BYTES = 256 * 1024
-MAX_DEPTH = 16  # of brackets, and of dots in one key; tomllib needs seconds for a key with thousands
+MAX_DEPTH = 16  # of tables and arrays
+MAX_DOTS = 32  # in one key: tomllib takes minutes and gigabytes for a key of 256 kB
 
-_TOKEN = re.compile(
-    r"""\"{3}(?:\\.|[^\\])*?(?:\"{3}|\Z)   # strings and comments are skipped; \Z keeps the scan linear
-      | '{3}.*?(?:'{3}|\Z)
-      | "(?:\\.|[^"\\\n])*"
-      | '[^'\n]*'
-      | \#[^\n]*
-      | (?P<open>[\[{]) | (?P<close>[\]}]) | (?P<dot>\.) | (?P<end>[=,\n])""",
-    re.VERBOSE | re.DOTALL,
-)
+_BETWEEN_KEYS = re.compile(r"[=,\n\[\]{}]")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _KIND = FileKind("a recipe in TOML", RecipeError, limit=MAX_BYTES)
 
@@ -36,9 +29,12 @@ def read(path: Path) -> dict[str, Any]:
 
 def parse(text: str, place: object) -> dict[str, Any]:
     """The tables of a TOML text; `place` begins every message."""
-    if _depth(text) > MAX_DEPTH:
+    if any(piece.count(".") > MAX_DOTS for piece in _BETWEEN_KEYS.split(text)):
+        _KIND.refuse(place, f"more than {MAX_DOTS} dots in a key")
+    tables = _KIND.parse_toml(text, place)
+    if _is_deeper(tables, MAX_DEPTH):
         _KIND.refuse(place, f"nested deeper than {MAX_DEPTH} levels")
-    return _KIND.parse_toml(text, place)
+    return tables
 
 
 def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> None:
@@ -80,15 +76,10 @@ def _value(text: str, place: str) -> Any:
     return parsed["value"]
 
 
-def _depth(text: str) -> int:
-    """The deepest nesting of brackets, or the longest dotted key, whichever is more."""
-    deepest = depth = dots = 0
-    for token in _TOKEN.finditer(text):
-        kind = token.lastgroup
-        if kind == "dot":
-            dots += 1
-        elif kind is not None:
-            dots = 0
-            depth = max(0, depth + {"open": 1, "close": -1}.get(kind, 0))
-        deepest = max(deepest, depth, dots)
-    return deepest
+def _is_deeper(tables: dict[str, Any], depth: int) -> bool:
+    """Whether tables and arrays nest more than `depth` deep."""
+    level: list[Any] = [tables]
+    for _ in range(depth + 1):
+        items = (item for value in level for item in (value.values() if isinstance(value, dict) else value))
+        level = [item for item in items if isinstance(item, dict | list)]
+    return bool(level)

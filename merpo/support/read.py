@@ -119,6 +119,8 @@ def _field_text(detail: ErrorDetails) -> str:
 
 
 def _first_line(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
     return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
 
 
