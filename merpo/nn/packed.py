@@ -12,13 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import Any, NamedTuple, final
 
 from merpo.lazy import torch
 from merpo.types import Params
-
-if TYPE_CHECKING:
-    from _collections_abc import dict_items, dict_keys, dict_values
 
 __all__ = ["LANE", "Packed", "leaves", "like", "pack", "rebuild"]
 
@@ -118,12 +115,12 @@ class Packed(dict[str, "torch.Tensor"]):
         self._fill()
         return super().__contains__(key)
 
-    def keys(self) -> dict_keys[str, torch.Tensor]:
+    def keys(self) -> Any:
         """The ordinary names."""
         self._fill()
         return super().keys()
 
-    def values(self) -> dict_values[str, torch.Tensor]:
+    def values(self) -> Any:
         """The ordinary tensors, as views."""
         self._fill()
         return super().values()
@@ -132,7 +129,7 @@ class Packed(dict[str, "torch.Tensor"]):
         self._fill()
         return super().__repr__()
 
-    def items(self) -> dict_items[str, torch.Tensor]:
+    def items(self) -> Any:
         """Names and views."""
         self._fill()
         return super().items()
