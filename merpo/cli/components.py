@@ -63,7 +63,7 @@ def _summary(entry: Entry) -> Text:
 
 
 def component_page(place: str, console: Console | None = None) -> None:
-    """Print what `KIND/NAME` is and its fields. Raises RecipeError or PluginError where there is no such component."""
+    """Print the component `KIND/NAME` and its fields; raises RecipeError or PluginError if it does not exist."""
     console = console or _console()
     kind, slash, name = place.partition("/")
     if not slash:
@@ -105,7 +105,7 @@ def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _default(field: FieldInfo) -> str:
-    """A default in a recipe's words; a component by its name and what is set on it."""
+    """A default as recipes write it; a component as its name and settings."""
     if field.is_required():
         return "none, must be given"
     value: Any = field.get_default(call_default_factory=True, validated_data={})
@@ -120,7 +120,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _meaning_and_source(field: FieldInfo) -> tuple[str, str]:
-    """The description, and where it comes from.
+    """A field's description and its source.
 
     That is `json_schema_extra={"source": ...}`, or the bracket that closes the description (then cut from it), or the
     places of the paper that it names.

@@ -47,7 +47,7 @@ class Plugin(NamedTuple):
 
 
 def normalised(name: str) -> str:
-    """The name of a distribution as packaging compares it."""
+    """The normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -157,8 +157,8 @@ DECLARATION = "MERPO_API"  # the name in a plugin's module
 def api_problem(plugin: object, distribution: str) -> str:
     """Why a plugin does not fit this merpo, or an empty string.
 
-    A plugin's module says `MERPO_API = 1`, as a number and not as `merpo.API_VERSION`: the version for which it was
-    written, whatever is installed. A plugin that says nothing was written for version 1.
+    A plugin's module declares the version that it was written for as a number, `MERPO_API = 1`, not as
+    `merpo.API_VERSION`. Without a declaration it is version 1.
     """
     declared = getattr(plugin, DECLARATION, 1)
     if not isinstance(declared, int) or isinstance(declared, bool):

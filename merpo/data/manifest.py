@@ -1,4 +1,4 @@
-"""The manifest beside every stored dataset: where its transitions came from, and what its files must hash to."""
+"""Manifest of a stored dataset: origin, settings and checksums."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=Fal
 
 
 class Behavior(BaseModel):
-    """The policy that collected the data, and what it earned."""
+    """The policy that collected the data, and its returns."""
 
     model_config = _STRICT
 
@@ -37,7 +37,7 @@ class Behavior(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All that is known of one task's dataset but its transitions."""
+    """Metadata of one task's dataset."""
 
     model_config = _STRICT
 
@@ -60,7 +60,7 @@ class Manifest(BaseModel):
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
-    """Write the fields of a `Manifest` with a checksum that no longer matches after a flipped bit or a hand edit."""
+    """Write the fields of a `Manifest` with a checksum over them."""
     manifest = _KIND.validate(plain(content), path, Manifest)
     fields = manifest.model_dump(mode="json")
     if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # what could not be read again
@@ -72,7 +72,7 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest at `path`; whatever is wrong with it is a `DatasetError`."""
+    """Read and check the manifest at `path`; any problem is a `DatasetError`."""
     if not path.exists():
         raise DatasetError(f"{path}: no such dataset; {RECOLLECT}")
     content = _KIND.read_json(path)

@@ -1,4 +1,4 @@
-"""Recipes as text: TOML read within limits, and overrides from the command line. Nothing here knows what keys mean."""
+"""Recipes as TOML: reading within limits, and overrides from the command line, whatever the keys mean."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KIND = FileKind("a recipe in TOML", RecipeError, limit=MAX_BYTES)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises RecipeError for a file that is missing, too large, not UTF-8 or not TOML."""
+    """Read the tables of a recipe. Raises RecipeError for a file that is missing, too large, not UTF-8 or not TOML."""
     return parse(_KIND.read_text(path), path)
 
 
@@ -38,7 +38,7 @@ def parse(text: str, place: object) -> dict[str, Any]:
 
 
 def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Set `a.b=value` in `tables`. A value is TOML; what is not, and looks like words, is taken as text."""
+    """Set `a.b=value` in `tables`. A value is TOML; printable text that is not valid TOML is taken as text."""
     for override in overrides:
         key, equals, value = override.partition("=")
         place = f"--set {override[:80]!r}"

@@ -32,10 +32,10 @@ PYTHON = "Python and environments"
 
 @final
 class Profile:
-    """Seconds of every stage (`watch`), and recordings of it, the last of which is kept as a trace.
+    """Profiler of a run: seconds of every stage (`watch`), and recordings, the last of each stage kept as a trace.
 
-    A stage tells of its steps through `Context.due`; it is recorded from its first one on, and now and then again. A
-    stage that does not is only timed.
+    A stage that reports its steps by `Context.due` is recorded from its first step on, and again at growing intervals.
+    Other stages are only timed.
     """
 
     def __init__(self, device: str = "cpu") -> None:
@@ -50,7 +50,7 @@ class Profile:
         self._traces: dict[str, bytes] = {}  # what waits for a folder
 
     def step(self) -> None:
-        """A step is over: the time to end a recording, or to begin one."""
+        """Mark the end of a step: ends a recording, or begins one, if it is time to."""
         stage = self.watch.current
         if stage is None or threading.get_ident() != self._thread:
             return
@@ -61,7 +61,7 @@ class Profile:
             self._start()
 
     def save_in(self, folder: Path) -> None:
-        """Traces go to this folder from now on, and so do those that there are. Raises `MerpoError` if they cannot."""
+        """Write traces to this folder from now on, and those recorded so far. Raises `MerpoError` if that fails."""
         self._folder = folder
         for stage in list(self._traces):
             file = re.sub(r"[^\w.-]+", "-", stage)
@@ -82,7 +82,7 @@ class Profile:
         self._began = time.perf_counter()
 
     def _stop(self) -> None:
-        """End the recording that is on, if any, and book what it holds."""
+        """End the current recording, if any, and add its operations."""
         recorder, self._recorder = self._recorder, None
         stage = self.watch.current
         if recorder is None or stage is None:
@@ -111,7 +111,7 @@ def operation_seconds(recorder: Any) -> dict[str, float]:
 
 
 def _chrome_trace(recorder: Any) -> bytes:
-    """The recording as Chrome's JSON; raises `MerpoError` where the system has no room for it."""
+    """The recording as a Chrome trace; raises `MerpoError` where it cannot be written."""
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "trace.json"
@@ -122,7 +122,7 @@ def _chrome_trace(recorder: Any) -> bytes:
 
 
 def print_profile(profile: Profile, folder: Path, console: Console) -> None:
-    """Stages with seconds, share of the whole, and the most expensive operations."""
+    """Print each stage's seconds, share of the whole, and most expensive operations."""
     from rich.markup import escape
     from rich.table import Table
 

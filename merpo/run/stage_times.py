@@ -1,4 +1,4 @@
-"""Seconds that went into what a run's folder holds, over all the processes that worked on it."""
+"""Training time of a run's stages, summed over all the processes that worked on its folder."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class StageTimes:
         return found
 
     def write(self) -> None:
-        """Store what is known by now."""
+        """Write the times so far."""
         self._folder.must_be_there()
         known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in ANEW}
         atomic_write_json(self._folder.path / FILE, known)
@@ -107,7 +107,7 @@ class StageTimes:
 
 
 def _of_report(path: Path) -> dict[str, float]:
-    """What a report says of training and adaptation; nothing where there is none that can be read."""
+    """The times in a report; empty if there is no readable report."""
     try:
         found = load_report(path).timings
     except ArtifactError:

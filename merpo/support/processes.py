@@ -94,7 +94,7 @@ def run_command(
     environment: Mapping[str, str],
     started: Callable[[subprocess.Popen[bytes]], None] = lambda process: None,
 ) -> Ended:
-    """Run one command to its end; what an executor is given, so it can be pickled."""
+    """Run one command to its end; picklable, as executors submit it."""
     began = time.monotonic()
     process = _start(command, environment)
     started(process)

@@ -1,4 +1,4 @@
-"""Reads JSON and TOML files within a size limit; every error names the file, what was found and what was expected."""
+"""Reader of JSON and TOML files with a size limit; errors name the file, what was found and what was expected."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def _width(table: Table, console: Console) -> int:
 
 
 def printable(text: str) -> str:
-    """One line without control characters, which a recipe might smuggle to a terminal."""
+    """Text on one line, with control characters escaped: a recipe's text must not control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -109,7 +109,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 
 def plain(text: str) -> str:
-    """Text that cannot end a cell, nor begin a tag."""
+    """Text escaped for a cell of Markdown."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 

@@ -25,7 +25,7 @@ _TAIL = 20_000  # bytes of a log that are searched for its last line
 
 
 class Outcome(NamedTuple):
-    """What became of a job."""
+    """The outcome of a job."""
 
     job: Job
     status: Status
@@ -68,7 +68,7 @@ def threads_each(parallel: int) -> int:
 
 
 def last_line(log: Path) -> str:
-    """The last line that says something, for a message."""
+    """The last line of a log that is not blank, for a message."""
     try:
         content = log.read_bytes()[-_TAIL:].decode("utf-8", "replace")
     except OSError:
@@ -84,7 +84,7 @@ def _collect(
     say: Callable[[str], None],
     executor: Executor | None,
 ) -> dict[Path, Outcome]:
-    """Collect what the store lacks, each collection once; the outcomes of jobs whose data could not be had."""
+    """Collect missing data, each collection once; returns the outcomes of jobs whose data could not be collected."""
     lacking: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         if _lacks_data(job.recipe):
@@ -111,7 +111,7 @@ def _collect(
 
 
 def _lacks_data(recipe: Recipe) -> bool:
-    """Whether something must be collected, or imported of Minari; what the store lacks by name, a run itself tells."""
+    """Whether data must be collected, or imported from Minari; named data that is missing fails in the run itself."""
     if recipe.data.named:
         return bool(missing_minari(recipe))
     folder = collection_folder(recipe)
@@ -131,7 +131,7 @@ def _run(recipe: Path, job: Job) -> Command:
 
 
 def _merpo(command: str, recipe: Path, job: Job) -> tuple[str, ...]:
-    """`merpo` in this very Python, with the job's overrides."""
+    """The arguments of a `merpo` command with the job's overrides, in this Python."""
     overrides = [word for override in job.overrides for word in ("--set", override)]
     return sys.executable, "-m", "merpo", command, str(recipe), *overrides
 
