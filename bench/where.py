@@ -1,4 +1,4 @@
-"""Where merpo's time goes in the steps whose floors `goals.py` checks: by kind of work, as `merpo run --profile` tells.
+"""Where merpo's time goes in the steps whose floors `goals.py` checks: by kind of work.
 
 What is left besides the matrix products bounds what a better engine could still gain: `products alone` is the speed-up
 that a step would have if its products took the time they take and all else none.
@@ -7,16 +7,14 @@ that a step would have if its products took the time they take and all else none
 from __future__ import annotations
 
 import functools
-import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from _bodies import KINDS, Bodies
+from _kinds import kind
 from _options import parse
 from _problem import SIZES, Stepper, make_problem
 from _timing import interleave, parser, prepare, summary, write
@@ -26,7 +24,7 @@ from rollouts import merpo_rows
 
 from merpo.evaluation.evaluate import evaluate
 from merpo.nn.noise import Streams
-from merpo.run.profile import PYTHON, seconds_by_kind
+from merpo.run.profile import PYTHON, operation_seconds
 
 RECORDED = 0.5  # seconds, at least
 PRODUCTS = "matrix products"
@@ -99,10 +97,10 @@ def measure(name: str, work: Work, rounds: int) -> dict[str, Any]:
 
 
 def _kinds(recorder: Any) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.json"
-        recorder.export_chrome_trace(str(path))
-        return seconds_by_kind(json.loads(path.read_text("utf-8"))["traceEvents"])
+    found: dict[str, float] = {}
+    for operation, seconds in operation_seconds(recorder).items():
+        found[kind(operation)] = found.get(kind(operation), 0.0) + seconds
+    return found
 
 
 def _table(found: dict[str, Any]) -> str:

@@ -239,3 +239,21 @@ def test_no_file_runs_a_module_inside_of_merpo() -> None:
     files += [ROOT / "noxfile.py", ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     found = [path for path in files if re.search(r"""-m["', ]+merpo\.""", path.read_text("utf-8"))]
     assert found == []  # `python -m merpo` is the one that stays
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ("aten::baddbmm", "matrix products"),
+        ("_fused_adam_", "optimiser"),
+        ("aten::randint", "random numbers"),
+        ("aten::_to_copy", "data movement"),
+        ("detach", "views and allocation"),
+        ("aten::linalg_vector_norm", "reductions"),
+        ("autograd::engine::evaluate_function: MulBackward0", "autograd"),
+        ("StackedMLPBackward", "autograd"),
+        ("aten::softplus_backward", "elementwise"),
+    ],
+)
+def test_kinds_of_work(operation: str, expected: str) -> None:
+    assert importlib.import_module("_kinds").kind(operation) == expected

@@ -38,6 +38,13 @@ def test_the_core_imports_no_plugin(path: Path) -> None:
     assert [module for module, _ in imports(path.read_text()) if module.startswith(("merpo_", "plugins"))] == []
 
 
+@pytest.mark.parametrize("path", [*CORE, *PLUGINS], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_private_module_of_another_package_is_imported(path: Path) -> None:
+    modules = [module for module, _ in imports(path.read_text()) if module != "__future__"]
+    private = [module for module in modules if any(part.startswith("_") for part in module.split("."))]
+    assert [module for module in private if not module.startswith((".", "merpo"))] == []
+
+
 @pytest.mark.parametrize(
     ("source", "found"),
     [

@@ -9,15 +9,15 @@ import platform
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from merpo.errors import ArtifactError, MerpoError
+from merpo.errors import ArtifactError, DatasetError, MerpoError
 from merpo.lazy import torch
 from merpo.support.files import fingerprint, sync_folder, write_synced
+from merpo.support.read import FileKind
 from merpo.types import Params
 from merpo.version import __version__
 
@@ -25,7 +25,7 @@ __all__ = ["checkpoint_steps", "read_checkpoint", "remove_leftovers", "write_che
 
 FORMAT_VERSION = 1
 MANIFEST, STATE = "manifest.json", "state.safetensors"
-LIMIT = 1_000_000  # bytes of a manifest; it has some hundreds
+_KIND = FileKind("a checkpoint's manifest", limit=1_000_000)  # it has some hundreds of bytes
 
 
 class _File(BaseModel):
@@ -128,34 +128,20 @@ def remove_leftovers(root: Path) -> None:
 
 
 def _read_manifest(path: Path) -> _Manifest:
-    try:
-        if path.stat().st_size > LIMIT:
-            raise ArtifactError(f"{path}: is larger than {LIMIT} bytes: not a manifest")
-        content: Any = json.loads(path.read_bytes())
-        if not isinstance(content, dict):
-            raise ArtifactError(f"{path}: holds a JSON {type(content).__name__}, expected an object")
-        _check_version(path, content)
-        checksum = content.pop("checksum", None)
-        if checksum != fingerprint(content):
-            raise ArtifactError(f"{path}: does not match its own checksum: damaged or edited")
-        return _Manifest.model_validate(content)
-    except ArtifactError:
-        raise
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValidationError as error:
-        detail = error.errors()[0]
-        raise ArtifactError(f"{path}: {'.'.join(map(str, detail['loc']))}: {detail['msg']}") from None
-    except (ValueError, RecursionError, MerpoError) as error:
-        raise ArtifactError(f"{path}: not a manifest of a checkpoint ({error!s:.200})") from None
-
-
-def _check_version(path: Path, content: Mapping[str, Any]) -> None:
+    content = _KIND.read_json(path)
     version = content.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool):
         newer = isinstance(version, int) and not isinstance(version, bool) and version > FORMAT_VERSION
         hint = "; a newer merpo wrote it" if newer else ""
-        raise ArtifactError(f"{path}: format version is {version!r:.40}, expected {FORMAT_VERSION}{hint}")
+        _KIND.refuse(path, f"format version is {version!r:.40}", f"{FORMAT_VERSION}{hint}")
+    checksum = content.pop("checksum", None)
+    try:
+        expected = fingerprint(content)
+    except DatasetError as error:  # NaN, infinity, absurd nesting
+        _KIND.refuse(path, f"{error!s:.200}")
+    if checksum != expected:
+        _KIND.refuse(path, f"checksum is {checksum!r:.80}: damaged or edited", expected)
+    return _KIND.validate(content, path, _Manifest)
 
 
 def _read_state(path: Path, expected: _File) -> Params:

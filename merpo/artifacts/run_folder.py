@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
+from pydantic import BaseModel, ConfigDict
+
 from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.versions import versions
 from merpo.errors import ArtifactError, nearest
@@ -16,6 +18,7 @@ from merpo.nn.params import ordinary, to_device, tree_map
 from merpo.recipe.recipe import Recipe, load_recipe, resolved, to_toml
 from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.support.lock import is_lock
+from merpo.support.read import FileKind
 from merpo.types import Params
 
 __all__ = [
@@ -45,6 +48,8 @@ OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # the artifacts that are no single s
 
 # What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
 NOT_IN_FINGERPRINT = ("title", "description", "requires", "evaluate", "run")
+
+_ANOTHER = "give another --out"
 
 
 @final
@@ -139,7 +144,7 @@ class RunFolder:
     def read_curve(self) -> dict[str, Any]:
         """The evaluations during meta-training that this folder holds, by step."""
         path = self.path / "training_curve.json"
-        return _read_json(path) if path.exists() else {}
+        return FileKind("a run's evaluations by step", hint=_ANOTHER).read_json(path) if path.exists() else {}
 
     def add_to_curve(self, step: int, point: Mapping[str, Any]) -> None:
         """Record one evaluation during meta-training."""
@@ -166,7 +171,7 @@ class RunFolder:
         manifest = self.path / MANIFEST
         if not manifest.exists():
             return {}
-        found = _read_json(manifest)
+        found = FileKind("a run's manifest", hint=_ANOTHER).read_json(manifest)
         if found.get("fingerprint") != self.fingerprint and self._begun(found):
             raise ArtifactError(
                 f"{self.path}: holds a run of another recipe, seed or data ({str(found.get('fingerprint'))[:12]}, "
@@ -193,16 +198,6 @@ def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
     except ArtifactError as error:
         raise ArtifactError(f"{error}; delete it and the stage is computed again") from None
     return {name: groups.get(name, {}) for name in json.loads(header["groups"])}, header
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error!s:.200}); give another --out") from None
-    if not isinstance(found, dict):
-        raise ArtifactError(f"{path}: holds a JSON {type(found).__name__}, expected an object; give another --out")
-    return found
 
 
 MANIFEST = "manifest.json"  # what makes a folder a run's
@@ -316,14 +311,19 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     return stem, int(digits or 0), path.name
 
 
+class _Manifest(BaseModel):
+    """The fields that every run's manifest has, among others."""
+
+    model_config = ConfigDict(strict=True)
+
+    seed: int
+    artifacts: dict[str, str]
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """A run's manifest, in which there are a seed and artifacts' digests; `ArtifactError` where it is damaged."""
     path = folder / MANIFEST
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path}: cannot be read ({error!s:.200})") from None
-    good = isinstance(found, dict) and isinstance(found.get("seed"), int) and isinstance(found.get("artifacts"), dict)
-    if not good or not all(isinstance(text, str) for pair in found["artifacts"].items() for text in pair):
-        raise ArtifactError(f"{path}: expected a run's manifest: an object with a seed and artifacts' digests")
-    return dict(found)
+    kind = FileKind("a run's manifest with a seed and artifacts' digests")
+    found = kind.read_json(path)
+    kind.validate(found, path, _Manifest)
+    return found

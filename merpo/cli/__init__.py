@@ -1,1 +1,1 @@
-"""The command line: commands, without logic of their own."""
+"""The command line: one function per command, without logic of its own."""

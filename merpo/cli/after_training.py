@@ -1,4 +1,4 @@
-"""Commands on finished runs; the modules that do the work are imported when a command runs."""
+"""Commands for finished runs and for many runs; heavy modules are imported inside each command."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def adapt(
     ] = "last",
     device: Device = None,
 ) -> None:
-    """Adapt a run's meta-policy to further tasks, from their data alone."""
+    """Adapt a run's meta-policy to new tasks from their offline data."""
     from rich.console import Console
 
     from merpo.run.adapt import adapt_new, print_adaptation
@@ -78,7 +78,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
     device: Device = None,
 ) -> None:
-    """Measure saved policies anew in the true environments."""
+    """Evaluate saved policies in the true environments."""
     from rich.console import Console
 
     from merpo.run.evaluate import evaluate_saved, print_measured
@@ -101,7 +101,7 @@ def export(
         float, typer.Option(min=0.0, help="Largest difference of an action from the original's.")
     ] = 1e-5,
 ) -> None:
-    """Write adapted policies as files of their own, one per task, and compare each with the original."""
+    """Export adapted policies to one file per task, and compare each with the original."""
     from merpo.policies.export import export_policies
 
     folder = out or (run if run.is_dir() else run.parent) / "export"
@@ -113,7 +113,7 @@ def export(
 
 
 def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
-    """Build the page and pictures of runs anew; of several, also one page over all of them."""
+    """Rebuild the page and pictures of runs; for several runs, also a page that compares them."""
     from merpo.artifacts.run_folder import REPORT, find_runs
     from merpo.report.html import write_report
     from merpo.report.report import load_report
@@ -193,7 +193,7 @@ def sweep(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and whether they are finished.")] = False,
 ) -> None:
-    """Run every combination of values and seeds as local processes; what is finished is skipped."""
+    """Run every combination of values and seeds as local processes; finished runs are skipped."""
     from merpo.cli.options import parse_seeds
     from merpo.sweep.plan import is_finished, plan
 

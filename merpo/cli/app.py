@@ -1,4 +1,4 @@
-"""The command line. It parses and prints; whatever needs torch is imported when a command gets that far."""
+"""The `merpo` command; torch is imported only by the commands that need it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from merpo.cli.data import data_app
 from merpo.cli.options import Overrides, RecipePath, parse_seeds
 from merpo.cli.plugins import new_plugin_command
 from merpo.errors import MerpoError, RecipeError, StoppedError
-from merpo.support.machine import patient_threads
+from merpo.support.machine import passive_waiting
 from merpo.version import __version__
 
 __all__ = ["app", "main"]
@@ -119,7 +119,7 @@ def list_components(
     kind: Annotated[str | None, typer.Option(metavar="K", help="Only this kind.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
 ) -> None:
-    """List the components of all installed plugins; those that cannot be used with the reason."""
+    """List the components of all installed plugins, with the reason where one cannot be used."""
     from merpo.cli.components import component_table, entry_record
     from merpo.components.registry import components
 
@@ -153,11 +153,11 @@ after_training.register(app)
 
 
 def main() -> None:
-    """Entry point of `merpo`: exit code 2 and a clean message for what a user can mend, 75 for a run that can go on."""
+    """Entry point of `merpo`: exit code 2 and a message for user errors, 75 for a stopped run that can resume."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal that knows no α still gets its table
-    patient_threads()
+    passive_waiting()
     try:
         app()
     except MerpoError as error:

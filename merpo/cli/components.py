@@ -1,4 +1,4 @@
-"""Tables of components on the terminal: all of them, or the fields of one."""
+"""Components on the terminal: a list of all, or the fields of one; as paragraphs where a table would break words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.table import Column, Table
 from rich.text import Text
 
 from merpo.components.component import Component
@@ -24,6 +25,9 @@ _STYLES = {"ok": "green", "blocked": "yellow", "broken": "red", "clash": "red"}
 _PLACE = re.compile(r"(?:Table|Algorithm|Section|Theorem|Lemma|Fig\.) \d[\d.]*\w?\b|Eqs?\. \(\d+\)|\bA\.\d(?:\.\d)*")
 _CLOSING = re.compile(r"(?P<meaning>.+) \((?P<source>(?:[^()]|\([^()]*\))+)\)\.?", re.DOTALL)
 _UNBOUNDED = 1000  # columns where the output is no terminal: nothing is cut, programs can read it
+_PROSE = 20  # columns of prose below which a table is hard to read
+_NARROW = 10  # columns to which a column of short texts shrinks
+_TABLE = 60  # columns of a terminal below which a component's fields are paragraphs
 
 
 def entry_record(entry: Entry) -> dict[str, str]:
@@ -32,19 +36,35 @@ def entry_record(entry: Entry) -> dict[str, str]:
     return {key: getattr(entry, key) for key in keys}
 
 
-def component_table(entries: Sequence[Entry]) -> None:
-    """Print one row per entry: kind, name, distribution and version, status, summary or reason."""
+def component_table(entries: Sequence[Entry], console: Console | None = None) -> None:
+    """Print kind, name, distribution and version, status, and summary or reason of every entry."""
+    console = console or _console()
     table = _table("kind", "name", "distribution", "status", "summary")
     for entry in entries:
-        status = Text(entry.status, style=_STYLES[entry.status])
-        said = entry.summary if entry.status == "ok" else entry.reason
-        name, source = Text(entry.name, style="bold"), f"{entry.distribution} {entry.version}"
-        table.add_row(entry.kind, name, source, status, Text(said))
-    _print(table)
+        table.add_row(entry.kind, Text(entry.name, style="bold"), _source(entry), _status(entry), _summary(entry))
+    if _fits(table, console, prose=4):
+        _print(table, console)
+        return
+    for entry in entries:
+        console.print(Text.assemble(f"{entry.kind}/", (entry.name, "bold"), f"  {_source(entry)}  ", _status(entry)))
+        console.print(Padding(_summary(entry), (0, 0, 0, 2)))
 
 
-def component_page(place: str) -> None:
-    """Print what `KIND/NAME` is and its fields. Raises RecipeError or PluginError where there is no such component."""
+def _source(entry: Entry) -> str:
+    return f"{entry.distribution} {entry.version}"
+
+
+def _status(entry: Entry) -> Text:
+    return Text(entry.status, style=_STYLES[entry.status])
+
+
+def _summary(entry: Entry) -> Text:
+    return Text(entry.summary if entry.status == "ok" else entry.reason, overflow="fold")
+
+
+def component_page(place: str, console: Console | None = None) -> None:
+    """Print the component `KIND/NAME` and its fields; raises RecipeError or PluginError if it does not exist."""
+    console = console or _console()
     kind, slash, name = place.partition("/")
     if not slash:
         known = [f"{entry.kind}/{entry.name}" for entry in components() if entry.kind != PLUGIN]
@@ -53,10 +73,10 @@ def component_page(place: str) -> None:
         raise RecipeError(f"{place[:80]!r}: expected KIND/NAME such as alpha/fixed{hint}")
     cls = get(kind, name)
     entry = next(e for e in components(kind) if e.cls is cls)
-    _print(Text(f"{kind}/{name}", style="bold").append(f"  {entry.distribution} {entry.version}", style="dim"))
-    _print(Text((cls.__doc__ or "").strip() + "\n"))
+    _print(Text(f"{kind}/{name}", style="bold").append(f"  {_source(entry)}", style="dim"), console)
+    _print(Text((cls.__doc__ or "").strip() + "\n"), console)
     if not cls.model_fields:
-        _print(Text("It has no fields."))
+        _print(Text("It has no fields."), console)
         return
     rows = list(field_rows(cls))
     columns = ("field", "type", "bound", "default", "meaning", "source")
@@ -64,7 +84,14 @@ def component_page(place: str) -> None:
     table = _table(*(columns[i] for i in used))
     for row in rows:
         table.add_row(*(Text(row[i] or "-") for i in used))
-    _print(table)
+    if console.width >= _TABLE and _fits(table, console, prose=columns.index("meaning")):
+        _print(table, console)
+        return
+    for row in rows:
+        paragraph = Table.grid(Column(no_wrap=True), Column(overflow="fold"), padding=(0, 2, 0, 0))
+        for i in used[1:]:
+            paragraph.add_row(f"  {columns[i]}", Text(row[i] or "-"))
+        console.print(Text(row[0], style="bold", overflow="fold"), paragraph)
 
 
 def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, ...]]:
@@ -78,7 +105,7 @@ def field_rows(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _default(field: FieldInfo) -> str:
-    """A default in a recipe's words; a component by its name and what is set on it."""
+    """A default as recipes write it; a component as its name and settings."""
     if field.is_required():
         return "none, must be given"
     value: Any = field.get_default(call_default_factory=True, validated_data={})
@@ -93,7 +120,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _meaning_and_source(field: FieldInfo) -> tuple[str, str]:
-    """The description, and where it comes from.
+    """A field's description and its source.
 
     That is `json_schema_extra={"source": ...}`, or the bracket that closes the description (then cut from it), or the
     places of the paper that it names.
@@ -114,12 +141,36 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _print(what: Table | Text) -> None:
+def _fits(table: Table, console: Console, prose: int) -> bool:
+    """Set widths so that no word breaks, the column `prose` having what the others leave; False if that is too little.
+
+    Rich would fold the widest columns first, wherever their words end.
+    """
+    if console.measure(table, options=console.options.update(max_width=_UNBOUNDED)).maximum <= console.width:
+        return True
+    left = console.width - 2 * (len(table.columns) - 1)
+    for i, column in enumerate(table.columns):
+        words = " ".join(map(str, (column.header, *column.cells))).split()
+        column.min_width = max(map(len, words))
+        if i != prose:
+            natural = max(map(len, map(str, column.cells)))
+            column.width = max(column.min_width, natural if column.no_wrap else min(natural, _NARROW))
+            left -= column.width
+    return left >= max(_PROSE, table.columns[prose].min_width or 0)
+
+
+def _console() -> Console:
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _UNBOUNDED
+    return console
+
+
+def _print(what: Table | Text, console: Console) -> None:
+    """Print, without trailing spaces where the output is no terminal."""
     if console.is_terminal:
         console.print(what)
         return
-    console.width = _UNBOUNDED
     with console.capture() as capture:
         console.print(what)
     print("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))

@@ -1,4 +1,4 @@
-"""`merpo data`: other people's data in, the store's data out, and what is in the store."""
+"""`merpo data`: import, export, list, verify and delete datasets."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def list_data(
 
 @data_app.command()
 def show(names: Names) -> None:
-    """Show what is known of datasets: where they came from, their sizes and returns."""
+    """Show datasets: origin, sizes and returns."""
     from merpo.data.catalog import find
     from merpo.data.listing import print_entry, print_qualities, print_snippet
 
@@ -94,7 +94,7 @@ def show(names: Names) -> None:
 
 @data_app.command()
 def verify(names: Names) -> None:
-    """Read datasets whole and compare them with their checksums; exit code 2 if one is damaged."""
+    """Verify the checksums of datasets; exit code 2 if one is damaged."""
     from merpo.data.listing import verify_all
 
     verify_all(list(names))

@@ -20,7 +20,7 @@ Overrides = Annotated[
 
 
 def parse_seeds(seed: int | None, seeds: str | None, default: int) -> list[int]:
-    """The seeds that the options name."""
+    """The seeds given by `--seed` or `--seeds`, else the recipe's."""
     if seeds is None:
         if seed is not None and seed >= MAX_SEED:
             raise RecipeError(f"--seed: got {seed}, expected an integer < {MAX_SEED}")

@@ -32,7 +32,7 @@ def new_plugin_command(
     ] = "alpha",
     into: Annotated[Path, typer.Option(metavar="DIR", help="Where the package's folder goes.")] = Path(),
 ) -> None:
-    """Write a plugin package to begin with: a component that works, its tests, a recipe. Needs no network."""
+    """Scaffold a plugin package: a working component, its tests and a recipe. Needs no network."""
     folder = new_plugin(name, kind, into)
     print(f"{folder}: written; next:\n")
     print(f"  cd {folder}\n  pip install -e '.[test]'\n  pytest\n  merpo run recipe.toml")
@@ -86,7 +86,7 @@ def new_plugin(name: str, kind: str, into: Path) -> Path:
 
 
 def _words(name: str, kind: str) -> dict[str, str]:
-    """What the templates are filled with."""
+    """The values of the templates' variables."""
     if not NAME.fullmatch(name) or len(name) > MAX_NAME:
         raise PluginError(f"NAME: got {printable(name[:80])!r}, expected {_rule()}{_mended(name)}")
     component, module = name.removeprefix(PREFIX), name.replace("-", "_")
@@ -132,7 +132,7 @@ def _read(template: str) -> str:
 
 
 def _recipe(words: dict[str, str]) -> str:
-    """The tiny recipe with the component in its place."""
+    """The tiny recipe, using the new component."""
     import tomli_w
 
     from merpo.recipe.tiny import tiny_tables
@@ -153,6 +153,6 @@ def _rule() -> str:
 
 
 def _mended(name: str) -> str:
-    """A hint at a name that would do."""
+    """A suggestion of a valid name."""
     better = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:MAX_NAME].strip("-")
     return f" (did you mean {better!r}?)" if NAME.fullmatch(better) else ""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.checkpoints import checkpoint_steps
@@ -24,6 +23,7 @@ from merpo.errors import ArtifactError, PluginError
 from merpo.recipe.recipe import Recipe
 from merpo.support.files import Digest, atomic_write_text, fingerprint, plain, sha256_file
 from merpo.support.format import duration
+from merpo.support.read import FileKind
 from merpo.types import Task
 
 __all__ = ["announce_plan", "ensure_policies", "find_trained", "read_behavior_policies", "save_policies"]
@@ -81,7 +81,7 @@ def _critic(recipe: Recipe) -> Critic:
 
 
 FORMAT_VERSION = 1
-_LIMIT = 10_000  # bytes of a record; it has two hundred
+_RECORD = FileKind("a record of behaviour policies", limit=10_000)  # it has two hundred bytes
 
 
 class _Record(BaseModel):
@@ -152,11 +152,4 @@ def _write_record(folder: Path, sha256: str, recipe: Recipe) -> None:
 
 
 def _read_record(path: Path) -> _Record:
-    try:
-        if path.stat().st_size > _LIMIT:
-            raise ArtifactError(f"{path}: is larger than {_LIMIT} bytes, expected a record of behaviour policies")
-        return _Record.model_validate(tomllib.loads(path.read_text("utf-8")))
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValidationError, ValueError) as error:  # not TOML, not UTF-8, other fields
-        raise ArtifactError(f"{path}: not a record of behaviour policies ({str(error).splitlines()[0]:.120})") from None
+    return _RECORD.validate(_RECORD.read_toml(path), path, _Record)

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from merpo.artifacts.run_folder import read_manifest
 from merpo.compare.arms import Arm, read_arms
 from merpo.compare.rows import Row
-from merpo.errors import ArtifactError, MerpoError
+from merpo.errors import MerpoError
 from merpo.report.report import Report, training_seconds
+from merpo.support.read import FileKind
 
 __all__ = ["Results", "networks", "read_results", "results_of", "steps"]
 
@@ -46,14 +47,7 @@ class Results(BaseModel):
 
 def read_results(path: Path) -> Results:
     """The rows of a JSON file; raises `ArtifactError` where it cannot be read or has another format."""
-    try:
-        return Results.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot read this table ({error.strerror or error})") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ArtifactError(f"{path}: {where}: {first['msg']} (expected a file of `merpo compare --json`)") from None
+    return FileKind("a file of `merpo compare --json`").read_model(path, Results)
 
 
 def results_of(paths: Sequence[Path]) -> Results:

@@ -1,4 +1,4 @@
-"""The one hook of merpo."""
+"""The pluggy hook of merpo."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ hookimpl = pluggy.HookimplMarker("merpo")
 
 @hookspec
 def merpo_components() -> Sequence[type[Component]]:  # type: ignore[empty-body]
-    """The component classes that a plugin brings; the interface that a class implements tells its kind."""
+    """Return the plugin's component classes; the interface of a class determines its kind."""

@@ -1,4 +1,4 @@
-"""Finds plugins through entry points and asks each for its components, so that a broken one takes no other down.
+"""Plugin discovery through entry points; a broken plugin is reported and affects no other.
 
 Trust: an installed plugin is code that runs when the registry is first used. `MERPO_LOAD_PLUGINS` (names of
 distributions, separated by commas; empty for none) restricts which are loaded.
@@ -36,23 +36,23 @@ LOAD_VARIABLE = "MERPO_LOAD_PLUGINS"
 
 
 class Plugin(NamedTuple):
-    """One entry point and what came of it; `reason` says why `status` is not "ok"."""
+    """One entry point and whether it loaded; `reason` says why `status` is not "ok"."""
 
     name: str
     distribution: str
     version: str
     status: str  # ok | broken | blocked
     reason: str
-    offered: Sequence[Any]  # what its hook gave, not yet checked
+    offered: Sequence[Any]  # components from its hook, not yet checked
 
 
 def normalised(name: str) -> str:
-    """The name of a distribution as packaging compares it."""
+    """The normalized name of a distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def load_plugins() -> list[Plugin]:
-    """Every plugin that is installed, in the order of distribution and name."""
+    """All installed plugins, sorted by distribution and name."""
     manager = pluggy.PluginManager("merpo")
     manager.add_hookspecs(hookspecs)
     allowed = _allowed()
@@ -64,7 +64,7 @@ def load_plugins() -> list[Plugin]:
             reason = f"{LOAD_VARIABLE}={os.environ[LOAD_VARIABLE]!r} does not name {distribution}"
             plugins.append(Plugin(found.name, distribution, version, "blocked", reason, ()))
         else:
-            offered, reason = _ask(manager, found, distribution)
+            offered, reason = _load(manager, found, distribution)
             plugins.append(Plugin(found.name, distribution, version, "broken" if reason else "ok", reason, offered))
     return plugins
 
@@ -76,46 +76,41 @@ def _allowed() -> set[str] | None:
 
 
 def _entry_points() -> Iterator[tuple[str, str, importlib.metadata.EntryPoint | str]]:
-    """(distribution, version, entry point or what is wrong with them), each distribution once.
+    """(distribution, version, entry point or why there is none) of every distribution with entry points of merpo.
 
-    A distribution may be on the path twice (an editable install run from its own folder): the first one counts, as
-    it does for imports.
+    Entry points are read before the metadata, as an environment has hundreds of distributions and few plugins.
     """
-    for candidate, distribution in _candidates().items():
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):  # its folder has another name
-            distribution = importlib.metadata.distribution(candidate)  # noqa: PLW2901 - the first one on the path
+    seen = set()
+    for distribution in importlib.metadata.distributions():
+        points: Sequence[importlib.metadata.EntryPoint | str]
+        try:
+            points = sorted(set(distribution.entry_points.select(group=ENTRY_POINT_GROUP)))
+        except Exception as error:  # noqa: BLE001 - not UTF-8, or not in the format of entry points
+            points = [f"its entry points cannot be read: {_one_line(error)}"]
+        if not points:
+            continue
         try:
             name, version = str(distribution.name), str(distribution.version)
-        except Exception:  # noqa: BLE001, S112 - metadata that says neither; nothing can be attributed to it
+        except Exception:  # noqa: BLE001, S112 - metadata without a name: nothing can be attributed to it
             continue
-        try:
-            group = set(distribution.entry_points.select(group=ENTRY_POINT_GROUP))
-        except Exception as error:  # noqa: BLE001 - not UTF-8, or not in the format of entry points
-            yield name, version, f"its entry points cannot be read: {_one_line(error)}"
-            continue
-        for entry_point in sorted(group):
-            yield name, version, entry_point
+        if normalised(name) not in seen and not _is_hidden(distribution, name):
+            seen.add(normalised(name))
+            yield from ((name, version, point) for point in points)
 
 
-def _candidates() -> dict[str, importlib.metadata.Distribution]:
-    """By normalised name, the distributions that have entry points of merpo, or some that cannot be read.
-
-    Entry points are read before the metadata, as an environment has hundreds of distributions and merpo few plugins.
-    """
-    found: dict[str, importlib.metadata.Distribution] = {}
-    for distribution in importlib.metadata.distributions():
-        with contextlib.suppress(Exception):  # entry points that cannot be read: the caller says what is wrong
-            if not distribution.entry_points.select(group=ENTRY_POINT_GROUP):
-                continue
-        with contextlib.suppress(Exception):  # metadata without a name: nothing can be attributed to it
-            found.setdefault(normalised(str(distribution.name)), distribution)
-    return found
+def _is_hidden(distribution: importlib.metadata.Distribution, name: str) -> bool:
+    """Whether another distribution of this name comes first on the path, and so counts, as it does for imports."""
+    try:
+        first = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:  # the distribution's folder has another name
+        return False
+    return str(first.locate_file("")) != str(distribution.locate_file(""))
 
 
-def _ask(
+def _load(
     manager: pluggy.PluginManager, entry_point: importlib.metadata.EntryPoint, distribution: str
 ) -> tuple[list[Any], str]:
-    """What a plugin offers, and what is wrong with the plugin or an empty string. A plugin's prints go to stderr."""
+    """The components of a plugin, and its problem or an empty string; output of the plugin goes to stderr."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
             plugin = entry_point.load()
@@ -156,14 +151,14 @@ def _one_line(error: BaseException) -> str:
 
 API_VERSION = 1  # goes up when a public name, an interface or a law changes so that plugins must change, too
 OLDEST_API_VERSION = 1  # the oldest that plugins may still be written for
-DECLARATION = "MERPO_API"  # what a plugin's module says
+DECLARATION = "MERPO_API"  # the name in a plugin's module
 
 
 def api_problem(plugin: object, distribution: str) -> str:
     """Why a plugin does not fit this merpo, or an empty string.
 
-    A plugin's module says `MERPO_API = 1`, as a number and not as `merpo.API_VERSION`: the version for which it was
-    written, whatever is installed. A plugin that says nothing was written for version 1.
+    A plugin's module declares the version that it was written for as a number, `MERPO_API = 1`, not as
+    `merpo.API_VERSION`. Without a declaration it is version 1.
     """
     declared = getattr(plugin, DECLARATION, 1)
     if not isinstance(declared, int) or isinstance(declared, bool):

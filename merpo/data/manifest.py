@@ -1,4 +1,4 @@
-"""The manifest beside every stored dataset: where its transitions came from, and what its files must hash to."""
+"""Manifest of a stored dataset: origin, settings and checksums."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import json
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from merpo.errors import DatasetError
 from merpo.support.files import FILE_NAME, Digest, atomic_write_json, fingerprint, plain
+from merpo.support.read import FileKind
 
 __all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "read_manifest", "write_manifest"]
 
 FORMAT_VERSION = 1
 RECOLLECT = "collect it again with: merpo collect RECIPE, or delete and import it again"
 _LIMIT = 1_000_000  # bytes; a manifest has a few thousand
+_KIND = FileKind("a dataset's manifest", DatasetError, RECOLLECT, _LIMIT)
 Count = Annotated[int, Field(ge=1)]
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Behavior(BaseModel):
-    """The policy that collected the data, and what it earned."""
+    """The policy that collected the data, and its returns."""
 
     model_config = _STRICT
 
@@ -35,7 +37,7 @@ class Behavior(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All that is known of one task's dataset but its transitions."""
+    """Metadata of one task's dataset."""
 
     model_config = _STRICT
 
@@ -58,8 +60,8 @@ class Manifest(BaseModel):
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
-    """Write the fields of a `Manifest` with a checksum that no longer matches after a flipped bit or a hand edit."""
-    manifest = _validate(path, plain(content))
+    """Write the fields of a `Manifest` with a checksum over them."""
+    manifest = _KIND.validate(plain(content), path, Manifest)
     fields = manifest.model_dump(mode="json")
     if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # what could not be read again
         raise DatasetError(
@@ -70,12 +72,14 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest at `path`; whatever is wrong with it is a `DatasetError`."""
-    content = _read_object(path)
+    """Read and check the manifest at `path`; any problem is a `DatasetError`."""
+    if not path.exists():
+        raise DatasetError(f"{path}: no such dataset; {RECOLLECT}")
+    content = _KIND.read_json(path)
     checksum = content.pop("checksum", None)
     version = content.get("format_version")
     if not isinstance(version, int) or isinstance(version, bool):
-        _refuse(path, f"format_version is {reprlib.repr(version)}, expected {FORMAT_VERSION}: not a manifest of merpo")
+        _KIND.refuse(path, f"format_version is {reprlib.repr(version)}", f"{FORMAT_VERSION}, as in merpo's manifests")
     if version > FORMAT_VERSION:
         raise DatasetError(
             f"{path}: format {version!r:.20}, this merpo reads up to {FORMAT_VERSION}; upgrade merpo, or {RECOLLECT}"
@@ -83,40 +87,7 @@ def read_manifest(path: Path) -> Manifest:
     try:
         expected = fingerprint(content)
     except DatasetError as error:  # NaN, infinity, absurd nesting
-        _refuse(path, str(error))
+        _KIND.refuse(path, str(error))
     if checksum != expected:
-        _refuse(path, f"checksum is {reprlib.repr(checksum)}, expected {expected}: damaged or edited")
-    return _validate(path, content)
-
-
-def _validate(path: Path, content: dict[str, Any]) -> Manifest:
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        _refuse(path, "; ".join(_describe(dict(detail)) for detail in error.errors()[:3]))
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file of reasonable size."""
-    try:
-        if not path.exists():
-            raise DatasetError(f"{path}: no such dataset; {RECOLLECT}")
-        if not path.is_file() or path.stat().st_size > _LIMIT:
-            _refuse(path, f"expected a file of at most {_LIMIT} bytes")
-        value = json.loads(path.read_bytes())
-    except OSError as error:
-        _refuse(path, f"cannot be read: {error.strerror or error}")
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, absurd numbers, absurd nesting
-        _refuse(path, f"not valid JSON ({str(error) or type(error).__name__:.120})")
-    if not isinstance(value, dict):
-        _refuse(path, f"found a JSON {type(value).__name__}, expected an object")
-    return value
-
-
-def _describe(detail: dict[str, Any]) -> str:
-    place = ".".join(map(str, detail["loc"]))
-    return f"{place}: {detail['msg']}, got {reprlib.repr(detail['input'])}"
-
-
-def _refuse(path: Path, what: str) -> NoReturn:
-    raise DatasetError(f"{path}: {what}; {RECOLLECT}")
+        _KIND.refuse(path, f"checksum is {reprlib.repr(checksum)}: damaged or edited", expected)
+    return _KIND.validate(content, path, Manifest)

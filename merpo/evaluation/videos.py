@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from merpo.components.component import dump_component
 from merpo.components.interfaces import TaskFamily
-from merpo.errors import MerpoError, StoppedError
+from merpo.errors import ArtifactError, MerpoError, StoppedError
 from merpo.evaluation.film import film
 from merpo.support.files import atomic_write_bytes, atomic_write_text, fingerprint, plain, sha256_file
+from merpo.support.read import FileKind
 from merpo.types import Params, Task
 
 if TYPE_CHECKING:
@@ -126,8 +127,8 @@ def _is_there(folder: Path, video: Video) -> bool:
 def _read(folder: Path) -> Videos:
     """The list; an empty one where there is none that can be read: then all is filmed anew."""
     try:
-        return Videos.model_validate_json((folder / FOLDER / LIST).read_bytes())
-    except (OSError, ValidationError):
+        return FileKind("the list of a run's videos").read_model(folder / FOLDER / LIST, Videos)
+    except ArtifactError:
         return Videos()
 
 

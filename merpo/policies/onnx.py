@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-
 from merpo.errors import ArtifactError, MerpoError
 from merpo.lazy import np, torch
 from merpo.policies.saved import SavedPolicies, TaskName
 from merpo.support.files import atomic_write_bytes
+from merpo.support.read import FileKind
 
 if TYPE_CHECKING:
     from merpo.policies.saved import Policy
@@ -70,11 +69,12 @@ def load_onnx(path: Path) -> Policy:
     except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
         raise ArtifactError(f"{path}: damaged, or not an ONNX file ({str(error).splitlines()[0][:200]})") from None
     text = next((entry.value for entry in model.metadata_props if entry.key == KEY), "")
+    kind = FileKind("the header of an exported policy")
     try:
-        header = TypeAdapter(dict[str, str]).validate_json(text)
-        (task,) = TypeAdapter(list[TaskName]).validate_json(header["tasks"])
+        header = kind.parse_model(text, path, dict[str, str])
+        (task,) = kind.parse_model(header["tasks"], path, list[TaskName])
         dims = int(header["observation_dim"]), int(header["action_dim"])
-    except (ValidationError, ValueError, KeyError):
+    except (ArtifactError, ValueError, KeyError):
         raise ArtifactError(f"{path}: an ONNX file, but not one of `merpo export`") from None
     play = _session(content)
     return Policy(task, *dims, lambda rows: play(np.ascontiguousarray(rows)))

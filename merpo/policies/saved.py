@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from merpo.artifacts.artifact import load_artifact
 from merpo.artifacts.run_folder import ADAPTED, BEST, META, open_run
@@ -19,6 +19,7 @@ from merpo.data.normalize import NORMALIZATION
 from merpo.errors import ArtifactError, MerpoError, RecipeError
 from merpo.lazy import np, torch
 from merpo.recipe.recipe import Recipe, from_tables
+from merpo.support.read import FileKind
 from merpo.types import Normalization, Params, Task
 
 if TYPE_CHECKING:
@@ -167,11 +168,7 @@ def _checked_normalization(path: Path, group: Params, tasks: int, observation_di
 
 def _json(path: Path, header: dict[str, str], key: str, kind: Any) -> Any:
     """An entry of the header that is JSON of a kind."""
-    try:
-        return TypeAdapter(kind).validate_json(header[key])
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
-        raise ArtifactError(f"{path}: {key} in the header: {reason}") from None
+    return FileKind("the header of saved policies").parse_model(header[key], f"{path}: {key}", kind)
 
 
 @final

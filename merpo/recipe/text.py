@@ -1,75 +1,44 @@
-"""Recipes as text: TOML read within limits, and overrides from the command line. Nothing here knows what keys mean."""
+"""Recipes as TOML: reading within limits, and overrides from the command line, whatever the keys mean."""
 
 from __future__ import annotations
 
-import codecs
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from merpo.components.describe import value_text
-from merpo.errors import RecipeError, nearest
+from merpo.errors import RecipeError
+from merpo.support.read import FileKind
 
 __all__ = ["MAX_BYTES", "apply_overrides", "parse", "read"]
 
 MAX_BYTES = 256 * 1024
-MAX_DEPTH = 16  # of brackets, and of dots in one key; tomllib needs seconds for a key with thousands
+MAX_DEPTH = 16  # of tables and arrays
+MAX_DOTS = 32  # in one key: tomllib takes minutes and gigabytes for a key of 256 kB
 
-_TOKEN = re.compile(
-    r"""\"{3}(?:\\.|[^\\])*?(?:\"{3}|\Z)   # strings and comments are skipped; \Z keeps the scan linear
-      | '{3}.*?(?:'{3}|\Z)
-      | "(?:\\.|[^"\\\n])*"
-      | '[^'\n]*'
-      | \#[^\n]*
-      | (?P<open>[\[{]) | (?P<close>[\]}]) | (?P<dot>\.) | (?P<end>[=,\n])""",
-    re.VERBOSE | re.DOTALL,
-)
+_BETWEEN_KEYS = re.compile(r"[=,\n\[\]{}]")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_KIND = FileKind("a recipe in TOML", RecipeError, limit=MAX_BYTES)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file. Raises RecipeError for a file that is missing, too large, not UTF-8 or not TOML."""
-    place = str(path)
-    try:
-        if path.exists() and not path.is_file():
-            raise RecipeError(f"{place}: not a file, expected a recipe in TOML")
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise RecipeError(f"{place}: no such file{_nearest_file(path)}") from None
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise RecipeError(f"{place}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > MAX_BYTES:
-        raise RecipeError(f"{place}: larger than {MAX_BYTES // 1024} kB, expected a recipe")
-    if data.startswith(_UTF16):
-        raise RecipeError(f"{place}: encoded as UTF-16, expected UTF-8; save it as UTF-8")
-    if data.startswith(codecs.BOM_UTF8):
-        raise RecipeError(f"{place}: begins with a byte-order mark, expected plain UTF-8; save it without BOM")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise RecipeError(f"{place}: not UTF-8 at line {line} (byte {error.start}), expected UTF-8") from None
-    return parse(text, place)
+    """Read the tables of a recipe. Raises RecipeError for a file that is missing, too large, not UTF-8 or not TOML."""
+    return parse(_KIND.read_text(path), path)
 
 
-def parse(text: str, place: str) -> dict[str, Any]:
+def parse(text: str, place: object) -> dict[str, Any]:
     """The tables of a TOML text; `place` begins every message."""
-    if _depth(text) > MAX_DEPTH:
-        raise RecipeError(f"{place}: nested deeper than {MAX_DEPTH} levels, expected a recipe")
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError, OverflowError, TypeError, KeyError, IndexError) as error:
-        # TOMLDecodeError is a ValueError, as is an integer of thousands of digits
-        reason = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
-        raise RecipeError(f"{place}: not valid TOML: {reason}") from None
+    if any(piece.count(".") > MAX_DOTS for piece in _BETWEEN_KEYS.split(text)):
+        _KIND.refuse(place, f"more than {MAX_DOTS} dots in a key")
+    tables = _KIND.parse_toml(text, place)
+    if _is_deeper(tables, MAX_DEPTH):
+        _KIND.refuse(place, f"nested deeper than {MAX_DEPTH} levels")
+    return tables
 
 
 def apply_overrides(tables: dict[str, Any], overrides: Sequence[str]) -> None:
-    """Set `a.b=value` in `tables`. A value is TOML; what is not, and looks like words, is taken as text."""
+    """Set `a.b=value` in `tables`. A value is TOML; printable text that is not valid TOML is taken as text."""
     for override in overrides:
         key, equals, value = override.partition("=")
         place = f"--set {override[:80]!r}"
@@ -107,23 +76,10 @@ def _value(text: str, place: str) -> Any:
     return parsed["value"]
 
 
-def _depth(text: str) -> int:
-    """The deepest nesting of brackets, or the longest dotted key, whichever is more."""
-    deepest = depth = dots = 0
-    for token in _TOKEN.finditer(text):
-        kind = token.lastgroup
-        if kind == "dot":
-            dots += 1
-        elif kind is not None:
-            dots = 0
-            depth = max(0, depth + {"open": 1, "close": -1}.get(kind, 0))
-        deepest = max(deepest, depth, dots)
-    return deepest
-
-
-def _nearest_file(path: Path) -> str:
-    try:
-        others = [other.name for other in path.parent.glob("*.toml")]
-    except (OSError, ValueError):
-        return ""
-    return nearest(path.name, others)
+def _is_deeper(tables: dict[str, Any], depth: int) -> bool:
+    """Whether tables and arrays nest more than `depth` deep."""
+    level: list[Any] = [tables]
+    for _ in range(depth + 1):
+        items = (item for value in level for item in (value.values() if isinstance(value, dict) else value))
+        level = [item for item in items if isinstance(item, dict | list)]
+    return bool(level)

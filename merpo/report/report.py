@@ -7,17 +7,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, computed_field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field, model_validator
 
 from merpo.artifacts.run_folder import OUTPUTS
 from merpo.data.reference_scores import ReferenceScores, normalized_scores
-from merpo.errors import ArtifactError
 from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
 from merpo.report.curves import DualCurves
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.summary import Summary, summarize
+from merpo.support.read import FileKind
 from merpo.support.statistics import gap_closed
 
 __all__ = [
@@ -171,16 +171,7 @@ class Report(_Model):
 
 def load_report(path: Path) -> Report:
     """A report from its JSON file; `ArtifactError` where it is missing, damaged or of another version."""
-    try:
-        return Report.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot read this report ({error.strerror or error})") from None
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ArtifactError(
-            f"{path}: {where}: {first['msg']} (expected a report of version {SCHEMA_VERSION})"
-        ) from None
+    return FileKind(f"a report of version {SCHEMA_VERSION}").read_model(path, Report)
 
 
 def scores(reference: ReferenceScores | None, returns: Mapping[str, float]) -> dict[str, float]:

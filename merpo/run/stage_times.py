@@ -1,4 +1,4 @@
-"""Seconds that went into what a run's folder holds, over all the processes that worked on it."""
+"""Training time of a run's stages, summed over all the processes that worked on its folder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, final
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
 from merpo.artifacts.keeper import CHECKPOINTS
 from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, REPORT, RunFolder
@@ -14,6 +14,7 @@ from merpo.components.context import Resume
 from merpo.errors import ArtifactError
 from merpo.report.report import REPEATED_STAGES, load_report
 from merpo.support.files import atomic_write_json
+from merpo.support.read import FileKind
 from merpo.support.stopwatch import Stopwatch
 from merpo.types import Params
 
@@ -23,7 +24,8 @@ State = TypeVar("State", bound=Any)
 
 FILE = "timings.json"
 WHOLE = {"fit": META, "adapt": ADAPTED}  # stages around others -> the artifact that is there once they have ended
-_SECONDS = TypeAdapter(dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]])
+_FILE = FileKind("seconds by stage", hint="delete it, and the time of what is finished is not known")
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @final
@@ -41,7 +43,7 @@ class StageTimes:
         self.watch = watch
         self._folder = folder
         path = folder.path / FILE
-        self._before = _read(path) if path.exists() else _of_report(folder.path / REPORT)
+        self._before = _FILE.read_model(path, dict[str, Seconds]) if path.exists() else _of_report(folder.path / REPORT)
         self._ended = {stage for stage, artifact in WHOLE.items() if folder.finished(artifact)} & self._before.keys()
         self._unknown: set[str] = set()
         self._unstarted = not (folder.path / CHECKPOINTS).exists()
@@ -87,7 +89,7 @@ class StageTimes:
         return found
 
     def write(self) -> None:
-        """Store what is known by now."""
+        """Write the times so far."""
         self._folder.must_be_there()
         known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in REPEATED_STAGES}
         atomic_write_json(self._folder.path / FILE, known)
@@ -105,21 +107,9 @@ class StageTimes:
 
 
 def _of_report(path: Path) -> dict[str, float]:
-    """What a report says of training and adaptation; nothing where there is none that can be read."""
+    """The times in a report; empty if there is no readable report."""
     try:
         found = load_report(path).timings
     except ArtifactError:
         return {}
     return {name: taken for name, taken in found.items() if taken is not None and name not in REPEATED_STAGES}
-
-
-def _read(path: Path) -> dict[str, float]:
-    """What is stored."""
-    try:
-        return _SECONDS.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else error.strerror
-        raise ArtifactError(
-            f"{path}: cannot be read ({reason}), expected seconds by stage; delete it, and the time of what is "
-            "finished is not known"
-        ) from None

@@ -1,4 +1,4 @@
-"""Files that are either there whole or not at all, and their digests."""
+"""Atomic file writes, and digests of files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def plain(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as JSON gives it back, lists for tuples; raises `DatasetError` if JSON cannot hold it."""
+    """An object after a round trip through JSON, which turns tuples into lists; raises `DatasetError` if it cannot."""
     try:
         value = json.loads(json.dumps(payload, allow_nan=False))
     except (TypeError, ValueError, RecursionError) as error:

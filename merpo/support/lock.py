@@ -1,14 +1,15 @@
-"""One writer per folder: a lock file that the operating system lets go of when its holder ends, however it ends."""
+"""Exclusive per-folder lock; released by the OS when the process exits."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from merpo.errors import MerpoError
 from merpo.support.stop import check
@@ -17,10 +18,11 @@ __all__ = ["folder_lock", "is_lock"]
 
 NAMES = ("run.lock", "collect.lock", "sweep.lock")
 POLL_SECONDS = 0.2
+UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # some network disks have no locks
 
 
 def is_lock(name: str) -> bool:
-    """Whether a file of this name is a lock: a holder that was killed leaves it behind, and it then means nothing."""
+    """Whether a file of this name is a lock file; one without a running holder has no effect."""
     return name in NAMES
 
 
@@ -28,68 +30,47 @@ def is_lock(name: str) -> bool:
 def folder_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[None]:
     """Hold the lock file `path` inside the block; its folder is made if missing.
 
-    Raises `MerpoError` naming the holder where another process has it, or, with `waiting`, tells that once and waits,
-    until a signal asks to stop.
-    Where the system or the disk has no such locks (Windows, some network disks) the block runs without one.
+    Raises `MerpoError` naming the holder where another process has the lock. With `waiting`, calls it once with a
+    message and waits, until a signal asks to stop. On disks without locks the block runs without one.
     """
+    lock = FileLock(path, fallback_to_soft=False, on_acquired=_write_holder)  # a soft lock would outlive its process
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = _acquire(path, waiting)
+        _acquire(lock, path, waiting)
     except OSError as error:
-        raise MerpoError(f"{path}: cannot be written: {error.strerror or error}") from error
+        if error.errno not in UNSUPPORTED:
+            raise MerpoError(f"{path}: cannot be written: {error.strerror or error}") from error
     try:
         yield
     finally:
-        with suppress(OSError):  # a disk that is gone
-            path.unlink()  # while it is still held: whoever has opened it looks again (`_acquire`)
-        os.close(descriptor)
+        with suppress(OSError):  # a disk that is gone; on Windows, release removes the file
+            path.unlink()  # while it is held: a process that has opened it opens the new one instead
+        lock.release()
 
 
-def _acquire(path: Path, waiting: Callable[[str], None] | None) -> int:
+def _acquire(lock: FileLock, path: Path, waiting: Callable[[str], None] | None) -> None:
     waited = False
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if not _locked(descriptor):
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip() or "another process"
-                if waiting is None:
-                    raise MerpoError(f"{path}: {holder} is writing here; wait for it, stop it, or give another folder")
-                if not waited:
-                    waiting(f"{path}: {holder} is writing here; waiting for it")
+            lock.acquire(timeout=POLL_SECONDS)
+        except Timeout:
+            text = f"{path}: {_holder(path)} is writing here"
+            if waiting is None:
+                raise MerpoError(f"{text}; wait for it, stop it, or give another folder") from None
+            if not waited:
+                waiting(f"{text}; waiting for it")
                 waited = True
-            elif _is_at(descriptor, path):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-                return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
-        os.close(descriptor)  # another's, or a file that its holder has just removed
-        if waited:
-            check()
-            time.sleep(POLL_SECONDS)
+        else:
+            return
+        check()
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock of an open file; False if another has it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-            return False
-        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL):
-            raise
-    return True
+def _write_holder(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the open file is still the one at `path`."""
-    try:
-        there, ours = path.stat(), os.fstat(descriptor)
-    except FileNotFoundError:
-        return False
-    return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
+def _holder(path: Path) -> str:
+    with suppress(OSError), path.open("rb") as file:  # released meanwhile; on Windows a held file cannot be read
+        return file.read(200).decode(errors="replace").strip() or "another process"
+    return "another process"

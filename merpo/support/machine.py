@@ -1,4 +1,4 @@
-"""What a run asks of the machine: PyTorch's threads, memory that stays at hand, and no denormal numbers."""
+"""Process-wide runtime settings: threads, malloc thresholds, flush-to-zero."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from contextlib import contextmanager, suppress
 from merpo.errors import MerpoError, nearest
 from merpo.lazy import torch
 
-__all__ = ["DEVICES", "chosen_device", "machine", "patient_threads"]
+__all__ = ["DEVICES", "chosen_device", "machine", "passive_waiting"]
 
 DEVICES = ("auto", "cpu", "cuda")
 
 TRIM, MMAP, ARENAS = -1, -3, -8  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX of <malloc.h>
-SPINS = 2000  # turns for which a thread without work looks out for some before it sleeps; libgomp's own are 300,000
+SPINS = 2000  # iterations that an idle thread spins before it sleeps; libgomp's default is 300,000
 LARGEST_BLOCK = 32 << 20  # glibc takes no larger threshold
 
 
 @contextmanager
 def machine(threads: int | None) -> Iterator[None]:
-    """PyTorch with `threads` threads inside the block (None: its own choice), and as before after it.
+    """Run the block with `threads` PyTorch threads (None: the default) and flush-to-zero; both are restored after it.
 
-    Inside, numbers too small to be normal are zero: a decaying second moment of Adam would else slow its whole loop.
-    One thing outlasts the block, as a process cannot ask for the old state: glibc keeps freed memory instead of handing
-    it back to the kernel at every step and faulting it in again at the next (`bench/inner_step.py`).
+    Denormal numbers are flushed to zero, because Adam's decaying second moments would otherwise slow its loop down.
+    The malloc thresholds stay set after the block, as glibc cannot report the old ones: freed memory is kept instead of
+    being returned to the kernel and faulted in again at every step (`bench/inner_step.py`).
     """
     before = torch.get_num_threads()
     _keep_freed_memory()
@@ -52,18 +52,18 @@ def chosen_device(name: str) -> str:
     return "cuda" if found and name != "cpu" else "cpu"
 
 
-def patient_threads() -> None:
-    """Have PyTorch's threads wait asleep; to be called before torch is imported, as its OpenMP library reads it then.
+def passive_waiting() -> None:
+    """Let idle OpenMP threads sleep instead of spin; call it before torch is imported, when OpenMP reads the setting.
 
-    While another process takes part of the machine, threads that wait awake keep those for which they wait from
-    running: a small inner step then took 17 times as long (`bench/contention.py`). What the user set stays.
+    On a shared machine spinning threads keep the working ones from running: a small inner step then took 17 times as
+    long (`bench/contention.py`). A setting of the user's is kept.
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
 
 
 def _keep_freed_memory() -> None:
-    """Where the C library is glibc; elsewhere nothing."""
+    """Raise glibc's malloc thresholds; does nothing with another C library."""
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(MMAP, LARGEST_BLOCK)

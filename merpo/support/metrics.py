@@ -1,4 +1,4 @@
-"""Metrics on disk: one line of JSON per report, and TensorBoard scalars where that package is installed."""
+"""Metrics on disk: one JSON line per step logged, and TensorBoard scalars where that package is installed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Record(NamedTuple):
 
 
 def to_numbers(metrics: Metrics) -> Numbers:
-    """Every metric as a number, or as a list with one number per task: the only place where tensors are read out.
+    """Metrics as numbers, or as lists with one number per task; the only place that synchronises with the device.
 
     Of tensors with further dims [T, ...] the mean over those dims is kept.
     """
@@ -98,8 +98,8 @@ def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
 class MetricsWriter:
     """Appends to `folder/metrics.jsonl`, flushed line by line, and to TensorBoard files in `folder/tensorboard`.
 
-    A line is told by its stage and step. What the file has when it is opened is not written again: a run that goes on
-    from a checkpoint comes a second time through the steps after it.
+    A line is identified by its stage and step, and never written twice: a run that resumes from a checkpoint repeats
+    the steps after it.
     """
 
     def __init__(self, folder: Path, tensorboard: bool = False, note: Callable[[str], None] = print) -> None:
@@ -137,7 +137,7 @@ class MetricsWriter:
 
     def close(self) -> None:
         """Close the files; TensorBoard's writing thread ends here."""
-        with suppress(OSError):  # what a full disk refused has been told of
+        with suppress(OSError):  # a full disk has been reported already
             self._file.close()
         if self._board is not None:
             self._board.close()
@@ -159,7 +159,7 @@ class MetricsWriter:
 
 
 def _mend(path: Path) -> set[tuple[str, int]]:
-    """Cut off the half of a line that a killed run may leave; the stage and step of every line that is there."""
+    """Remove an incomplete last line, as a killed run leaves it; returns the stage and step of every line."""
     if not path.exists():
         return set()
     content = path.read_bytes()
@@ -179,7 +179,7 @@ def _summary_writer(folder: Path, note: Callable[[str], None]) -> Any:
 
 
 def read_metrics(folder: Path) -> Iterator[Record]:
-    """The records of `folder/metrics.jsonl`, oldest first; a line torn by a crash is skipped.
+    """The records of `folder/metrics.jsonl`, oldest first; incomplete lines are skipped.
 
     Raises `ArtifactError` where the file is missing.
     """
@@ -199,7 +199,7 @@ def read_metrics(folder: Path) -> Iterator[Record]:
 
 
 def _is_whole(record: Record) -> bool:
-    """Whether a record holds what the writer writes."""
+    """Whether a record has the types that the writer writes."""
     stage, step, wall, metrics = record
     named = isinstance(stage, str) and isinstance(step, int) and isinstance(wall, int | float)
     if not named or not isinstance(metrics, dict):

@@ -32,25 +32,25 @@ REDRAW_SECONDS = 0.1
 
 @dataclass
 class _Stage:
-    """What was last heard of a stage, and what was last said about it."""
+    """The last step of a stage, and the last line printed about it."""
 
     first: int
     began: float
     total: int
     step: int = 0
     numbers: str = ""
-    said_step: int = -1
-    said_at: float = 0.0
+    printed_step: int = -1
+    printed_at: float = 0.0
     bar: TaskID | None = None
 
     def eta(self, now: float) -> float | None:
-        """Seconds that the stage still needs at its pace since it began; None before there is a pace."""
+        """Estimated seconds to the end of the stage; None before its first step."""
         done = self.step - self.first
         return (now - self.began) / done * max(0, self.total - self.step) if done > 0 else None
 
 
 class Progress:
-    """Progress of a run's stages on a terminal, or as a line now and then elsewhere; its `log` is a `Context.log`."""
+    """Progress bars of a run's stages on a terminal, occasional lines elsewhere; its `log` is a `Context.log`."""
 
     def __init__(
         self,
@@ -83,8 +83,8 @@ class Progress:
             self._bars = None
             return
         for name, stage in self._stages.items():
-            if stage.said_step != stage.step:
-                self._say(name, stage)
+            if stage.printed_step != stage.step:
+                self._print(name, stage)
 
     def log(self, stage: str, step: int, total: int, metrics: Metrics) -> None:
         """Show `step` of `total` and the numbers that matter; raises `TrainingError` where one is not finite."""
@@ -100,7 +100,7 @@ class Progress:
         if self._bars is not None:
             self._draw(self._bars, stage, state, restarted)
         elif self._due(state):
-            self._say(stage, state)
+            self._print(stage, state)
 
     def note(self, text: str) -> None:
         """Print a line of text as it is, above the bars where there are any."""
@@ -115,20 +115,20 @@ class Progress:
         return "  ".join(f"{name} {value:.4g}" for name, value in list(flat)[:SHOWN])
 
     def _due(self, stage: _Stage) -> bool:
-        """A line is due at a stage's start and end, every 10 seconds, and every 10 % (at most one a second)."""
-        silent = self._clock() - stage.said_at
-        share = (stage.step - stage.said_step) / max(1, stage.total)
-        ended = stage.step >= stage.total and stage.said_step != stage.step
+        """Whether to print a line: at start and end, every 10 seconds, and every 10 % (at most one a second)."""
+        silent = self._clock() - stage.printed_at
+        share = (stage.step - stage.printed_step) / max(1, stage.total)
+        ended = stage.step >= stage.total and stage.printed_step != stage.step
         return (
-            stage.said_step < 0
+            stage.printed_step < 0
             or ended
             or silent >= EVERY_SECONDS
             or (share >= EVERY_SHARE and silent >= SHARE_SECONDS)
         )
 
-    def _say(self, name: str, stage: _Stage) -> None:
+    def _print(self, name: str, stage: _Stage) -> None:
         now = self._clock()
-        stage.said_step, stage.said_at = stage.step, now
+        stage.printed_step, stage.printed_at = stage.step, now
         eta = stage.eta(now)
         if stage.step >= stage.total:
             when = f"done in {duration(now - stage.began)}"

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: the first one waits for the next step, the second one does not."""
+"""Graceful stop on SIGINT and SIGTERM: the first signal stops at the next step, the second at once."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ __all__ = ["check", "graceful", "requested"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-_asked = threading.Event()  # of the process, as signals are
+_requested = threading.Event()  # of the process, as signals are
 
 
 def requested() -> bool:
-    """Whether a signal has asked this process to stop."""
-    return _asked.is_set()
+    """Whether this process has received a signal to stop."""
+    return _requested.is_set()
 
 
 def check() -> None:
-    """Stop here, where nothing would be lost, if that was asked for: raises `StoppedError`."""
+    """Raise `StoppedError` if a signal to stop was received; call it where no work would be lost."""
     if requested():
         raise StoppedError("stopped by a signal")
 
 
 @contextmanager
 def graceful() -> Iterator[None]:
-    """Inside, SIGINT and SIGTERM ask to stop, and a second one ends the process at once, with 128 + its number.
+    """Handle SIGINT and SIGTERM inside the block: the first requests a stop, a second one exits with 128 + its number.
 
-    Signals are the main thread's affair; in another thread this does nothing.
+    Only the main thread can handle signals; in another thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,11 +44,11 @@ def graceful() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        _asked.clear()
+        _requested.clear()
 
 
 def _handle(number: int, frame: FrameType | None) -> None:
-    if _asked.is_set():
+    if _requested.is_set():
         os._exit(128 + number)
-    _asked.set()
+    _requested.set()
     os.write(2, b"\nstopping after this step; a second signal stops at once\n")  # print may be what was interrupted

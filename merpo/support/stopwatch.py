@@ -1,4 +1,4 @@
-"""Seconds of a run's stages: time inside of a stage within another one belongs to the inner one."""
+"""Stopwatch for nested stages: time counts for the innermost one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Stopwatch"]
 
 @final
 class Stopwatch:
-    """Seconds by stage; `changing` is called before another stage goes on."""
+    """Seconds by stage; `changing` is called whenever the innermost stage is about to change."""
 
     def __init__(self, changing: Callable[[], None] = lambda: None) -> None:
         self.seconds: dict[str, float] = {}
@@ -27,7 +27,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """The time inside of the block belongs to `name`, but for that of stages within it."""
+        """Count the time of the block for `name`, except that of stages within it."""
         self._change()
         self._open.append(name)
         try:
@@ -37,7 +37,7 @@ class Stopwatch:
             self._open.pop()
 
     def read(self) -> dict[str, float]:
-        """Seconds of every stage until now."""
+        """Seconds of every stage so far."""
         self._book()
         return dict(self.seconds)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,90 +27,66 @@ def frame(console: Console) -> Box:
 
 
 def print_table(table: Table, console: Console) -> None:
-    """Print a table whose first column says what its rows are; columns aligned left hold text, the others numbers.
+    """Print a table whose first column names its rows; columns aligned left hold text, the others numbers.
 
     Where the terminal, or `COLUMNS` if that is set, is too narrow, headings fold first, then text; then the columns on
     the right follow in tables below, each with the first column. In a file a row is one line, as long as it must be.
     """
-    every = range(1, len(table.columns))
     limit = console.width if console.is_terminal or "COLUMNS" in os.environ else UNBOUNDED
-    whole = _part(table, every, folded=False)
-    if _width(whole, console) <= limit:
-        _print(whole, console)
+    every = range(1, len(table.columns))
+    if (width := _width(_part(table, every), console)) <= limit:
+        whole = _part(table, every)
+        whole.width = width if width > console.width else None  # of a file, which counts as narrow
+        console.print(whole, crop=False)
         return
-    for i, columns in enumerate(_groups(table, console, limit)):
-        tight = _width(_part(table, columns, folded=True, text=TEXT), console) > limit
-        part = _part(table, columns, folded=True, numbers=tight)
-        part.title = table.title if i == 0 else None
+    groups: list[list[int]] = [[]]
+    for i in every:
+        if groups[-1] and _width(_part(table, [*groups[-1], i], TEXT), console) > limit:
+            groups.append([])
+        groups[-1].append(i)
+    for columns in groups:
+        part = _part(table, columns, UNBOUNDED)
+        if columns is not groups[0]:
+            part.title = None
+        if _width(_part(table, columns, TEXT), console) > limit:  # too narrow even for the numbers
+            for column in part.columns:
+                column.no_wrap = False
         console.print(part)
 
 
-def _print(table: Table, console: Console) -> None:
-    """Print a table as wide as it is, even where a file's lines count as shorter."""
-    width = _width(table, console)
-    if width > console.width:
-        table.width = width
-    console.print(table, crop=False)
-
-
-def _groups(table: Table, console: Console, limit: int) -> list[list[int]]:
-    """Which columns stand beside the first in each of the tables, so that each fits once its text is folded."""
-    groups: list[list[int]] = [[]]
-    for i in range(1, len(table.columns)):
-        narrow = _part(table, [*groups[-1], i], folded=True, text=TEXT)
-        if groups[-1] and _width(narrow, console) > limit:
-            groups.append([])
-        groups[-1].append(i)
-    return groups
-
-
-def _part(table: Table, columns: Sequence[int], folded: bool, text: int | None = None, numbers: bool = False) -> Table:
-    """The first column and `columns` as a table of their own.
-
-    Headings are `folded`; columns of text are at most `text` wide; `numbers` says whether these may go over lines, too.
-    """
+def _part(table: Table, columns: Sequence[int], text: int | None = None) -> Table:
+    """The first column and `columns` as a table; with `text`, headings are folded and text is at most so wide."""
     from rich.table import Table
 
-    part = Table(title=table.title, title_justify=table.title_justify, box=table.box)
     chosen = [table.columns[i] for i in (0, *columns)]
+    part = Table(title=table.title, title_justify=table.title_justify, box=table.box)
     for column in chosen:
         heading, words = str(column.header), column.justify == "left"
-        part.add_column(
-            _fold(heading, column) if folded else heading,
-            justify=column.justify,
-            overflow="fold",
-            no_wrap=not words and not numbers,
-            max_width=text if words else None,
-        )
-    for i, row in enumerate(table.rows):
-        cells = [list(column.cells)[i] for column in chosen]
+        if text is not None:
+            heading = _fold(heading, column)
+        width = text if words else None
+        part.add_column(heading, justify=column.justify, overflow="fold", no_wrap=not words, max_width=width)
+    for row, *cells in zip(table.rows, *(column.cells for column in chosen), strict=True):
         part.add_row(*cells, style=row.style, end_section=row.end_section)
     return part
 
 
 def _fold(heading: str, column: Column) -> str:
     """A heading in lines that are hardly longer than the cells below it, broken at spaces and after hyphens."""
-    pieces = re.findall(r"[^\s-]+-?|-", heading)
-    width = max((len(str(text)) for text in (*column.cells, *pieces)), default=0)
-    lines: list[str] = []
-    for piece in pieces:
-        glue = "" if lines and lines[-1].endswith("-") else " "
-        if lines and len(lines[-1]) + len(glue) + len(piece) <= width:
-            lines[-1] += glue + piece
-        else:
-            lines.append(piece)
-    return "\n".join(lines)
+    pieces = re.findall(r"[^\s-]+-?", heading)
+    width = max((len(str(text)) for text in (*column.cells, *pieces)), default=1)
+    return textwrap.fill(heading, max(width, 1), break_long_words=False)
 
 
 def _width(table: Table, console: Console) -> int:
-    """Characters of a line, if nothing is folded but at the most that its columns may have."""
+    """Characters of a line where nothing is folded but text that is wider than its column may be."""
     from rich.measure import Measurement
 
     return Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum
 
 
 def printable(text: str) -> str:
-    """One line without control characters, which a recipe might smuggle to a terminal."""
+    """Text on one line, with control characters escaped: a recipe's text must not control the terminal."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -132,7 +109,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 
 def plain(text: str) -> str:
-    """Text that cannot end a cell, nor begin a tag."""
+    """Text escaped for a cell of Markdown."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
 
 

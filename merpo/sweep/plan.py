@@ -1,4 +1,4 @@
-"""What a sweep consists of: every combination of the values of `--set`, each with every seed."""
+"""The runs of a sweep: every combination of the values of `--set`, each with every seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OPEN, _CLOSE = "[{", "]}"
 
 
 class Job(NamedTuple):
-    """One run: a recipe with overrides, a seed, and where it goes."""
+    """One run of a sweep: a recipe with overrides, a seed, and the run's folder."""
 
     variant: str
     overrides: tuple[str, ...]
@@ -35,7 +35,7 @@ class Job(NamedTuple):
 
     @property
     def log(self) -> Path:
-        """Where what the run prints is kept."""
+        """The file with the run's output."""
         return self.folder.with_name(f"{self.folder.name}.log")
 
     def __str__(self) -> str:
@@ -63,7 +63,7 @@ def plan(recipe: Path, overrides: Sequence[str], seeds: Sequence[int] | None, ou
 def combinations(overrides: Sequence[str]) -> list[tuple[str, ...]]:
     """Every combination of the values that `KEY=A,B` overrides name, the last one changing fastest.
 
-    Raises `RecipeError` for a key that is given twice, and for more combinations than anybody means.
+    Raises `RecipeError` for a key that is given twice, and for more than 10,000 combinations.
     """
     choices = []
     keys: set[str] = set()
@@ -88,7 +88,7 @@ def common(variants: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _labels(variants: Sequence[Sequence[str]]) -> list[str]:
-    """Variants by the values in which they differ; one that is alone by its own, cut where they are long."""
+    """Short unique labels of variants: the values in which they differ; all values of a single one."""
     shared, labels = common(variants), []
     for chosen in variants:
         pairs = [text.removeprefix("method.").partition("=") for text in chosen if text not in shared]
@@ -114,7 +114,7 @@ def split_values(text: str) -> list[str]:
 
 
 def is_finished(job: Job) -> bool:
-    """Whether the job's folder holds the report of just this run; one of another recipe is left to `merpo run`."""
+    """Whether the job's folder holds the report of this very run; `merpo run` refuses a folder with another one's."""
     path = job.folder / REPORT
     if not path.is_file():
         return False
@@ -128,7 +128,7 @@ def is_finished(job: Job) -> bool:
 
 
 def _folder_name(overrides: Sequence[str]) -> str:
-    """A readable name that no other combination has, and that the same combination always gets."""
+    """A readable, unique and deterministic folder name for a combination."""
     text = ",".join(override.removeprefix("method.") for override in overrides) or "base"
     name = re.sub(r"[^A-Za-z0-9.,=_+-]+", "_", text)
     if name == text and len(name) <= _NAME and not name.startswith((".", "-")):

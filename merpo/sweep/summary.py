@@ -1,4 +1,4 @@
-"""What a sweep found: one table at the end, `summary.json` and `summary.csv`."""
+"""Summary of a sweep: a table, `summary.json` and `summary.csv`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MEANS = PerPolicy(has=lambda key: key != "behavior_mode", order=())  # summary.c
 
 
 class JobRow(_Model):
-    """One run; the means over its unseen tasks are None where it has not finished."""
+    """One run; means over its unseen tasks are None unless it has finished."""
 
     variant: str
     seed: int
@@ -52,7 +52,7 @@ class JobRow(_Model):
 
 
 class VariantRow(_Model):
-    """One combination of values over its finished seeds."""
+    """One combination of values, summarized over its finished seeds."""
 
     name: str  # of its folder
     label: str = ""  # its name among the others
@@ -77,7 +77,7 @@ class SweepSummary(_Model):
 
 
 def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome]) -> SweepSummary:
-    """The sweep's summary, from the reports of the finished runs."""
+    """Summarize a sweep from the reports of its finished runs."""
     reports = {o.job.folder: load_report(o.job.folder / REPORT) for o in outcomes if o.status in ("done", "skipped")}
     variants: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -110,7 +110,7 @@ def write_sweep(summary: SweepSummary, out: Path) -> None:
 
 
 def print_sweep(summary: SweepSummary, console: Console) -> None:
-    """The table of the variants, then what failed with its log."""
+    """Print the table of variants, then failed runs with their logs."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -138,7 +138,7 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
 
 
 def _legend(summary: SweepSummary) -> list[str]:
-    """What the labels leave out: values that all variants share, and the rest of values that are long."""
+    """The legend of shortened labels: shared values, and values that were cut."""
     lines = [f"in every variant: {', '.join(summary.common)}"] if summary.common else []
     return lines + [f"{row.label}: {', '.join(row.overrides)}" for row in summary.variants if "…" in row.label]
 

@@ -1,10 +1,11 @@
-"""`merpo sweep`: many runs of one recipe as local processes; what is finished is skipped, what failed is told."""
+"""`merpo sweep`: many runs of one recipe as processes; finished runs are skipped, failed ones reported."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,7 +25,7 @@ _TAIL = 20_000  # bytes of a log that are searched for its last line
 
 
 class Outcome(NamedTuple):
-    """What became of a job."""
+    """The outcome of a job."""
 
     job: Job
     status: Status
@@ -34,26 +35,29 @@ class Outcome(NamedTuple):
     reason: str = ""
 
 
-def run_sweep(recipe: Path, jobs: Sequence[Job], parallel: int, say: Callable[[str], None]) -> list[Outcome]:
-    """Carry out `jobs`, at most `parallel` at a time, in the order given; the outcomes are in that order too.
+def run_sweep(
+    recipe: Path, jobs: Sequence[Job], parallel: int, say: Callable[[str], None], executor: Executor | None = None
+) -> list[Outcome]:
+    """Run `jobs`, at most `parallel` at a time on this machine, in the order given; the outcomes are in that order too.
 
-    Data that several of them need is collected first, once. Raises `KeyboardInterrupt` when stopped: the children are
-    stopped too, and the same sweep goes on where it was.
+    With an `executor` its workers run them, `parallel` of which share a machine's cores. Data that several jobs need is
+    collected first, once. Raises `KeyboardInterrupt` when stopped: local children are stopped, too, and the same sweep
+    goes on where it was.
     """
     outcomes = {job.folder: Outcome(job, "skipped") for job in jobs if is_finished(job)}
     if outcomes:
         say(f"{len(outcomes)} of {len(jobs)} runs are finished already")
     waiting = [job for job in jobs if job.folder not in outcomes]
     environment = {"OMP_NUM_THREADS": str(threads_each(parallel)), "COLUMNS": "120"}
-    outcomes |= _collect(recipe, waiting, environment, say)
+    outcomes |= _collect(recipe, waiting, environment, say, executor)
     waiting = [job for job in waiting if job.folder not in outcomes]
 
-    def ended(one: Ended) -> None:
-        job = waiting[one.which]
+    def ended(which: int, one: Ended) -> None:
+        job = waiting[which]
         outcomes[job.folder] = _outcome(job, one)
         say(f"[{len(outcomes)}/{len(jobs)}] {_line(outcomes[job.folder])}")
 
-    run_commands([_run(recipe, job) for job in waiting], parallel, environment, ended)
+    run_commands([_run(recipe, job) for job in waiting], parallel, environment, ended, executor)
     return [outcomes.get(job.folder, Outcome(job, "not run")) for job in jobs]
 
 
@@ -64,7 +68,7 @@ def threads_each(parallel: int) -> int:
 
 
 def last_line(log: Path) -> str:
-    """The last line that says something, for a message."""
+    """The last line of a log that is not blank, for a message."""
     try:
         content = log.read_bytes()[-_TAIL:].decode("utf-8", "replace")
     except OSError:
@@ -74,9 +78,13 @@ def last_line(log: Path) -> str:
 
 
 def _collect(
-    recipe: Path, jobs: Sequence[Job], environment: dict[str, str], say: Callable[[str], None]
+    recipe: Path,
+    jobs: Sequence[Job],
+    environment: dict[str, str],
+    say: Callable[[str], None],
+    executor: Executor | None,
 ) -> dict[Path, Outcome]:
-    """Collect what the store lacks, each collection once; the outcomes of jobs whose data could not be had."""
+    """Collect missing data, each collection once; returns the outcomes of jobs whose data could not be collected."""
     lacking: dict[tuple[str, ...], list[Job]] = {}
     for job in jobs:
         if _lacks_data(job.recipe):
@@ -88,23 +96,22 @@ def _collect(
         log = first.folder.parent.parent / f"data-{i}.log"
         commands.append(Command(_merpo("collect", recipe, first), log))
 
-    def ended(one: Ended) -> None:
-        log, first = commands[one.which].log, groups[one.which][0]
+    def ended(which: int, one: Ended) -> None:
+        log, first = commands[which].log, groups[which][0]
         if one.exit_code == 0:
             say(f"data of {first.label}: collected in {one.seconds:.0f} s")
             return
-        reason = f"collecting its data failed: {last_line(log)}"
-        failed.update(
-            {job.folder: Outcome(job, "failed", one.exit_code, None, log, reason) for job in groups[one.which]}
-        )
-        say(f"data of {first.label}: failed with exit code {one.exit_code}: {last_line(log)} ({log})")
+        why = one.error or last_line(log)
+        reason = f"collecting its data failed: {why}"
+        failed.update({job.folder: Outcome(job, "failed", one.exit_code, None, log, reason) for job in groups[which]})
+        say(f"data of {first.label}: failed with exit code {one.exit_code}: {why} ({log})")
 
-    run_commands(commands, 1, environment, ended)
+    run_commands(commands, 1, environment, ended, executor)
     return failed
 
 
 def _lacks_data(recipe: Recipe) -> bool:
-    """Whether something must be collected, or imported of Minari; what the store lacks by name, a run itself tells."""
+    """Whether data must be collected, or imported from Minari; named data that is missing fails in the run itself."""
     if recipe.data.named:
         return bool(missing_minari(recipe))
     folder = collection_folder(recipe)
@@ -124,7 +131,7 @@ def _run(recipe: Path, job: Job) -> Command:
 
 
 def _merpo(command: str, recipe: Path, job: Job) -> tuple[str, ...]:
-    """`merpo` in this very Python, with the job's overrides."""
+    """The arguments of a `merpo` command with the job's overrides, in this Python."""
     overrides = [word for override in job.overrides for word in ("--set", override)]
     return sys.executable, "-m", "merpo", command, str(recipe), *overrides
 
@@ -132,7 +139,7 @@ def _merpo(command: str, recipe: Path, job: Job) -> tuple[str, ...]:
 def _outcome(job: Job, one: Ended) -> Outcome:
     if one.exit_code == 0:
         return Outcome(job, "done", 0, one.seconds)
-    return Outcome(job, "failed", one.exit_code, one.seconds, job.log, last_line(job.log))
+    return Outcome(job, "failed", one.exit_code, one.seconds, job.log, one.error or last_line(job.log))
 
 
 def _line(outcome: Outcome) -> str:

@@ -224,7 +224,7 @@ def test_the_command_writes_merges_and_prints(runs: Path, tmp_path: Path, merpo_
     answer = merpo_cli("compare", "--markdown", str(page))
     assert (answer.code, "expected one of them" in answer.err) == (2, True)
     answer = merpo_cli("compare", "--json", str(tmp_path / "nothing.json"))
-    assert (answer.code, "cannot read this table" in answer.err) == (2, True)
+    assert (answer.code, "nothing.json: no such file" in answer.err) == (2, True)
 
 
 def test_one_call_makes_the_comparison_and_the_table(runs: Path, tmp_path: Path, merpo_cli: Merpo) -> None:

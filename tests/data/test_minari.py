@@ -285,8 +285,8 @@ EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touc
             {"env_spec": json.dumps({"entry_point": "gymnasium.x:Y", "additional_wrappers": [{"entry_point": "a:b"}]})},
             r"env_spec.additional_wrappers\[0\].entry_point is 'a:b'",
         ),
-        ({"env_spec": "{"}, "env_spec is not valid JSON"),
-        ({"env_spec": "[" * 100_000}, "env_spec is not valid JSON"),
+        ({"env_spec": "{"}, "env_spec: not valid JSON"),
+        ({"env_spec": "[" * 100_000}, "env_spec: not valid JSON"),
         ({"observation_space": None}, "observation_space is missing; Minari would run the env_spec"),
         ({"action_space": json.dumps({"type": "Discrete", "n": 3})}, "action_space is 'Discrete', expected Box"),
         ({"action_space": json.dumps({"type": "Box", "shape": [10**9]})}, "action_space.shape is .*expected a list"),
@@ -295,10 +295,10 @@ EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touc
         ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [10**400], "high": [1]})}, "too large"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"../x": {}}})}, "has the key '../x'"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"no": {"type": "Box", "shape": [1], "low": [0], "high": [1]}}})}, "episode_0/observations/no is missing"),  # noqa: E501
-        ({"observation_space": "[[]]"}, "observation_space is None, expected Box"),
+        ({"observation_space": "[[]]"}, "observation_space: found a JSON list"),
         ({"observation_space": NESTED}, "nests deeper than 8"),
         ({"observation_space": json.dumps({"type": "Box", "shape": [1], "low": [0], "high": DEEP})}, "of other sizes"),
-        ({"env_spec": "[]"}, "env_spec is a list, expected an object"),
+        ({"env_spec": "[]"}, "env_spec: found a JSON list"),
         ({"data_format": "pickle"}, "data_format is 'pickle', expected one of hdf5, arrow, parquet"),
     ],
 )  # fmt: skip

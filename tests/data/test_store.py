@@ -288,7 +288,7 @@ def test_a_manifest_that_does_not_fit_is_refused(
 
 def test_a_huge_manifest_is_refused_unread(files: dict[str, bytes], tmp_path: Path) -> None:
     put(tmp_path, {**files, "task-5.json": files["task-5.json"] + b" " * 1_000_000})
-    with pytest.raises(DatasetError, match=r"task-5.json: expected a file of at most 1000000 bytes"):
+    with pytest.raises(DatasetError, match=r"task-5.json: larger than 1000000 bytes"):
         read_dataset(tmp_path, "task-5")
 
 

@@ -160,8 +160,8 @@ def test_what_holds_no_policies_is_refused(run: Path, tmp_path: Path) -> None:
     assert load_policy(path)(np.zeros(2)).shape == (2,)
     for key, value, error, text in (
         ("method", '{"component": "merp"}', RecipeError, "did you mean 'merpo'"),
-        ("method", "[]", ArtifactError, "method in the header"),
-        ("tasks", "{}", ArtifactError, "tasks in the header"),
+        ("method", "[]", ArtifactError, "method: Input should be"),
+        ("tasks", "{}", ArtifactError, "tasks: Input should be"),
         ("tasks", "[]", ArtifactError, "policies of 0 tasks"),
         ("observation_dim", "x", ArtifactError, "expected integers"),
     ):

@@ -91,7 +91,7 @@ def test_a_recipe_that_extends_and_its_overrides(tmp_path: Path) -> None:
         ('"folder.toml"', "not a file"),
         (r'"\u0000.toml"', "cannot be read"),
         (f'"{"x" * 5000}.toml"', "cannot be read"),
-        (f'"{"../" * 3000}base.toml"', "own.toml: extends: "),
+        (f'"{"x/" * 3000}base.toml"', "own.toml: extends: "),
         ('"own.toml"', "goes round in a circle"),
         ('"./folder.toml/../own.toml"', "goes round in a circle"),
         ('"link.toml"', "own.toml: extends: "),

@@ -17,7 +17,7 @@ from wheels import TOYS
 
 from merpo.errors import RecipeError
 from merpo.recipe.recipe import Recipe, from_tables, load_recipe, recipe_schema, resolved, to_toml
-from merpo.recipe.text import MAX_BYTES, MAX_DEPTH
+from merpo.recipe.text import MAX_BYTES, MAX_DEPTH, MAX_DOTS
 
 Load = Callable[..., Recipe]
 
@@ -224,18 +224,21 @@ def test_integers_are_fine_where_numbers_are_expected(load: Load) -> None:
         (b"\xff\xfet\x00", "encoded as UTF-16"),
         (b"\xef\xbb\xbftitle = 'x'", "byte-order mark"),
         (b"seed = 1\ntitle = '\xe9'", "not UTF-8 at line 2 (byte 18)"),
-        (b"a" * (MAX_BYTES + 1), "larger than 256 kB"),
+        (b"a" * (MAX_BYTES + 1), "larger than 262144 bytes"),
         (b"title = ", "not valid TOML"),
         (b"title = 1\ntitle = 2", "not valid TOML"),
         (b"a = 1\n[a.b]\n", "not valid TOML"),
         (b"a = " + b"9" * 5000, "not valid TOML"),
         (b"\x00", "not valid TOML"),
-        (b"a." * 20_000 + b"b = 1", "nested deeper"),
-        (b"[" * 100_000, "nested deeper"),
-        (b"a = " + b"{a = " * 20_000, "nested deeper"),
+        (b"a." * 120_000 + b"b = 1", "dots in a key"),
+        (b"[" * 100_000, "not valid TOML"),
+        (b"a = " + b"[" * 100_000, "nested too deep"),
+        (b"a = " + b"{a = " * 20_000, "nested too deep"),
+        (b"a." * 20 + b"b = 1", "nested deeper"),
         (b"a = " + b"[" * (MAX_DEPTH + 1) + b"]" * (MAX_DEPTH + 1), "nested deeper"),
-        (b"[a" + b'."b"' * 30_000 + b"]", "nested deeper"),
-        (b"a = {" + b"b . " * 30_000 + b"c = 1}", "nested deeper"),
+        (b"[a" + b'."b"' * 30_000 + b"]", "dots in a key"),
+        (b"a = {" + b"b . " * 30_000 + b"c = 1}", "dots in a key"),
+        (b"\n".join(b"[c%d%s]\na%s = 1" % (i, b".a" * MAX_DOTS, b".a" * MAX_DOTS) for i in range(600)), "nested"),
         (b'a = """' + b'\\"""' * 60_000, "not valid TOML"),
         (b"", "missing"),
         (b"x = 1\n" + b"\n".join(b"k%d = 1" % i for i in range(20_000)), "and "),

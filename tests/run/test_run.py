@@ -473,7 +473,7 @@ def test_a_curve_that_is_damaged_is_refused(
     monkeypatch.setenv("MERPO_DATA", str(store))
     shutil.copytree(first, tmp_path / "copy")
     (tmp_path / "copy" / "training_curve.json").write_text("{", "utf-8")
-    with pytest.raises(ArtifactError, match=r"training_curve\.json: cannot be read"):
+    with pytest.raises(ArtifactError, match=r"training_curve\.json: not valid JSON"):
         run_recipe(tiny_recipe(EVALUATED), tmp_path / "copy", [0], None, True)
 
 

@@ -197,7 +197,7 @@ def test_times_that_are_damaged_are_refused_and_deleting_them_helps(run: Path, m
     (run / FILE).write_text(text, "utf-8")
     answer = merpo_cli("run", "tiny.toml", "--out", str(run))
     assert answer.code == 2
-    assert "timings.json: cannot be read" in answer.err
+    assert "timings.json: " in answer.err
     assert "expected seconds by stage; delete it" in answer.err
 
 
@@ -237,5 +237,5 @@ def test_the_time_of_training_is_that_of_every_stage_that_trains() -> None:
 def test_an_unreadable_file_is_an_error_of_the_library(run: Path, merpo_cli: Merpo) -> None:
     (run / FILE).unlink()
     (run / FILE).mkdir()  # a folder is there, too
-    with pytest.raises(ArtifactError, match=r"timings\.json: cannot be read"):
+    with pytest.raises(ArtifactError, match=r"timings\.json: not a file"):
         run_recipe(tiny_recipe(EVALUATED), run, [0], None, True)

@@ -1,7 +1,9 @@
-"""merpo.support.lock: one writer per folder, and no lock outlives its holder."""
+"""merpo.support.lock: exclusive per folder, released when its process exits."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import multiprocessing
 import os
 import signal
@@ -78,6 +80,23 @@ def test_a_lock_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
     assert path.exists()  # it is left behind, and means nothing
     with folder_lock(path):
         assert path.read_text().startswith(f"process {os.getpid()} ")
+
+
+@pytest.mark.parametrize(("number", "runs"), [(errno.ENOLCK, True), (errno.ENOSYS, True), (errno.EIO, False)])
+def test_a_disk_without_locks_is_used_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, runs: bool
+) -> None:
+    """And without filelock's soft lock, which a killed process would leave behind."""
+
+    def refuse(*_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    path, entered = tmp_path / "run.lock", []
+    with contextlib.nullcontext() if runs else pytest.raises(MerpoError, match="cannot be written"), folder_lock(path):
+        entered.append(True)
+    assert entered == [True] * runs
+    assert not runs or not path.exists()
 
 
 def test_where_nothing_can_be_written(tmp_path: Path) -> None:

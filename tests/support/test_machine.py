@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from merpo.support.machine import SPINS, machine, patient_threads
+from merpo.support.machine import SPINS, machine, passive_waiting
 
 
 @pytest.mark.parametrize("count", [None, 1, 2])
@@ -49,7 +49,7 @@ def test_threads_are_patient_unless_the_user_says_how(
     given: dict[str, str], expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.environ", dict(given))
-    patient_threads()
+    passive_waiting()
     assert os.environ == expected
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command import Answer
@@ -25,9 +28,10 @@ from merpo.errors import MerpoError, RecipeError
 from merpo.recipe.recipe import from_tables, load_recipe
 from merpo.support.lock import folder_lock
 from merpo.support.processes import Command, Ended, run_commands
+from merpo.sweep import sweep as module
 from merpo.sweep.plan import combinations, common, plan, split_values
 from merpo.sweep.summary import print_sweep, summarize_sweep
-from merpo.sweep.sweep import Outcome, _data_key, _lacks_data, last_line, threads_each
+from merpo.sweep.sweep import Outcome, _data_key, _lacks_data, last_line, run_sweep, threads_each
 
 Merpo = Callable[..., Answer]
 
@@ -144,11 +148,58 @@ def python(code: str, log: Path) -> Command:
 
 def test_a_failure_stops_none_of_the_others(tmp_path: Path) -> None:
     codes = ["print('fine')", "import sys; print('bad luck'); sys.exit(3)", "import os; print(os.environ['MINE'])"]
-    ended: list[Ended] = []
-    run_commands([python(c, tmp_path / f"{i}.log") for i, c in enumerate(codes)], 2, {"MINE": "here"}, ended.append)
-    assert {one.which: one.exit_code for one in ended} == {0: 0, 1: 3, 2: 0}
+    ended: dict[int, Ended] = {}
+    commands = [python(c, tmp_path / f"{i}.log") for i, c in enumerate(codes)]
+    run_commands(commands, 2, {"MINE": "here"}, ended.__setitem__)
+    assert {which: one.exit_code for which, one in ended.items()} == {0: 0, 1: 3, 2: 0}
     assert [last_line(tmp_path / f"{i}.log") for i in range(3)] == ["fine", "bad luck", "here"]
     assert last_line(tmp_path / "none.log") == ""
+
+
+class AtOnce(Executor):
+    """The smallest executor: runs what is submitted before it returns."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+EXECUTORS = {
+    "threads": lambda: ThreadPoolExecutor(2),
+    "processes": lambda: ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")),
+    "own": AtOnce,
+}
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_a_sweep_runs_on_any_executor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "data"))
+    code = (
+        "import os, sys; print(sys.argv[1], os.environ['OMP_NUM_THREADS']); sys.exit(sys.argv[2:4] == ['--seed', '1'])"
+    )
+    monkeypatch.setattr(module, "_merpo", lambda command, *_: (sys.executable, "-c", code, command))
+    monkeypatch.setattr(module, "threads_each", lambda parallel: 10 + parallel)
+    jobs = plan(write_tiny(tmp_path / "tiny.toml"), [], [0, 1, 2], tmp_path / "out")
+    said: list[str] = []
+    with EXECUTORS[kind]() as executor:
+        outcomes = run_sweep(tmp_path / "tiny.toml", jobs, 3, said.append, executor)
+    assert [(outcome.job, outcome.status, outcome.exit_code) for outcome in outcomes] == [
+        (jobs[0], "done", 0), (jobs[1], "failed", 1), (jobs[2], "done", 0),
+    ]  # fmt: skip
+    assert [last_line(job.log) for job in jobs] == ["run 13"] * 3
+    assert last_line(tmp_path / "out" / "data-0.log") == "collect 13"
+    assert len(said) == 4
+
+
+def test_a_worker_that_dies_fails_its_run(tmp_path: Path) -> None:
+    ended: dict[int, Ended] = {}
+    code = "import os, signal; os.kill(os.getppid(), signal.SIGKILL)"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
+        run_commands([python(code, tmp_path / "x.log")], 1, {}, ended.__setitem__, executor)
+    assert ended[0].exit_code is None
+    assert "BrokenProcessPool" in ended[0].error
 
 
 def test_no_more_than_asked_run_at_a_time(tmp_path: Path) -> None:
@@ -161,7 +212,7 @@ print(len(list(folder.glob("on-*"))))
 time.sleep(0.2)
 mine.unlink()
 """
-    run_commands([python(code, tmp_path / f"{i}.log") for i in range(5)], 2, {}, lambda _: None)
+    run_commands([python(code, tmp_path / f"{i}.log") for i in range(5)], 2, {}, lambda *_: None)
     counts = [int(last_line(tmp_path / f"{i}.log")) for i in range(5)]
     assert max(counts) <= 2
 
@@ -169,7 +220,7 @@ mine.unlink()
 def test_a_log_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(MerpoError, match=r"file/x\.log: cannot be written"):
-        run_commands([python("", tmp_path / "file" / "x.log")], 1, {}, lambda _: None)
+        run_commands([python("", tmp_path / "file" / "x.log")], 1, {}, lambda *_: None)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
@@ -191,7 +242,7 @@ processes.GRACE = 1.0
 commands = [processes.Command((sys.executable, "-c", code), Path({str(tmp_path)!r}) / f"{{i}}.log")
             for i, code in enumerate({[polite, stubborn, polite]!r})]
 try:
-    processes.run_commands(commands, 2, {{}}, print)
+    processes.run_commands(commands, 2, {{}}, lambda *_: None)
 except KeyboardInterrupt:
     print("stopped")
 """

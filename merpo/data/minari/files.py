@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import Any, NamedTuple
 
 from merpo.errors import DatasetError, nearest
 from merpo.recipe.sources import is_minari_id
+from merpo.support.read import FileKind
 
 __all__ = ["Box", "MinariDataset", "Space", "check_env_spec", "inside", "minari_root", "open_minari", "require_id"]
 
-MAX_METADATA = 16 << 20  # bytes
+_KIND = FileKind("the JSON of a Minari dataset", DatasetError, limit=16 << 20)
 MAX_DEPTH = 8  # of spaces in spaces
 # Packages of environments whose classes an env_spec may name. merpo runs none of them; Minari's own tools would.
 ENVIRONMENTS = ("ale_py", "gymnasium", "gymnasium_robotics", "merpo_tasks", "metaworld", "minigrid", "shimmy")
@@ -63,7 +63,10 @@ def open_minari(dataset_id: str, ignore_env_spec: bool = False) -> MinariDataset
     """The metadata of a local dataset, checked; raises `DatasetError` that names file and key."""
     folder = inside(minari_root() / require_id(dataset_id) / "data")
     path = inside(folder / "metadata.json")
-    metadata = _read_json(path)
+    if not path.is_file():
+        near = _nearest_dataset(path.parent.parent)
+        raise DatasetError(f"{path}: no such dataset of Minari's on this machine{near}")
+    metadata = _KIND.read_json(path)
     if not ignore_env_spec:
         for key in ("env_spec", "eval_env_spec"):
             check_env_spec(path, key, metadata.get(key))
@@ -90,7 +93,7 @@ def check_env_spec(path: Path, key: str, text: Any) -> None:
     """Refuse a spec that names code other than a known package's environments, though merpo would not run it."""
     if text is None:
         return
-    spec = _parse(path, key, text) if isinstance(text, str) else text
+    spec = _KIND.parse_json(text, f"{path}: {key}") if isinstance(text, str) else text
     if not isinstance(spec, dict):
         raise DatasetError(f"{path}: {key} is a {type(spec).__name__}, expected an object")
     for place, entry in _entry_points(spec, key):
@@ -118,7 +121,7 @@ def _space(path: Path, key: str, text: Any) -> Iterator[Box]:
             f"{path}: {key} is missing; Minari would run the env_spec to find it, merpo does not. "
             "Load and save the dataset with Minari where you trust it"
         )
-    yield from _boxes(path, key, _parse(path, key, text), (), 0)
+    yield from _boxes(path, key, _KIND.parse_json(text, f"{path}: {key}"), (), 0)
 
 
 def _boxes(path: Path, key: str, space: Any, place: tuple[str, ...], depth: int) -> Iterator[Box]:
@@ -162,31 +165,6 @@ def _flat(value: Any, depth: int = 0) -> list[float]:
     if isinstance(value, list) and depth < 32:
         return [number for item in value for number in _flat(item, depth + 1)]
     return [float(value)] if isinstance(value, int | float) else []
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        if not path.is_file():
-            near = _nearest_dataset(path.parent.parent)
-            raise DatasetError(f"{path}: no such dataset of Minari's on this machine{near}")
-        if path.stat().st_size > MAX_METADATA:
-            raise DatasetError(f"{path}: has {path.stat().st_size} bytes, expected at most {MAX_METADATA}")
-        text = path.read_text("utf-8")
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 (byte {error.start})") from None
-    value = _parse(path, "the file", text)
-    if not isinstance(value, dict):
-        raise DatasetError(f"{path}: found a JSON {type(value).__name__}, expected an object")
-    return value
-
-
-def _parse(path: Path, key: str, text: Any) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise DatasetError(f"{path}: {key} is not valid JSON ({str(error) or type(error).__name__:.120})") from None
 
 
 def _nearest_dataset(folder: Path) -> str:

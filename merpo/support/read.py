@@ -1,0 +1,132 @@
+"""Reader of JSON and TOML files with a size limit; errors name the file, what was found and what was expected."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import reprlib
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, final
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from merpo.errors import ArtifactError, MerpoError, nearest
+
+__all__ = ["LIMIT", "FileKind"]
+
+LIMIT = 64 << 20  # bytes
+SHOWN_ERRORS = 3
+
+M = TypeVar("M")
+
+
+@final
+@dataclass(frozen=True)
+class FileKind:
+    """A kind of JSON or TOML file: `expected` names it in errors (of class `error`), `hint` says how to mend them."""
+
+    expected: str
+    error: type[MerpoError] = ArtifactError
+    hint: str = ""
+    limit: int = LIMIT
+
+    def read_json(self, path: Path) -> dict[str, Any]:
+        """The object in a JSON file."""
+        return self.parse_json(self.read_text(path), path)
+
+    def read_toml(self, path: Path) -> dict[str, Any]:
+        """The tables in a TOML file."""
+        return self.parse_toml(self.read_text(path), path)
+
+    def read_model(self, path: Path, model: type[M]) -> M:
+        """The pydantic model (or type that pydantic validates) in a JSON file."""
+        return self.parse_model(self.read_text(path), path, model)
+
+    def parse_json(self, text: str, place: object) -> dict[str, Any]:
+        """The object in a JSON text; `place` begins every message."""
+        try:
+            value = json.loads(text)
+        except (ValueError, TypeError, RecursionError) as error:  # also absurd numbers and absurd nesting
+            self.refuse(place, f"not valid JSON ({_first_line(error)})")
+        if not isinstance(value, dict):
+            self.refuse(place, f"found a JSON {type(value).__name__}")
+        return value
+
+    def parse_toml(self, text: str, place: object) -> dict[str, Any]:
+        """The tables in a TOML text."""
+        try:
+            return tomllib.loads(text)
+        except (ValueError, RecursionError, OverflowError, TypeError, KeyError, IndexError) as error:
+            # TOMLDecodeError is a ValueError, as is an integer of thousands of digits
+            self.refuse(place, f"not valid TOML ({_first_line(error)})")
+
+    def parse_model(self, text: str, place: object, model: type[M]) -> M:
+        """The model in a JSON text."""
+        try:
+            return TypeAdapter(model).validate_json(text)
+        except ValidationError as error:
+            self._refuse_fields(place, error)
+
+    def validate(self, content: object, place: object, model: type[M]) -> M:
+        """The model in content that was read by `read_json` or `read_toml`."""
+        try:
+            return TypeAdapter(model).validate_python(content)
+        except ValidationError as error:
+            self._refuse_fields(place, error)
+
+    def read_text(self, path: Path) -> str:
+        """The UTF-8 text of a file."""
+        try:
+            if path.exists() and not path.is_file():  # a folder, or a pipe that would block
+                self.refuse(path, "not a file")
+            with path.open("rb") as file:
+                data = file.read(self.limit + 1)
+        except FileNotFoundError:
+            self.refuse(path, f"no such file{_nearest_file(path)}")
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+            self.refuse(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+        if len(data) > self.limit:
+            self.refuse(path, f"larger than {self.limit} bytes")
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            self.refuse(path, "encoded as UTF-16", "UTF-8; save it as UTF-8")
+        if data.startswith(codecs.BOM_UTF8):
+            self.refuse(path, "begins with a byte-order mark", "plain UTF-8; save it without BOM")
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            self.refuse(path, f"not UTF-8 at line {line} (byte {error.start})")
+
+    def refuse(self, place: object, found: str, expected: str = "") -> NoReturn:
+        """Raise the error that `found` is at `place`; `expected` where it is more precise than the kind's own."""
+        hint = f"; {self.hint}" if self.hint else ""
+        raise self.error(f"{place}: {found}, expected {expected or self.expected}{hint}") from None
+
+    def _refuse_fields(self, place: object, error: ValidationError) -> NoReturn:
+        details = error.errors(include_url=False)[:SHOWN_ERRORS]
+        if details[0]["type"] == "json_invalid":
+            self.refuse(place, f"not valid JSON ({details[0]['msg']})")
+        self.refuse(place, "; ".join(map(_field_text, details)))
+
+
+def _field_text(detail: ErrorDetails) -> str:
+    """`key: what is wrong, got value`."""
+    key = ".".join(map(str, detail["loc"]))
+    return f"{key}{': ' if key else ''}{detail['msg']}, got {reprlib.repr(detail['input'])}"
+
+
+def _first_line(error: BaseException) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+
+
+def _nearest_file(path: Path) -> str:
+    """A hint at a file of the same type in the same folder."""
+    try:
+        return nearest(path.name, [other.name for other in path.parent.glob(f"*{path.suffix}")])
+    except (OSError, ValueError):
+        return ""
