@@ -8,7 +8,7 @@ from page_markdown import deeper
 
 __all__ = ["TABLES", "benchmarks_page"]
 
-RESULTS = Path(__file__).resolve().parent.parent / "bench" / "results"
+RESULTS = Path(__file__).resolve().parents[2] / "bench" / "results"
 TABLES = ("point_robot_wind.md", "goals.md", "where.md")
 
 HEAD = """# Benchmarks
