@@ -31,7 +31,7 @@ FOLLOWED = sorted({block.page for block in BLOCKS})
 
 # What stands on a page for something of the reader's, or takes long, and what this reader has instead.
 STAND_INS = {
-    "README.md": {"COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1"},
+    "docs/commands.md": {"COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1"},
     "docs/after_training.md": {
         MINE: COLLECTION, "task-040": "task-002", "task-041": "task-003", "--task 40": "--task 2",
         "0.1,0.3,0.5": "0.1", "0:4": "0:1",
@@ -54,7 +54,7 @@ STAND_INS = {
 
 # What a page's commands leave in the reader's clone.
 LEFT = {
-    "README.md": ("runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html"),
+    "docs/commands.md": ("runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html"),
     "docs/after_training.md": (
         "runs/first/export/task-002.medium.safetensors", "runs/first/export/task-002.medium.onnx",
         "runs/new/artifacts/adapted.safetensors", "returns.json", "comparison/arms.csv", "comparison/runs.csv",
@@ -116,7 +116,7 @@ def reader(
 def prepare(page: str, reader: Reader, finished: Path) -> None:
     """What a page takes for granted."""
     run = "merpo run recipes/merpo_adp.toml --set method.alpha.initial"
-    if page == "README.md":
+    if page == "docs/commands.md":
         write_machines(reader.clone / "pumps", [1.0, 2.0])
         for name in ("first", "mine"):
             shutil.copytree(finished / "run", reader.clone / "runs" / name)
