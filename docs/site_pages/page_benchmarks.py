@@ -1,4 +1,4 @@
-"""What was measured: the tables that the scripts under bench/ wrote, as they are."""
+"""The benchmarks page: the tables that the scripts under bench/ wrote, unchanged."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ TABLES = ("point_robot_wind.md", "goals.md", "where.md")
 
 HEAD = """# Benchmarks
 
-The tables that the scripts under `bench/` wrote, as they wrote them; nothing on this page is typed by hand. What they
-mean, and what does and does not reproduce, is in [departures](../departures.md#what-reproduces); how speed is measured,
-in [speed](../performance.md). Whole recipes on other families are in [results](../results.md).
+The tables that the scripts under `bench/` wrote, unchanged; nothing on this page is typed by hand. See
+[departures](../departures.md#what-reproduces) for their interpretation and for what does and does not reproduce,
+[speed](../performance.md) for how speed is measured, and [results](../results.md) for recipes on other families.
 
 """
 
