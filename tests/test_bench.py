@@ -234,7 +234,7 @@ def test_a_command_that_does_nothing_is_an_error(tmp_path: Path) -> None:
 
 
 def test_no_file_runs_a_module_inside_of_merpo() -> None:
-    folders = (BENCH, ROOT / "docs", ROOT / "merpo", ROOT / "plugins", ROOT / "site_pages", ROOT / "tests")
+    folders = (BENCH, ROOT / "docs", ROOT / "merpo", ROOT / "plugins", ROOT / "tests")
     files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".md"}]
     files += [ROOT / "noxfile.py", ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     found = [path for path in files if re.search(r"""-m["', ]+merpo\.""", path.read_text("utf-8"))]

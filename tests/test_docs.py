@@ -95,6 +95,18 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_lines_of_prose_have_at_most_120_characters(page: Path) -> None:
+    lines = [line for line in prose(page).splitlines() if len(line) > 120 and not line.startswith(("|", "<!--"))]
+    assert [line for line in lines if " " in unbroken(line)] == []  # rows of tables, links and code are exempt
+
+
+def unbroken(line: str) -> str:
+    """A line without the mark of a list item, and without the spaces within code and links."""
+    item = re.sub(r"^\s*(?:[-*]|\d+\.)?\s*", "", line)
+    return re.sub(r"`[^`]*`|!?\[[^]]*\]\([^)]*\)", lambda found: found[0].replace(" ", ""), item)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_files_in_the_text_exist(page: Path) -> None:
     written = {block.file for block in BLOCKS if block.what == "tutorial" and ROOT / block.page == page}
     for span in spans(page):

@@ -31,7 +31,7 @@ FOLLOWED = sorted({block.page for block in BLOCKS})
 
 # What stands on a page for something of the reader's, or takes long, and what this reader has instead.
 STAND_INS = {
-    "README.md": {"COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1"},
+    "docs/commands.md": {"COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1"},
     "docs/after_training.md": {
         MINE: COLLECTION, "task-040": "task-002", "task-041": "task-003", "--task 40": "--task 2",
         "0.1,0.3,0.5": "0.1", "0:4": "0:1",
@@ -41,6 +41,7 @@ STAND_INS = {
         "lab/slow-v0": "lab/task-001-medium-v0", "lab/fast-v0": "lab/task-002-medium-v0",
         "point-robot-wind-0123456789ab": COLLECTION,
     },
+    "docs/library.md": {"task=40": "task=2"},
     "docs/own_method.md": {'"reptile-awr"\n': '"reptile-awr"\nbatch_size = 16\niterations = 3\nsteps = 3\n'},
     "docs/own_tasks.md": {"./swing": "docs/example_family"},
     "docs/recipes.md": {"0:4": "0:2"},
@@ -53,12 +54,15 @@ STAND_INS = {
 
 # What a page's commands leave in the reader's clone.
 LEFT = {
-    "README.md": ("runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html", "results.md"),
+    "docs/commands.md": (
+        "runs/new/summary.json", "sweeps/alpha/summary.csv", "comparison/comparison.html", "results.md",
+    ),
     "docs/after_training.md": (
         "runs/first/export/task-002.medium.safetensors", "runs/first/export/task-002.medium.onnx",
         "runs/new/artifacts/adapted.safetensors", "returns.json", "comparison/arms.csv", "comparison/runs.csv",
         "sweeps/alpha/summary.csv", "results.json", "results.md",
     ),
+    "docs/library.md": ("runs/library/report.json", "runs/library/metrics.jsonl"),
     "docs/own_tasks.md": ("swing-run/report.html", "pumps-run/report.html"),
     "docs/single_task.md": ("runs/combo/report.html", "comparison/comparison.html", "expert.md", "walker.md"),
     "docs/tour.md": ("runs/tour/report.html", "runs/fixed/summary.json"),
@@ -114,7 +118,7 @@ def reader(
 def prepare(page: str, reader: Reader, finished: Path) -> None:
     """What a page takes for granted."""
     run = "merpo run recipes/merpo_adp.toml --set method.alpha.initial"
-    if page == "README.md":
+    if page == "docs/commands.md":
         write_machines(reader.clone / "pumps", [1.0, 2.0])
         for name in ("first", "mine"):
             shutil.copytree(finished / "run", reader.clone / "runs" / name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from merpo.artifacts.keeper import CHECKPOINTS, Keeper
 from merpo.artifacts.run_folder import LOCK, RunFolder, run_folders
@@ -28,25 +29,41 @@ from merpo.support.stop import check, graceful
 from merpo.support.stopwatch import Stopwatch
 from merpo.types import Metrics
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 __all__ = ["run_recipe"]
 
 PROFILE = "profile"  # the folder of traces in a run's folder
 
 
 def run_recipe(
-    recipe: Recipe, out: Path | None, seeds: Sequence[int], device: str | None, collect: bool, profiled: bool = False
+    recipe: Recipe,
+    out: str | Path | None = None,
+    seeds: Sequence[int] | None = None,
+    device: str | None = None,
+    collect: bool = True,
+    profiled: bool = False,
+    *,
+    quiet: bool = False,
 ) -> Path:
-    """Run a recipe for each seed and print what came out; returns the folder. Several seeds get a folder each in it."""
+    """Run a recipe for each seed, print the results, and return the folder with the reports.
+
+    Default folder: a new one under `runs/`; it has a subfolder `seed-N` per seed where there are several. Default seed
+    and device: the recipe's. Without `collect`, missing data is an error; `quiet` prints nothing.
+    """
     from rich.console import Console
 
     from merpo.report.text import print_combined, print_summary
 
-    base = out or _new_folder(recipe.title)
+    base = _new_folder(recipe.title) if out is None else Path(out)
+    chosen = [recipe.seed] if seeds is None else list(seeds)
     where = chosen_device(device or recipe.run.device)
-    console, reports = Console(), []
-    for seed, folder in zip(seeds, run_folders(base, seeds), strict=True):
+    console, reports = Console(quiet=quiet), []
+    for seed, folder in zip(chosen, run_folders(base, chosen), strict=True):
         profile = Profile(where) if profiled else None
-        with graceful(), machine(1 if recipe.run.workers > 1 else recipe.run.threads), Progress() as progress:
+        threads = 1 if recipe.run.workers > 1 else recipe.run.threads
+        with graceful(), machine(threads), Progress(_silent() if quiet else None) as progress:
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
             except StoppedError as stopped:
@@ -59,7 +76,7 @@ def run_recipe(
         console.print(f"report: {folder / 'report.html'}")
         if profile is not None:
             print_profile(profile, folder / PROFILE, console)
-    if len(seeds) > 1:
+    if len(chosen) > 1:
         combined = print_combined(reports, console)
         atomic_write_text(base / "summary.json", combined.model_dump_json(indent=1) + "\n")
     return base
@@ -112,6 +129,12 @@ def _run_seed(
             write_report(report, path)
         keeper.finish()
     return report
+
+
+def _silent() -> Console:
+    from rich.console import Console
+
+    return Console(quiet=True, force_interactive=False)
 
 
 def _tee(*logs: Log) -> Log:

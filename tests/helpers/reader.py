@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shlex
@@ -29,6 +30,15 @@ NOT_CARRIED_OUT = {
     "nox -s tests": "runs these tests",
 }
 
+# Libraries that pages mention and merpo does without: a block that imports one is carried out where it is installed.
+OPTIONAL = ("pandas",)
+
+
+def missing(block: Block) -> bool:
+    """Whether a block imports an optional library that is not installed."""
+    imported = set(re.findall(r"^import (\w+)", block.text, re.MULTILINE)).intersection(OPTIONAL)
+    return any(importlib.util.find_spec(name) is None for name in imported)
+
 
 def commands(line: str) -> list[str]:
     """The commands of a line of shell, without its comment."""
@@ -55,6 +65,8 @@ class Reader:
             case _, "sh":
                 for line in block.text.splitlines():
                     self.type(line)
+            case _, "python" if missing(block):
+                pass
             case _, "python":
                 exec(compile(block.text, str(block), "exec", dont_inherit=True), {"__name__": "docs"})
             case _, ("toml" | "text"):

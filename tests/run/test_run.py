@@ -51,6 +51,25 @@ def first(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return run_recipe(tiny_recipe(EVALUATED), tmp_path_factory.mktemp("runs") / "first", [0], None, True)
 
 
+def test_a_recipe_is_enough_and_quiet_prints_nothing(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    monkeypatch.chdir(tmp_path)
+    recipe = tiny_recipe({"seed": 3})
+    folder = run_recipe(recipe, quiet=True)
+    assert capfd.readouterr() == ("", "")
+    assert folder.parent == Path("runs")
+    assert load_report(folder / "report.json").seed == 3
+    both = run_recipe(recipe, "both", [3, 4], quiet=True)
+    assert capfd.readouterr() == ("", "")
+    assert sorted(path.name for path in both.iterdir()) == ["seed-3", "seed-4", "summary.json"]
+    assert run_recipe(recipe, folder) == folder
+    said = capfd.readouterr()
+    assert f"report: {folder}" in said.out
+    assert said.err
+
+
 def content(run: Path) -> dict[str, bytes]:
     """The artifacts of a run, byte by byte."""
     return {path.name: path.read_bytes() for path in sorted((run / "artifacts").iterdir())}

@@ -1,4 +1,4 @@
-"""MkDocs calls this: pages are made from the code when the site is built, so that they cannot be out of date."""
+"""MkDocs hooks that generate the reference pages from the code when the site is built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["on_files"]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the made pages to those that were found."""
+    """Add the generated pages to the files of the site."""
     for path, page in PAGES.items():
         files.append(File.generated(config, path, content=page()))
     return files

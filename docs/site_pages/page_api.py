@@ -1,4 +1,4 @@
-"""The reference of the library: every public name, in groups, rendered from its docstring and signature."""
+"""The library reference: every public name, in groups, rendered from its docstring and signature."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import merpo
 __all__ = ["GROUPS", "api_page", "grouped", "meaning"]
 
 GROUPS = {
-    "Interfaces": "The kinds of component: what a plugin implements.",
-    "Methods and their surroundings": "What a method is given, and what it gives back.",
+    "Interfaces": "The kinds of component, which plugins implement.",
+    "Methods and their surroundings": "Arguments and results of a method.",
     "Data": "Tasks and their transitions.",
-    "Recipes and runs": "From a file to a report.",
-    "The stages of MerPO": "The paper's algorithms as functions, for methods that compose them in another way.",
-    "Networks and arithmetic": "Parameters are dicts of tensors whose leading dims say whose they are.",
-    "Knobs": "Sections of recipes.",
-    "Plugins": "What a plugin's module needs.",
+    "Recipes and runs": "Load a recipe, run it, and load its policies.",
+    "The stages of MerPO": "The paper's algorithms as functions, for methods that compose them differently.",
+    "Networks and arithmetic": "Parameters are dicts of tensors with leading dims for tasks, members or critics.",
+    "Settings": "Sections of recipes.",
+    "Plugins": "Names for a plugin's module.",
 }
 
-# The module that defines a name, or its package -> the group that the name belongs to.
+# The module that defines a name, or its package -> the group of the name.
 PLACES = {
     "algorithm": "The stages of MerPO",
-    "algorithm.settings": "Knobs",
+    "algorithm.settings": "Settings",
     "components": "Plugins",
     "components.context": "Methods and their surroundings",
     "components.interfaces": "Interfaces",
@@ -43,11 +43,12 @@ PLACES = {
     "run": "Recipes and runs",
     "types": "Data",
 }
-OTHER = "More"  # names of modules that are in no group
+OTHER = "More"  # names of modules without a group
 
 HEAD = """# Library reference
 
-Every name that `import merpo` offers: all that a plugin may use, beside `merpo.lazy` and, in tests, `merpo.testing`.
+Every public name of `merpo`. A plugin uses these, `merpo.lazy` and, in tests, `merpo.testing`; [library](../library.md)
+shows them in use.
 Dims in shapes: T tasks, M members, C critics, B rows, O observation and A action dimensions.
 
 """

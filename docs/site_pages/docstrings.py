@@ -1,4 +1,4 @@
-"""What the library's reference says of a name: its docstring, a field's description, or the comment beside it."""
+"""Docstrings for the library reference: a name's own, its field's description, or the comment beside it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["Docstrings"]
 
 
 class Docstrings(griffe.Extension):
-    """Attributes get a docstring, and none has a meaning in Markdown but for backticks: `[*lead, B]` has a star."""
+    """A Griffe extension: attributes get docstrings; Markdown is escaped except in backticks, e.g. `[*lead, B]`."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Called for each object that was found."""
+        """Set or escape the docstring of one object."""
         if obj.is_attribute and obj.docstring is None and (text := meaning(obj.source)):
             obj.docstring = griffe.Docstring(text, parent=obj)
         if obj.docstring is not None:

@@ -10,12 +10,12 @@ __all__ = ["code", "deeper", "plain", "table", "text"]
 
 
 def text(value: str) -> str:
-    """Plain text in which nothing is markup but what is set in backticks."""
+    """One line of plain text as Markdown; only backticks keep their meaning."""
     return " ".join(plain(value).split())
 
 
 def plain(value: str) -> str:
-    """The same with its lines as they are."""
+    """Plain text as Markdown, line breaks included; only backticks keep their meaning."""
     parts = re.split(r"(`[^`]+`)", value)
     return "".join(part if part.startswith("`") else _escaped(part) for part in parts)
 
@@ -25,12 +25,12 @@ def _escaped(value: str) -> str:
 
 
 def code(value: str) -> str:
-    """In the typewriter's letters, also inside of a table; nothing for nothing."""
+    """A `<code>` element, also valid inside a table; an empty string stays empty."""
     return f"<code>{html.escape(value).replace('|', '&#124;')}</code>" if value else ""
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table without the columns that are empty in every row."""
+    """A Markdown table; columns that are empty in every row are omitted."""
     cells = [list(row) for row in rows]
     used = [i for i, _ in enumerate(columns) if any(row[i] for row in cells)]
     lines = [[columns[i] for i in used], ["---"] * len(used), *([row[i] for i in used] for row in cells)]
@@ -38,5 +38,5 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def deeper(page: str, levels: int = 1) -> str:
-    """A page whose headings are `levels` deeper."""
+    """A page with every heading `levels` levels deeper."""
     return re.sub(r"^(#+ )", "#" * levels + r"\1", page, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The pages that are made when the site is built: path -> what writes it."""
+"""The generated pages of the site: path -> the function that returns the page."""
 
 from __future__ import annotations
 

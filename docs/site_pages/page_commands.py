@@ -1,4 +1,4 @@
-"""The reference of the command line, from the commands themselves."""
+"""The command line reference, generated from the commands."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["commands_page"]
 
 HEAD = """# Command line reference
 
-Made from the commands when this page was built; `merpo COMMAND --help` prints the same. The exit code is 0, 75 for a
-run that a signal stopped and that [can go on](../resume.md), or 2 for whatever a user can mend, with a message that
-says how.
+Generated from the commands when this page was built; `merpo COMMAND --help` prints the same. The exit code is 0 for
+success, 75 for a run that a signal stopped and that [can be continued](../resume.md), or 2 for an error that the user
+can fix, with a message that states how. [Commands by example](../commands.md) shows typical calls.
 
 """
 

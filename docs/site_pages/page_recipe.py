@@ -1,4 +1,4 @@
-"""The reference of recipes, from the fields of the recipe and of every component that merpo brings."""
+"""The recipe reference, generated from the fields of the recipe and of merpo's own components."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ __all__ = ["recipe_page"]
 COLUMNS = ("field", "type", "bound", "default", "meaning", "source")
 HEAD = """# Recipe reference
 
-Every field of a recipe, made from the code when this page was built. `merpo show KIND/NAME` prints it for all that
-is installed, plugins of others included; `merpo schema` is it for editors. How recipes work: [recipes](../recipes.md).
+Every field of a recipe, generated from the code when this page was built. `merpo show KIND/NAME` prints the fields of
+any installed component, including other plugins; `merpo schema` prints a JSON schema for editors. See
+[recipes](../recipes.md) for how recipes work.
 
 """
 
