@@ -1,4 +1,4 @@
-"""The manifest beside every stored dataset: where its transitions came from, and what its files must hash to."""
+"""The manifest of a stored dataset: provenance of its transitions, and sizes and SHA-256 of its files."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "read_manifest", "write_man
 
 FORMAT_VERSION = 1
 RECOLLECT = "collect it again with: merpo collect RECIPE, or delete and import it again"
-_LIMIT = 1_000_000  # bytes; a manifest has a few thousand
+_LIMIT = 1_000_000  # bytes; a manifest usually has a few thousand
 Count = Annotated[int, Field(ge=1)]
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
 
 class Behavior(BaseModel):
-    """The policy that collected the data, and what it earned."""
+    """The policy that collected the data, and its returns."""
 
     model_config = _STRICT
 
     checkpoint: Annotated[str, Field(pattern=FILE_NAME)] | None
-    sha256: Digest | None  # of the checkpoint
-    step: Annotated[int, Field(ge=0)]  # after how many training steps
+    sha256: Digest | None  # of the checkpoint file
+    step: Annotated[int, Field(ge=0)]  # training environment steps
     return_mean: float
     return_std: Annotated[float, Field(ge=0.0)]
 
 
 class Manifest(BaseModel):
-    """All that is known of one task's dataset but its transitions."""
+    """The metadata of one task's dataset."""
 
     model_config = _STRICT
 
@@ -53,15 +53,15 @@ class Manifest(BaseModel):
     action_dim: Count
     versions: dict[str, str]
     sha256: Digest  # of the safetensors file
-    size: Count  # of the same, in bytes
+    size: Count  # of the safetensors file, in bytes
     settings: dict[str, Any]
 
 
 def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
-    """Write the fields of a `Manifest` with a checksum that no longer matches after a flipped bit or a hand edit."""
+    """Write the fields of a `Manifest` with a checksum, which detects damage and manual edits."""
     manifest = _validate(path, plain(content))
     fields = manifest.model_dump(mode="json")
-    if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # what could not be read again
+    if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # `read_manifest` would refuse the file
         raise DatasetError(
             f"{path}: its parameters and settings take more than {_LIMIT} bytes, expected a few thousand"
         )
