@@ -72,7 +72,7 @@ def _check_layout(data: TaskDataset, where: str) -> None:
     for key in ARRAYS:
         shape, wanted = tuple(getattr(data, key).shape), expected.get(key, (rows,))
         if key not in ("observations", "episode_offsets") and shape != wanted:
-            raise DatasetError(f"{where}: {key} has shape {shape}, expected {wanted} as observations have {rows} rows")
+            raise DatasetError(f"{where}: {key} has shape {shape}, expected {wanted}, as observations have {rows} rows")
 
 
 def _check_episodes(data: TaskDataset, where: str) -> None:
@@ -80,7 +80,7 @@ def _check_episodes(data: TaskDataset, where: str) -> None:
     offsets, rows = data.episode_offsets, len(data)
     if len(offsets) < 2 or int(offsets[0]) != 0 or int(offsets[-1]) != rows:
         ends = (int(offsets[0]), int(offsets[-1])) if len(offsets) else "none"
-        raise DatasetError(f"{where}: episode_offsets go from and to {ends}, expected (0, {rows})")
+        raise DatasetError(f"{where}: episode_offsets begin and end at {ends}, expected (0, {rows})")
     if bool((offsets.diff() <= 0).any()):
         at = int((offsets.diff() <= 0).nonzero()[0])
         raise DatasetError(f"{where}: episode_offsets do not increase at episode {at}")

@@ -69,7 +69,7 @@ def _build(cls: type[Component], settings: Mapping[str, Any]) -> Component:
     for fields in ({}, settings):
         try:
             component = _from_table(cls, fields)
-        except Exception as error:  # whatever a plugin's validators raise
+        except Exception as error:  # a plugin's validators may raise anything
             given = dict(fields) or "its defaults"
             raise AssertionError(f"{cls.__name__}: cannot be built from {given}: {error}") from error
     return component

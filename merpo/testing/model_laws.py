@@ -107,7 +107,7 @@ def _require_best(place: str, params: Params, kept: Params, scores: torch.Tensor
         best = row.topk(elites, largest=False).indices.tolist()
         for m in range(len(row)):
             found = any(all(torch.equal(part[key][t, e], whole[key][t, m]) for key in part) for e in range(elites))
-            law = f"{'keeps' if found else 'leaves out'} member {m} of scores {row.tolist()}"
+            law = f"{'keeps' if found else 'drops'} member {m} of scores {row.tolist()}"
             require(found == (m in best), place, law)
 
 

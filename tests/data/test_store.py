@@ -308,7 +308,7 @@ ARRAY_CHANGES: list[tuple[Callable[[dict[str, torch.Tensor]], dict[str, torch.Te
     (lambda a: {**a, "rewards": a["rewards"].half()}, "rewards is torch.float16, expected torch.float32"),
     (lambda a: {**a, "rewards": a["rewards"] * float("nan")}, "rewards is nan at row 0"),
     (lambda a: {**a, "actions": a["actions"] + 5}, r"expected within \[-1, 1\]"),
-    (lambda a: {**a, "episode_offsets": a["episode_offsets"] + 1}, r"episode_offsets go from and to \(1, 8\)"),
+    (lambda a: {**a, "episode_offsets": a["episode_offsets"] + 1}, r"episode_offsets begin and end at \(1, 8\)"),
     (lambda a: {k: v[:0] for k, v in a.items()}, "is empty"),
 ]
 

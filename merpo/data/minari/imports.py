@@ -132,7 +132,7 @@ def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
         download_dataset(dataset_id)
     except ImportError as error:
         raise MerpoError(f"minari:{dataset_id}: {error!s:.200}") from None
-    except Exception as error:  # noqa: BLE001 - whatever Minari and its clients raise
+    except Exception as error:  # noqa: BLE001 - Minari and its clients may raise anything
         raise DatasetError(
             f"minari:{dataset_id}: cannot be downloaded ({type(error).__name__}: {error!s:.200})"
         ) from None
