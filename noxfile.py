@@ -1,4 +1,4 @@
-"""`nox` says what CI will say: tests, lint, types. `nox -s docs`, `nox -s bench` and `nox -s golden` do the rest."""
+"""Nox sessions: tests, lint and types by default, as in CI; slow, plugin, docs, bench and golden by name."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = ("-c", "constraints.txt")
-# Small networks: more threads only get in the way.
+# One thread is fastest for the tests' small networks.
 ONE_THREAD = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 
-# A worker per core, up to four; the tests of a file stay together, as they share runs that are made once.
+# A worker per core, at most four; tests of a file run in the same worker, as they share module-scoped runs.
 WORKERS = ("-n", "auto", "--maxprocesses", "4", "--dist", "loadfile")
 
-PLUGIN_KINDS = ("alpha", "method", "regularizer", "tasks")  # those that `merpo new-plugin` has a template for
+PLUGIN_KINDS = ("alpha", "method", "regularizer", "tasks")  # the kinds that the session `plugin` scaffolds and tests
 
 
-def install(session: nox.Session, *what: str) -> None:
-    """Install at the tested versions."""
-    session.install(*CONSTRAINTS, *what)
+def install(session: nox.Session, *requirements: str) -> None:
+    """Install requirements at the tested versions."""
+    session.install(*CONSTRAINTS, *requirements)
 
 
-def install_uncompiled(session: nox.Session, *what: str) -> None:
-    """The same where little of it is imported: bytecode is written for that alone, not for all of PyTorch."""
-    session.install("--no-compile", *CONSTRAINTS, *what)
+def install_uncompiled(session: nox.Session, *requirements: str) -> None:
+    """Install without compiling all bytecode, for sessions that import little of PyTorch."""
+    session.install("--no-compile", *CONSTRAINTS, *requirements)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The test suite, with branch coverage of at least 90 % where all of it runs; e.g. `nox -s tests -- -k critic`."""
+    """The test suite, with branch coverage of at least 90 %; a part of it by e.g. `nox -s tests -- -k critic`."""
     install(session, "-e", ".[bench,test,tensorboard]")
     chosen = session.posargs or [*WORKERS, "--cov", "--cov-report=term", "--durations=10"]
     session.run("pytest", *chosen, env=ONE_THREAD)
@@ -43,13 +43,13 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def slow(session: nox.Session) -> None:
-    """What the test suite leaves out because it takes a minute or more; carried out in the environment of `tests`."""
+    """The slow tests, which take a minute or more each; runs in the environment of `tests`."""
     session.notify("tests", [*WORKERS, "-m", "slow", *session.posargs])
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Ruff and the import contracts, without changing anything; `nox -s lint -- --fix` mends what Ruff can."""
+    """Ruff and the import contracts, without changing files; `nox -s lint -- --fix` applies Ruff's fixes."""
     install(session, "ruff", "import-linter")
     session.run("ruff", "check", *session.posargs, ".")
     session.run("ruff", "format", "--check", ".")
@@ -58,15 +58,15 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Mypy, strict, on merpo/ and plugins/."""
+    """Strict mypy on merpo/ and plugins/."""
     install_uncompiled(session, "-e", ".[types]")
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def plugin(session: nox.Session) -> None:
-    """A bare environment: the wheel of merpo, the example plugin and fresh packages; their tests, types and runs."""
-    with tempfile.TemporaryDirectory() as folder:  # outside of the repository, so that no file of it is found
+    """Tests, types and runs of the example and scaffolded plugins with merpo's wheel, in a bare environment."""
+    with tempfile.TemporaryDirectory() as folder:  # outside of the repository, so that its files are not imported
         _plugins_in(session, Path(folder))
 
 
@@ -74,10 +74,10 @@ def _plugins_in(session: nox.Session, work: Path) -> None:
     wheels, packages = work / "wheels", work / "packages"
     leftovers = shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
     shutil.copytree(Path("docs", "example_plugin"), packages / "example", ignore=leftovers)
-    shutil.rmtree("build", ignore_errors=True)  # setuptools would pack what was deleted since the last build
+    shutil.rmtree("build", ignore_errors=True)  # setuptools would include files deleted since the last build
     _wheel(session, wheels, Path.cwd())
     names = ("merpo-example", *(f"merpo-fresh-{kind}" for kind in PLUGIN_KINDS))
-    session.run("python", "-m", "pip", "uninstall", "-q", "-y", "merpo", *names)  # of an earlier call
+    session.run("python", "-m", "pip", "uninstall", "-q", "-y", "merpo", *names)  # left by an earlier session
     install_uncompiled(session, *map(str, wheels.glob("merpo-*.whl")), "pytest", "mypy")
     session.env.update({**ONE_THREAD, "MERPO_DATA": str(work / "data")})
     session.chdir(work)
@@ -104,36 +104,36 @@ def _plugins_in(session: nox.Session, work: Path) -> None:
 
 
 def _wheel(session: nox.Session, into: Path, *projects: Path) -> None:
-    """Build wheels, without their dependencies."""
+    """Build wheels without dependencies."""
     session.run("python", "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", str(into), *map(str, projects))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The documentation as a site in site/; every warning, such as a link that leads nowhere, is an error."""
+    """Build the documentation as a site in site/; every warning, such as a broken link, is an error."""
     install_uncompiled(session, "-e", ".[docs]")
-    session.env["NO_MKDOCS_2_WARNING"] = "1"  # the theme's note on its successor is no warning of ours
+    session.env["NO_MKDOCS_2_WARNING"] = "1"  # silences the theme's note on its successor
     session.run("mkdocs", *(session.posargs or ["build", "--strict"]))
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """All timings under bench/, or one script (`nox -s bench -- sac_parity --seeds 3`); JSON goes to bench/results/.
+    """All timings under bench/, or one script (`nox -s bench -- sac_parity --seeds 3`), written to bench/results/.
 
-    What trains until something is learnt takes hours, and runs only by name: `checkpoints`, `sac_parity` and `results`.
+    Scripts that train to convergence take hours and run only by name: `checkpoints`, `sac_parity` and `results`.
     """
     install(session, "-e", ".[bench]")
     name, *arguments = session.posargs or [""]
     scripts = [Path("bench", f"{name}.py")] if name else sorted(Path("bench").glob("[!_]*.py"))
     if not name:
         scripts = [script for script in scripts if script.stem not in {"checkpoints", "sac_parity", "results", "goals"}]
-        scripts.append(Path("bench", "goals.py"))  # the table of what the others found
+        scripts.append(Path("bench", "goals.py"))  # summarises the results of the other scripts
     for script in scripts:
         session.run("python", str(script), *arguments)
 
 
 @nox.session
 def golden(session: nox.Session) -> None:
-    """Write the golden files anew. Review them as a diff: a changed number is a decision."""
+    """Rewrite the golden files; review the diff, as every changed number is a decision."""
     install(session, "-e", ".[test]")
     session.run("pytest", "tests/test_golden.py", *session.posargs, env={**ONE_THREAD, "MERPO_GOLDEN": "write"})

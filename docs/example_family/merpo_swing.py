@@ -1,4 +1,4 @@
-"""Pendulums under different gravity, a family of tasks for merpo."""
+"""A task family for merpo: pendulums under different gravity."""
 
 from pydantic import Field
 
@@ -7,7 +7,7 @@ from merpo.lazy import gymnasium, np
 
 
 class Swing(TaskFamily):
-    """A pendulum is to be swung up; every task has its own gravity, which the observation does not show."""
+    """A pendulum is swung up; tasks differ in gravity, which is not observed."""
 
     name = "swing"
 
@@ -17,7 +17,7 @@ class Swing(TaskFamily):
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of the gravities.")
 
     def spec(self):
-        """Cosine and sine of the angle, and the velocity; the torque; an episode never ends but by time."""
+        """Observations: cosine and sine of the angle, velocity; action: torque; episodes end by the time limit only."""
         return Spec(observation_dim=3, action_dim=1)
 
     def tasks(self, train, test):

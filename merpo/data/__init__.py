@@ -1,1 +1,1 @@
-"""Datasets, the store, import and export."""
+"""Datasets, the local data store, import and export."""

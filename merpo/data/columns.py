@@ -1,4 +1,4 @@
-"""Which columns of a file of logs are what: `--columns FILE.toml`."""
+"""The mapping from a log file's columns to a dataset's arrays: `--columns FILE.toml`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from merpo.components.component import Settings, tuples
 from merpo.data.dataset import TaskDataset
 from merpo.data.from_arrays import from_arrays
-from merpo.data.table_files import CsvTable, Table, numbers, place_of
+from merpo.data.table_files import CsvTable, Table, numbers, row_location
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
 from merpo.recipe.errors import recipe_error
@@ -21,17 +21,22 @@ __all__ = ["Columns", "read_columns"]
 
 
 class Columns(Settings):
-    """Names of columns (csv, parquet) or arrays (npz); several become one matrix, in this order."""
+    """Names of columns (csv, parquet) or arrays (npz); several are joined into one matrix, in this order."""
 
-    observations: tuple[str, ...] = Field(("observations",), min_length=1, max_length=10_000, description="s.")
-    actions: tuple[str, ...] = Field(("actions",), min_length=1, max_length=10_000, description="a.")
-    rewards: str = Field("rewards", description="r.")
-    next_observations: tuple[str, ...] | None = Field(
-        None, min_length=1, max_length=10_000, description="s'; where absent, that of the following row."
+    observations: tuple[str, ...] = Field(
+        ("observations",), min_length=1, max_length=10_000, description="Observation s."
     )
-    terminations: str | None = Field(None, description="1 where an episode truly ended.")
-    truncations: str | None = Field(None, description="1 where time cut it.")
-    episodes: str | None = Field(None, description="A label of each row's episode, e.g. a day; rows stay in order.")
+    actions: tuple[str, ...] = Field(("actions",), min_length=1, max_length=10_000, description="Action a.")
+    rewards: str = Field("rewards", description="Reward r.")
+    next_observations: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        max_length=10_000,
+        description="Next observation s'; by default the following row's observation.",
+    )
+    terminations: str | None = Field(None, description="1 where the environment ended the episode.")
+    truncations: str | None = Field(None, description="1 where the time limit ended it.")
+    episodes: str | None = Field(None, description="Label of each row's episode, e.g. a day; rows stay in order.")
     action_low: tuple[float, ...] | None = Field(
         None, min_length=1, max_length=10_000, description="Least action per dimension, scaled to -1."
     )
@@ -40,7 +45,7 @@ class Columns(Settings):
     )
 
     def dataset(self, table: Table, place: str, task: Task, name: str) -> TaskDataset:
-        """The dataset in a file's columns; `place`, the file, begins what a `DatasetError` says."""
+        """The dataset in a file's columns; messages of `DatasetError` begin with `place`, the file's path."""
         given: dict[str, Any] = {
             "observations": _matrix(table, self.observations, place),
             "actions": _matrix(table, self.actions, place),
@@ -59,7 +64,7 @@ class Columns(Settings):
         except DatasetError as error:
             hint = "" if "within [-1, 1]" not in str(error) else "; give action_low and action_high in --columns"
             where = (
-                f"; that is {place_of(table, error.at[1])} of the file"
+                f"; that is {row_location(table, error.at[1])} of the file"
                 if error.at and isinstance(table, CsvTable)
                 else ""
             )
@@ -67,13 +72,13 @@ class Columns(Settings):
         return TaskDataset(**{**vars(data), "name": name})
 
     def _present(self, key: str, table: Table) -> Any:
-        """The columns chosen for what is optional, by default the one of that name where there is one."""
+        """The columns of an optional array: the configured ones, else the column named `key` if the file has it."""
         chosen = getattr(self, key)
         return key if chosen is None and key in table else chosen
 
 
 def read_columns(path: Path | None) -> Columns:
-    """The mapping in a TOML file, by default the names of merpo's own arrays; raises RecipeError for what is wrong."""
+    """The mapping in a TOML file, by default the names of merpo's arrays; raises `RecipeError` if it is invalid."""
     if path is None:
         return Columns()
     tables = tuples(read(path))
@@ -88,7 +93,7 @@ def _column(table: Table, name: str, place: str) -> Any:
         known = ", ".join(list(table)[:20])
         raise DatasetError(
             f"{place}: no column {name[:80]!r}{nearest(name[:80], table)}; columns here: {known}; "
-            "say which is which with --columns FILE.toml"
+            "map them with --columns FILE.toml"
         )
     return table[name]
 
@@ -99,7 +104,7 @@ def _numbers(table: Table, name: str, place: str) -> Any:
 
 
 def _matrix(table: Table, names: tuple[str, ...], place: str) -> Any:
-    """Columns [N] and matrices [N, .] side by side; a single array is taken as it is, in episodes too."""
+    """Columns [N] and matrices [N, .] joined along dim 1; a single array stays as it is, also a block of episodes."""
     arrays = [_numbers(table, name, place) for name in names]
     if len(arrays) == 1:
         return arrays[0]

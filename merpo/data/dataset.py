@@ -1,4 +1,4 @@
-"""Offline data: one task's arrays as they are stored, and many tasks' rows as training reads them."""
+"""Offline datasets: the stored arrays of one task, and their conversion to rows of several tasks for training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ __all__ = ["TaskDataset", "stack_tasks"]
 
 @dataclass(frozen=True)
 class TaskDataset:
-    """One task's N transitions in E episodes, float32 but for `episode_offsets` (int64); actions are in [-1, 1]."""
+    """One task's N transitions in E episodes, float32 except `episode_offsets` (int64); actions are in [-1, 1]."""
 
     observations: torch.Tensor  # [N, O]
     actions: torch.Tensor  # [N, A]
     rewards: torch.Tensor  # [N]
     next_observations: torch.Tensor  # [N, O]
-    terminations: torch.Tensor  # [N], 1.0 where the episode truly ended
-    truncations: torch.Tensor  # [N], 1.0 where it was cut by time
+    terminations: torch.Tensor  # [N], 1.0 where the environment ended the episode
+    truncations: torch.Tensor  # [N], 1.0 where the time limit ended it
     episode_offsets: torch.Tensor  # [E + 1], episode e is rows offsets[e] to offsets[e + 1]
     task: Task = field(default_factory=dict)
     name: str = "dataset"
@@ -37,7 +37,7 @@ class TaskDataset:
 
 
 def concatenate_datasets(parts: Sequence[TaskDataset]) -> TaskDataset:
-    """Datasets of one task, one after the other; task and name are the first one's."""
+    """Concatenate datasets of one task; task and name are those of the first."""
     first = parts[0]
     arrays = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations")
     offsets, total = [first.episode_offsets], len(first)
@@ -49,9 +49,9 @@ def concatenate_datasets(parts: Sequence[TaskDataset]) -> TaskDataset:
 
 
 def stack_tasks(datasets: Sequence[TaskDataset], spec: Spec, seed: int = 0, device: str = "cpu") -> TaskData:
-    """Datasets of several tasks as one `TaskData`, each task's rows shuffled once with `seed`.
+    """The datasets of several tasks as one `TaskData`, each task's rows shuffled once with `seed`.
 
-    Raises `DatasetError` if there is none or a dataset's dims are not the family's.
+    Raises `DatasetError` if `datasets` is empty or a dataset's dims differ from `spec`.
     """
     if not datasets:
         raise DatasetError("no datasets: at least one task is needed")

@@ -1,4 +1,4 @@
-"""One task's dataset from arrays as logs have them: flat or in episodes, with or without the next observations."""
+"""Build one task's dataset from logged arrays: flat or by episode, with or without next observations."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def from_arrays(
     task: Task | None = None,
     name: str = "dataset",
 ) -> TaskDataset:
-    """A checked dataset from arrays of NumPy, PyTorch or lists, in time order.
+    """A validated dataset from NumPy arrays, PyTorch tensors or lists, in time order.
 
     Flat arrays have N rows: observations [N, O], actions [N, A], the others [N]. `episodes` [N] labels each row's
-    episode; without it one ends wherever `terminations` or `truncations` is 1. Without `next_observations` they
-    are the observations of the following rows, and the last row of every episode, which has none, is left out.
+    episode; without it an episode ends wherever `terminations` or `truncations` is 1. Without `next_observations`
+    each row's next observation is the following row's observation, and the last row of every episode is dropped.
 
-    Arrays in episodes are lists of such arrays, or blocks [E, L, O] and [E, L, A] and [E, L]; without
+    Arrays by episode are lists of such arrays, or blocks [E, L, O] and [E, L, A] and [E, L]; without
     `next_observations` each episode has one more observation than actions.
 
-    Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1].
-    What has neither ended nor been cut at an episode's last row counts as cut by time, unless `truncations` is
-    given. Raises `DatasetError` that names the array, what was found and what was expected.
+    Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1]. Without
+    `truncations`, an episode that does not terminate at its last row counts as truncated there. Raises
+    `DatasetError` that names the array, the value found and the value expected.
     """
     given = {
         "observations": observations,
@@ -53,15 +53,15 @@ def from_arrays(
         "terminations": terminations,
         "truncations": truncations,
     }
-    left_out = None
+    dropped = None
     if _in_episodes(observations):
         if episodes is not None:
-            raise DatasetError(f"{name}: episodes is given, expected none as the observations come in episodes")
-        arrays, offsets = _join(given, name)
+            raise DatasetError(f"{name}: episodes is given, expected none as the observations are arrays by episode")
+        arrays, offsets = _concatenate_episodes(given, name)
     else:
         arrays = {key: None if value is None else _tensor(value, key, name) for key, value in given.items()}
         begins = _offsets(arrays, episodes, name)
-        left_out = begins[1:] - 1 if next_observations is None else None
+        dropped = begins[1:] - 1 if next_observations is None else None
         arrays, offsets = _with_successors(arrays, begins, name)
     data = _assemble(arrays, offsets, dict(task or {}), name)
     try:
@@ -69,29 +69,29 @@ def from_arrays(
         data = TaskDataset(**{**vars(data), "actions": scaled})
         check_dataset(data)
     except DatasetError as error:
-        raise DatasetError(str(error), _given(error.at, left_out)) from None
+        raise DatasetError(str(error), _input_row(error.at, dropped)) from None
     return data
 
 
-def _given(at: tuple[str, int] | None, left_out: torch.Tensor | None) -> tuple[str, int] | None:
-    """Which row it was of those that were given, of which some may have been left out of the dataset."""
-    if at is None or left_out is None:
+def _input_row(at: tuple[str, int] | None, dropped: torch.Tensor | None) -> tuple[str, int] | None:
+    """The position `at` (array, row) of the dataset in the input arrays, from which the rows `dropped` were removed."""
+    if at is None or dropped is None:
         return at
     key, row = at
-    for last in left_out.tolist():
+    for last in dropped.tolist():
         row += last <= row
     return (key, row + 1) if key == "next_observations" else (key, row)
 
 
 def _in_episodes(observations: Any) -> bool:
-    """Whether the first of the arrays is a sequence of matrices, or a block [E, L, O]."""
+    """Whether the observations are a sequence of matrices or a block [E, L, O]."""
     if isinstance(observations, list | tuple) and len(observations):
         return _dims(observations[0]) == 2
     return _dims(observations) == 3
 
 
 def _dims(value: Any) -> int:
-    """The dims of an array, 0 for what is none."""
+    """The number of dims of an array, 0 if `value` is not an array."""
     try:
         return int(np.ndim(value))
     except ValueError:  # lists of unequal lengths
@@ -99,14 +99,14 @@ def _dims(value: Any) -> int:
 
 
 def _tensor(value: Any, key: str, name: str) -> torch.Tensor:
-    """A float32 tensor [N, .] or [N]; one column is a matrix for `MATRICES` and flat for the others."""
+    """A float32 tensor, [N, .] for `MATRICES` and [N] for the others; a single column is reshaped to that."""
     try:
         given = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise DatasetError(f"{name}: {key} is no array of numbers ({error!s:.120})") from None
+        raise DatasetError(f"{name}: {key} is not an array of numbers ({error!s:.120})") from None
     if given.dtype.kind not in "biuf":
         raise DatasetError(f"{name}: {key} is an array of {given.dtype}, expected real numbers")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused by its place
+    with np.errstate(over="ignore"):  # too large values become infinite; `check_dataset` reports their position
         array = torch.from_numpy(given.astype(np.float32, order="C", copy=True))
     if key in MATRICES and array.dim() == 1:
         array = array.unsqueeze(-1)
@@ -118,15 +118,15 @@ def _tensor(value: Any, key: str, name: str) -> torch.Tensor:
     return array
 
 
-def _join(given: Mapping[str, Any], name: str) -> tuple[Arrays, torch.Tensor]:
-    """Episodes one after the other. One more observation than actions holds the next observations too."""
+def _concatenate_episodes(given: Mapping[str, Any], name: str) -> tuple[Arrays, torch.Tensor]:
+    """Concatenated episodes and their offsets [E + 1]; L + 1 observations are split into s and s'."""
     for key, value in given.items():
         if value is not None and not hasattr(value, "__len__"):
-            raise DatasetError(f"{name}: {key} is {value!r:.40}, expected episodes, as observations are")
+            raise DatasetError(f"{name}: {key} is {value!r:.40}, expected an array per episode, as for observations")
     count = len(given["actions"])
     for key, value in given.items():
         if value is not None and len(value) != count:
-            raise DatasetError(f"{name}: {key} has {len(value)} episodes, expected {count} as actions have")
+            raise DatasetError(f"{name}: {key} has {len(value)} episodes, expected {count}, as actions have")
     parts: dict[str, list[torch.Tensor]] = {key: [] for key, value in given.items() if value is not None}
     parts.setdefault("next_observations", [])
     lengths = []
@@ -137,14 +137,14 @@ def _join(given: Mapping[str, Any], name: str) -> tuple[Arrays, torch.Tensor]:
         if "next_observations" not in one:
             if seen != steps + 1:
                 raise DatasetError(
-                    f"{where}: {seen} observations and {steps} actions, expected {steps + 1} observations, the last "
-                    "one included; or next_observations"
+                    f"{where}: {seen} observations and {steps} actions, expected {steps + 1} observations including "
+                    "the last one, or next_observations"
                 )
             one["next_observations"] = one["observations"][1:]
             one["observations"] = one["observations"][:-1]
         for key, array in one.items():
             if len(array) != steps:
-                raise DatasetError(f"{where}: {key} has {len(array)} rows, expected {steps} as actions have")
+                raise DatasetError(f"{where}: {key} has {len(array)} rows, expected {steps}, as actions have")
             parts[key].append(array)
         lengths.append(steps)
     try:
@@ -155,11 +155,11 @@ def _join(given: Mapping[str, Any], name: str) -> tuple[Arrays, torch.Tensor]:
 
 
 def _offsets(arrays: Arrays, episodes: Any, name: str) -> torch.Tensor:
-    """Where episodes begin and end: at a new label, or after a row that ended or was cut; else it is all one."""
-    rows = len(_needed(arrays, "observations"))
+    """Episode offsets [E + 1]: a new episode begins at a new label, or after a terminated or truncated row."""
+    rows = len(_required(arrays, "observations"))
     for key, array in arrays.items():
         if array is not None and len(array) != rows:
-            raise DatasetError(f"{name}: {key} has {len(array)} rows, expected {rows} as observations have")
+            raise DatasetError(f"{name}: {key} has {len(array)} rows, expected {rows}, as observations have")
     if not rows:
         raise DatasetError(f"{name}: is empty, expected at least one transition")
     last = torch.zeros(rows, dtype=torch.bool)
@@ -167,9 +167,9 @@ def _offsets(arrays: Arrays, episodes: Any, name: str) -> torch.Tensor:
     if episodes is not None:
         labels = _labels(episodes, rows, name)
         last[:-1] = torch.from_numpy(labels[1:] != labels[:-1])
-        begun = int(last.sum())
-        if begun != len(set(labels.tolist())):
-            raise DatasetError(f"{name}: the rows of an episode are apart, expected them one after the other, in time")
+        count = int(last.sum())
+        if count != len(set(labels.tolist())):
+            raise DatasetError(f"{name}: rows of an episode are not contiguous, expected each episode in one block")
     else:
         for key in ("terminations", "truncations"):
             if (flags := arrays[key]) is not None:
@@ -178,10 +178,11 @@ def _offsets(arrays: Arrays, episodes: Any, name: str) -> torch.Tensor:
 
 
 def _labels(episodes: Any, rows: int, name: str) -> np.ndarray:
+    """Episode labels [N], one per row."""
     try:
         labels = np.asarray(episodes)
     except (TypeError, ValueError) as error:
-        raise DatasetError(f"{name}: episodes is no array ({error!s:.120})") from None
+        raise DatasetError(f"{name}: episodes is not an array ({error!s:.120})") from None
     if labels.shape != (rows,):
         raise DatasetError(f"{name}: episodes has shape {labels.shape}, expected ({rows},), a label per row")
     empty = "" if labels.dtype.kind == "U" else None
@@ -192,27 +193,27 @@ def _labels(episodes: Any, rows: int, name: str) -> np.ndarray:
 
 
 def _with_successors(arrays: Arrays, offsets: torch.Tensor, name: str) -> tuple[Arrays, torch.Tensor]:
-    """Next observations from the rows that follow; an episode's last row, which has none, is left out."""
+    """Add next observations from the following rows where they are missing; each episode's last row is dropped."""
     if arrays["next_observations"] is not None:
         return arrays, offsets
     ended = arrays["terminations"]
     if ended is not None and bool((ended != 0.0).any()):
         raise DatasetError(
-            f"{name}: terminations without next_observations: the rows at which episodes end would be left out; "
+            f"{name}: terminations without next_observations: the rows at which episodes end would be dropped; "
             "give next_observations, or episodes with one more observation than actions"
         )
     lengths = offsets.diff() - 1
     if bool((lengths < 1).any()):
         at = int((lengths < 1).nonzero()[0])
         raise DatasetError(f"{name}: episode {at} has one row, expected two, or next_observations")
-    keep = torch.ones(len(_needed(arrays, "observations")), dtype=torch.bool)
+    keep = torch.ones(len(_required(arrays, "observations")), dtype=torch.bool)
     keep[offsets[1:] - 1] = False
-    arrays = {**arrays, "next_observations": _needed(arrays, "observations").roll(-1, 0), "truncations": None}
+    arrays = {**arrays, "next_observations": _required(arrays, "observations").roll(-1, 0), "truncations": None}
     kept: Arrays = {key: None if array is None else array[keep] for key, array in arrays.items()}
     return kept, torch.cat([offsets[:1], lengths.cumsum(0)])
 
 
-def _needed(arrays: Arrays, key: str) -> torch.Tensor:
+def _required(arrays: Arrays, key: str) -> torch.Tensor:
     array = arrays[key]
     if array is None:
         raise DatasetError(f"{key} is missing, expected an array")
@@ -220,8 +221,8 @@ def _needed(arrays: Arrays, key: str) -> torch.Tensor:
 
 
 def _assemble(arrays: Arrays, offsets: torch.Tensor, task: Task, name: str) -> TaskDataset:
-    """Flags where none are given: nothing ends, and what has not ended at an episode's last row was cut by time."""
-    rewards = _needed(arrays, "rewards")
+    """The dataset; by default no row terminates, and an episode that does not terminate is truncated at its end."""
+    rewards = _required(arrays, "rewards")
     rows = len(rewards)
     ended = arrays.get("terminations")
     ended = torch.zeros(rows) if ended is None else ended
@@ -230,10 +231,10 @@ def _assemble(arrays: Arrays, offsets: torch.Tensor, task: Task, name: str) -> T
         cut = torch.zeros(rows)
         cut[offsets[1:] - 1] = 1.0 - ended[offsets[1:] - 1]
     return TaskDataset(
-        observations=_needed(arrays, "observations"),
-        actions=_needed(arrays, "actions"),
+        observations=_required(arrays, "observations"),
+        actions=_required(arrays, "actions"),
         rewards=rewards,
-        next_observations=_needed(arrays, "next_observations"),
+        next_observations=_required(arrays, "next_observations"),
         terminations=ended,
         truncations=cut,
         episode_offsets=offsets,
@@ -246,9 +247,9 @@ Bound: TypeAlias = "float | Sequence[float]"
 
 
 def scale_actions(actions: torch.Tensor, low: Bound | None, high: Bound | None, name: str) -> torch.Tensor:
-    """Actions [N, A] of the box from `low` to `high` (a number, or one per dimension) as actions in [-1, 1].
+    """Scale actions [N, A] from the box `low` to `high` (a number, or one per dimension) to [-1, 1].
 
-    Raises `DatasetError` for half a box, an empty one, and for actions outside of it.
+    Raises `DatasetError` if only one bound is given, the box is empty, or an action lies outside of it.
     """
     if low is None and high is None:
         return actions

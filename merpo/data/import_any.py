@@ -1,4 +1,4 @@
-"""What `merpo data import` is given: files and folders of logs, or ids of Minari's."""
+"""Dispatch of `merpo data import`: files and folders of logs, or Minari dataset ids."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ def import_any(
     family: str | None = None,
     ignore_env_spec: bool = False,
 ) -> list[str]:
-    """Import everything named; returns the collections' names. A path that exists is one, whatever it looks like."""
+    """Import files or Minari datasets; returns the collections' names. A source that exists as a path is a path."""
     check_family(family or LOGS)
     params = read_task_params(task_params)
     paths = [Path(source) for source in sources if _is_path(source)]
     ids = [source.removeprefix("minari:") for source in sources if not _is_path(source)]
-    strange = next((text for text in ids if not is_minari_id(text)), None)
-    if strange is not None:
+    unknown = next((text for text in ids if not is_minari_id(text)), None)
+    if unknown is not None:
         raise DatasetError(
-            f"{strange[:200]!r}: no such file or folder, and no id of Minari's such as D4RL/door/human-v2"
+            f"{unknown[:200]!r}: no such file or folder, and not a Minari dataset id such as D4RL/door/human-v2"
         )
     if paths and ids:
-        raise RecipeError(f"got files ({paths[0]}) and ids of Minari's ({ids[0]}), expected one kind at a time")
+        raise RecipeError(f"got files ({paths[0]}) and Minari dataset ids ({ids[0]}), expected one kind at a time")
     if paths:
         return [import_logs(paths, collection, read_columns(columns), params, family or LOGS)]
     if columns is not None:
-        raise RecipeError("--columns is for files; a dataset of Minari's says itself what is what")
+        raise RecipeError("--columns applies to files only; Minari datasets have a fixed layout")
     from merpo.data.minari.imports import import_minari
 
     return import_minari(ids, collection, params, family, ignore_env_spec)

@@ -1,4 +1,4 @@
-"""Files of logs, one per task, into a collection of the store."""
+"""Import of log files, one per task, into a collection of the store."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
     "store_imported",
 ]
 
-LOGS = "logs"  # the family of data without environments
+LOGS = "logs"  # the task family for data without environments
 
 
 class Imported(NamedTuple):
-    """A dataset that is to be stored, and what is known of where it came from."""
+    """A dataset to be stored, with its provenance."""
 
     data: TaskDataset
     settings: Mapping[str, Any]
@@ -49,47 +49,47 @@ def import_logs(
     family: str = LOGS,
     note: Callable[[str], None] = print,
 ) -> str:
-    """Read, check and store every file of `paths` (folders: their files); returns the collection's name.
+    """Read, check and store every file of `paths` (for folders, the files in them); returns the collection's name.
 
-    All files are read and checked before the first is stored. Raises `DatasetError` for what cannot be used.
+    All files are read and checked before the first is stored. Raises `DatasetError` for an invalid file.
     """
     files = [file for path in paths for file in _files(path)]
     names = [slug(file.stem) for file in files]
     check_params(params, names)
-    chosen = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
-    made = []
+    target = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
+    imported = []
     for file, name in zip(files, names, strict=True):
-        task = params.get(name, {"name": f"{chosen}/{name}"})
+        task = params.get(name, {"name": f"{target}/{name}"})
         data = columns.dataset(read_table(file), str(file), task, name)
         source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
-        made.append(Imported(data, source))
-    store_imported(chosen, made, family, note)
-    return chosen
+        imported.append(Imported(data, source))
+    store_imported(target, imported, family, note)
+    return target
 
 
-def store_imported(collection: str, made: Sequence[Imported], family: str, note: Callable[[str], None]) -> None:
-    """Put datasets that fit together into a collection; what it has already must be the same."""
-    check_datasets([one.data for one in made], 1)
-    names = [one.data.name for one in made]
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise DatasetError(f"{collection}: two datasets would be called {twice!r} in it; import them apart")
+def store_imported(collection: str, imported: Sequence[Imported], family: str, note: Callable[[str], None]) -> None:
+    """Store datasets of equal dims in a collection; raises `DatasetError` if it holds other data under a name."""
+    check_datasets([one.data for one in imported], 1)
+    names = [one.data.name for one in imported]
+    duplicate = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if duplicate is not None:
+        raise DatasetError(f"{collection}: two datasets would be named {duplicate!r}; import them separately")
     folder = collection_path(store_root(), collection)
     with folder_lock(folder / LOCK, note):
-        already = _store(folder, collection, made, family)
-    told = f", {already} were there already" if already else ""
-    note(f"{collection}: {len(made) - already} datasets stored in {folder}{told}")
+        existing = _store(folder, collection, imported, family)
+    suffix = f", {existing} already existed" if existing else ""
+    note(f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}")
 
 
-def _store(folder: Path, collection: str, made: Sequence[Imported], family: str) -> int:
-    """Write what the collection lacks; how many of the datasets were there."""
-    there = {one.data.name for one in made if manifest_path(folder, one.data.name).exists()}
-    for one in made:
-        if one.data.name in there:
+def _store(folder: Path, collection: str, imported: Sequence[Imported], family: str) -> int:
+    """Write the datasets that the collection lacks; returns the number of those that it already held."""
+    existing = {one.data.name for one in imported if manifest_path(folder, one.data.name).exists()}
+    for one in imported:
+        if one.data.name in existing:
             _require_same(folder, collection, one.data, family)
     first = 1 + max((entry.manifest().task_index for entry in entries(collection)), default=-1)
-    fresh = [one for one in made if one.data.name not in there]
-    for index, (data, settings) in enumerate(fresh, first):
+    new = [one for one in imported if one.data.name not in existing]
+    for index, (data, settings) in enumerate(new, first):
         returns = data.episode_returns()
         write_dataset(
             folder,
@@ -105,11 +105,11 @@ def _store(folder: Path, collection: str, made: Sequence[Imported], family: str)
             seed=0,
             settings=settings,
         )
-    return len(there)
+    return len(existing)
 
 
 def read_task_params(path: Path | None) -> dict[str, Task]:
-    """`[pump-7] load = 3` of a TOML file: each dataset's task parameters; raises RecipeError for anything else."""
+    """Each dataset's task parameters in a TOML file, e.g. `[pump-7] load = 3`; raises `RecipeError` if invalid."""
     if path is None:
         return {}
     tables = read(path)
@@ -120,7 +120,7 @@ def read_task_params(path: Path | None) -> dict[str, Task]:
 
 
 def check_family(family: str) -> None:
-    """Refuse the name of a family that is not installed."""
+    """Raise an error if no task family of that name is installed."""
     if family != LOGS:
         from merpo.components.registry import get
 
@@ -128,19 +128,19 @@ def check_family(family: str) -> None:
 
 
 def check_params(params: Mapping[str, Task], names: Sequence[str]) -> None:
-    """Refuse parameters of tasks that are not there, most likely misspelt."""
+    """Raise `RecipeError` for task parameters of a dataset that is not imported, e.g. a misspelt name."""
     for name in params:
         if name not in names:
             raise RecipeError(f"--task-params: no dataset {name[:80]!r}{nearest(name[:80], names)}")
 
 
 def slug(text: str) -> str:
-    """`text` as a name in the store, other characters replaced by hyphens."""
+    """`text` as a valid name in the store, invalid characters replaced by hyphens."""
     return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("._+-")[:100].rstrip("-") or "data"
 
 
 def _files(path: Path) -> list[Path]:
-    """A file itself, or the files of a folder that can be read, by name."""
+    """The file itself, or a folder's files of a supported format, sorted by name."""
     if not path.is_dir():
         return [path]
     found = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS and file.is_file())
@@ -150,9 +150,9 @@ def _files(path: Path) -> list[Path]:
 
 
 def _require_same(folder: Path, collection: str, data: TaskDataset, family: str) -> None:
-    """An entry of the store is never replaced by other data, nor by other words about it."""
+    """Raise `DatasetError` unless the stored dataset has the same arrays, task and family: imports never overwrite."""
     old, manifest = read_dataset(folder, data.name)
-    other = old.task != plain(data.task) or manifest.family != family
-    if other or any(not getattr(old, key).equal(getattr(data, key)) for key in ARRAYS):
+    differs = old.task != plain(data.task) or manifest.family != family
+    if differs or any(not getattr(old, key).equal(getattr(data, key)) for key in ARRAYS):
         name = f"{collection}/{data.name}"
-        raise DatasetError(f"{name} is in the store with other data, task or family; first: merpo data delete {name}")
+        raise DatasetError(f"{name} is in the store with other data, task or family; run: merpo data delete {name}")

@@ -1,4 +1,4 @@
-"""`merpo data` on the terminal."""
+"""Terminal output of `merpo data`: collections, datasets, returns by quality, verification."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from merpo.components.describe import value_text
-from merpo.data.catalog import Entry, collections, entries, find, verify
+from merpo.data.catalog import DatasetEntry, collections, entries, find, verify
 from merpo.data.manifest import Manifest, read_manifest
 from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, store_root
 from merpo.errors import DatasetError
@@ -31,29 +31,29 @@ __all__ = [
 
 
 def print_collections() -> None:
-    """A line per collection: how many datasets, of which family and qualities, how large."""
+    """Print a line per collection: number of datasets, families, qualities and size."""
     names = collections()
     if not names:
-        print(f"{store_root()}: no data yet; merpo data import, or merpo collect RECIPE")
+        print(f"{store_root()}: no data yet; add some with merpo data import or merpo collect RECIPE")
         return
     rows = [("collection", "datasets", "family", "quality", "transitions", "MB")]
     for name in names:
-        there = [manifest for entry in entries(name) if (manifest := _readable(entry)) is not None]
+        manifests = [manifest for entry in entries(name) if (manifest := _readable(entry)) is not None]
         rows.append(
             (
                 name,
-                str(len(there)),
-                _words(manifest.family for manifest in there),
-                _words(manifest.quality for manifest in there),
-                f"{sum(manifest.transitions for manifest in there):,}",
-                f"{sum(manifest.size for manifest in there) / 1e6:.1f}",
+                str(len(manifests)),
+                _distinct(manifest.family for manifest in manifests),
+                _distinct(manifest.quality for manifest in manifests),
+                f"{sum(manifest.transitions for manifest in manifests):,}",
+                f"{sum(manifest.size for manifest in manifests) / 1e6:.1f}",
             )
         )
     print("\n".join(aligned(rows, right=(1, 4, 5))))
 
 
 def print_entries(collection: str) -> None:
-    """A line per dataset of a collection."""
+    """Print a line per dataset of a collection."""
     rows = [("dataset", "quality", "transitions", "episodes", "mean return", "task")]
     for entry in entries(collection):
         try:
@@ -66,19 +66,19 @@ def print_entries(collection: str) -> None:
     print("\n".join(aligned(rows, right=(2, 3, 4))))
 
 
-def print_entry(entry: Entry) -> None:
-    """Everything that a dataset's manifest says."""
+def print_entry(entry: DatasetEntry) -> None:
+    """Print the contents of a dataset's manifest."""
     manifest = entry.manifest()
     behavior = manifest.behavior
     lines = {
         "family": manifest.family,
         "task": value_text(manifest.task),
         "quality": manifest.quality,
-        "behaviour policy": behavior.checkpoint or "not kept",
-        "return": f"{number(behavior.return_mean)} ± {number(behavior.return_std)} (mean and deviation of episodes)",
+        "behaviour policy": behavior.checkpoint or "not stored",
+        "return": f"{number(behavior.return_mean)} ± {number(behavior.return_std)} (mean ± std over episodes)",
         "transitions": f"{manifest.transitions:,} in {manifest.episodes:,} episodes",
         "dims": f"observations {manifest.observation_dim}, actions {manifest.action_dim}",
-        **{f"from {key}": _whole(value) for key, value in manifest.settings.items() if value is not None},
+        **{f"from {key}": _setting_text(value) for key, value in manifest.settings.items() if value is not None},
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
         "sha256": manifest.sha256,
     }
@@ -88,8 +88,8 @@ def print_entry(entry: Entry) -> None:
         print(f"  {key:<{width}}  {printable(value)}")
 
 
-def print_qualities(found: Sequence[Entry]) -> None:
-    """What return the datasets of each collection reached, and where its learning curve is."""
+def print_qualities(found: Sequence[DatasetEntry]) -> None:
+    """Print each collection's returns by quality and the paths of its learning curve."""
     for collection in dict.fromkeys(entry.collection for entry in found):
         own = [entry for entry in found if entry.collection == collection]
         folder = own[0].folder
@@ -98,17 +98,17 @@ def print_qualities(found: Sequence[Entry]) -> None:
         print("\n".join(lines))
 
 
-def print_snippet(found: Sequence[Entry]) -> None:
-    """How a recipe names these datasets."""
+def print_snippet(found: Sequence[DatasetEntry]) -> None:
+    """Print the lines by which a recipe refers to these datasets."""
     manifest = found[0].manifest()
-    print("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _shortest(found)) + "]")
+    print("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _source_names(found)) + "]")
     if manifest.family == "logs":
         dims = f"observation_dim = {manifest.observation_dim}\naction_dim = {manifest.action_dim}"
         print(f'[tasks]\ncomponent = "logs"\n{dims}')
 
 
 def verify_all(names: Sequence[str]) -> None:
-    """A line per dataset, all of them; then `DatasetError` if any is damaged."""
+    """Verify all datasets, with a printed line for each; raises `DatasetError` at the end if any is damaged."""
     damaged = []
     for name in names:
         for entry in find(name):
@@ -122,15 +122,15 @@ def verify_all(names: Sequence[str]) -> None:
         raise DatasetError(f"{len(damaged)} datasets are damaged, the first is {damaged[0]}")
 
 
-def _whole(value: object) -> str:
-    """A value of the settings, at most 400 characters."""
+def _setting_text(value: object) -> str:
+    """A settings value as text, cut after 400 characters."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} = {_whole(item)}" for key, item in value.items() if item is not None)[:400]
+        return ", ".join(f"{key} = {_setting_text(item)}" for key, item in value.items() if item is not None)[:400]
     return (value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))[:400]
 
 
-def _shortest(found: Sequence[Entry]) -> list[str]:
-    """A collection by its name where all of it is meant."""
+def _source_names(found: Sequence[DatasetEntry]) -> list[str]:
+    """The datasets' names in the store; a collection's name alone where all of its datasets are listed."""
     names: list[str] = []
     for collection in dict.fromkeys(entry.collection for entry in found):
         own = [entry for entry in found if entry.collection == collection]
@@ -138,14 +138,16 @@ def _shortest(found: Sequence[Entry]) -> list[str]:
     return names
 
 
-def _readable(entry: Entry) -> Manifest | None:
+def _readable(entry: DatasetEntry) -> Manifest | None:
+    """The manifest, or None if it is damaged."""
     try:
         return entry.manifest()
     except DatasetError:
         return None
 
 
-def _words(values: Iterable[str]) -> str:
+def _distinct(values: Iterable[str]) -> str:
+    """The distinct values, sorted and separated by commas."""
     return ", ".join(sorted(set(values))) or "-"
 
 
@@ -153,24 +155,24 @@ HEAD = ("task", "quality", "checkpoint", "return", "±", "episode length", "ende
 
 
 class QualityRow(NamedTuple):
-    """One dataset."""
+    """Returns and episode lengths of one dataset."""
 
     task: str
     quality: str
-    step: int  # after which the behaviour policy was taken, in environment steps of its training
-    return_mean: float  # of the dataset's episodes
+    step: int  # training environment steps of the behaviour policy
+    return_mean: float  # over the dataset's episodes
     return_std: float
-    length: float  # mean steps of an episode
-    ended: float | None  # share of episodes that ended before time cut them; None where the file cannot be read
+    length: float  # mean steps per episode
+    ended: float | None  # fraction of episodes that terminated before the time limit; None if the file is unreadable
 
 
 def quality_rows(folder: Path, names: Sequence[str]) -> list[QualityRow]:
-    """A row for each of a collection's datasets whose manifest is whole, by task and then by quality."""
+    """A row for each dataset of a collection with a valid manifest, sorted by task and then by quality."""
     rows = []
     for name in names:
         try:
             manifest = read_manifest(manifest_path(folder, name))
-        except DatasetError:  # `merpo data verify` says why
+        except DatasetError:  # reported by `merpo data verify`
             continue
         behavior, length = manifest.behavior, manifest.transitions / manifest.episodes
         ended = _terminations(data_path(folder, name))
@@ -189,26 +191,26 @@ def quality_rows(folder: Path, names: Sequence[str]) -> list[QualityRow]:
     return sorted(rows, key=lambda row: (row.task, rank.get(row.quality, len(rank)), row.quality))
 
 
-def quality_lines(folder: Path, names: Sequence[str], most: int | None = None) -> list[str]:
-    """The table, with the means over the tasks of each quality; of more than `most` datasets the means alone."""
+def quality_lines(folder: Path, names: Sequence[str], max_rows: int | None = None) -> list[str]:
+    """The table of returns with the mean over tasks per quality; only the means if it has over `max_rows` datasets."""
     rows = quality_rows(folder, names)
     if not rows:
         return []
-    short = most is not None and len(rows) > most
+    short = max_rows is not None and len(rows) > max_rows
     cells = [HEAD, *([] if short else map(_cells, rows))]
     for quality in dict.fromkeys(row.quality for row in sorted(rows, key=lambda row: row.step)):
         same = [row for row in rows if row.quality == quality]
         if len(same) > 1:
             cells.append(_mean_cells(same))
     lines = aligned(cells, right=(2, 3, 4, 5, 6))
-    unlearnt = sorted({row.task for row in rows if row.quality in {"medium", "expert"} and row.step == 0})
-    if unlearnt:
+    untrained = sorted({row.task for row in rows if row.quality in {"medium", "expert"} and row.step == 0})
+    if untrained:
         lines.append(
-            f"{len(unlearnt)} tasks without a checkpoint better than the untrained policy, the first is {unlearnt[0]}: "
-            "SAC has not learnt there; it may need more collect.steps"
+            f"{len(untrained)} tasks without a checkpoint better than the untrained policy, the first is "
+            f"{untrained[0]}: SAC did not improve on it; try more collect.steps"
         )
     if short:
-        lines.append(f"merpo data show {folder.name} has the tasks one by one")
+        lines.append(f"merpo data show {folder.name} lists every task")
     return lines
 
 
@@ -219,7 +221,7 @@ def _cells(row: QualityRow) -> tuple[str, ...]:
 
 
 def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:
-    """The mean over tasks; its ± is the mean deviation within a task."""
+    """The row of means over tasks; its ± is the mean of the tasks' standard deviations."""
     known = [row.ended for row in rows if row.ended is not None]
     mean = QualityRow(
         f"mean of {len(rows)}",
@@ -234,7 +236,7 @@ def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:
 
 
 def _terminations(path: Path) -> float | None:
-    """How many rows of a dataset truly ended an episode; nothing else of the file is read."""
+    """The number of terminations in a dataset's file, of which only that array is read; None if unreadable."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -1,4 +1,4 @@
-"""Manifest of a stored dataset: origin, settings and checksums."""
+"""The manifest of a stored dataset: provenance of its transitions, and sizes and SHA-256 of its files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FORMAT_VERSION", "Behavior", "Manifest", "read_manifest", "write_man
 
 FORMAT_VERSION = 1
 RECOLLECT = "collect it again with: merpo collect RECIPE, or delete and import it again"
-_LIMIT = 1_000_000  # bytes; a manifest has a few thousand
+_LIMIT = 1_000_000  # bytes; a manifest usually has a few thousand
 _KIND = FileKind("a dataset's manifest", DatasetError, RECOLLECT, _LIMIT)
 Count = Annotated[int, Field(ge=1)]
 _STRICT = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
@@ -30,8 +30,8 @@ class Behavior(BaseModel):
     model_config = _STRICT
 
     checkpoint: Annotated[str, Field(pattern=FILE_NAME)] | None
-    sha256: Digest | None  # of the checkpoint
-    step: Annotated[int, Field(ge=0)]  # after how many training steps
+    sha256: Digest | None  # of the checkpoint file
+    step: Annotated[int, Field(ge=0)]  # training environment steps
     return_mean: float
     return_std: Annotated[float, Field(ge=0.0)]
 
@@ -55,7 +55,7 @@ class Manifest(BaseModel):
     action_dim: Count
     versions: dict[str, str]
     sha256: Digest  # of the safetensors file
-    size: Count  # of the same, in bytes
+    size: Count  # of the safetensors file, in bytes
     settings: dict[str, Any]
 
 
@@ -63,7 +63,7 @@ def write_manifest(path: Path, content: Mapping[str, Any]) -> Manifest:
     """Write the fields of a `Manifest` with a checksum over them."""
     manifest = _KIND.validate(plain(content), path, Manifest)
     fields = manifest.model_dump(mode="json")
-    if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # what could not be read again
+    if len(json.dumps(fields, indent=2)) > _LIMIT - 1000:  # `read_manifest` would refuse the file
         raise DatasetError(
             f"{path}: its parameters and settings take more than {_LIMIT} bytes, expected a few thousand"
         )

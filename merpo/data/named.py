@@ -1,4 +1,4 @@
-"""Datasets by name: those that a recipe names, found and loaded."""
+"""Find and load the datasets that a recipe or the command line refers to by name."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from merpo.components.interfaces import TaskFamily
-from merpo.data.catalog import Entry, find, has_minari
+from merpo.data.catalog import DatasetEntry, find, has_minari
 from merpo.data.dataset import TaskDataset
 from merpo.data.import_logs import LOGS
 from merpo.data.manifest import Manifest
@@ -18,13 +18,21 @@ from merpo.recipe.recipe import Recipe
 from merpo.recipe.sources import Source, minari_place, parse_source
 from merpo.types import Task
 
-__all__ = ["check_environment", "ensure_named", "find_datasets", "load_named", "missing_minari", "plays", "read_named"]
+__all__ = [
+    "check_environment",
+    "ensure_named",
+    "find_datasets",
+    "load_named",
+    "matches_family",
+    "missing_minari",
+    "read_named",
+]
 
 Loaded = list[tuple[TaskDataset, Manifest]]
 
 
 def ensure_named(recipe: Recipe, note: Callable[[str], None], fetch: bool = True) -> None:
-    """Import what is named of Minari and not in the store yet; raises `DatasetError` for what cannot be found."""
+    """Import the recipe's Minari datasets that the store lacks; raises `DatasetError` for a missing dataset."""
     for source in missing_minari(recipe):
         if not fetch:
             raise DatasetError(f"minari:{source.name} is not in the store; run: merpo data import {source.name}")
@@ -36,13 +44,13 @@ def ensure_named(recipe: Recipe, note: Callable[[str], None], fetch: bool = True
 
 
 def missing_minari(recipe: Recipe) -> list[Source]:
-    """What a recipe names of Minari and the store lacks; `DatasetError` where another dataset is in its place."""
-    sources = [source for source in _sources(recipe.data.train) + _sources(recipe.data.test) if source.door == "minari"]
-    return [source for source in sources if not has_minari(source.name)]
+    """The recipe's Minari datasets that the store lacks; raises `DatasetError` if one's name is taken."""
+    sources = _sources(recipe.data.train) + _sources(recipe.data.test)
+    return [source for source in sources if source.scheme == "minari" and not has_minari(source.name)]
 
 
 def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
-    """The checked datasets of the training tasks and of the unseen tasks, numbered in the recipe's order."""
+    """The validated datasets of the training tasks and of the unseen tasks, numbered in the recipe's order."""
     train, test = _entries(recipe)
     every = [_read(entry, index, recipe.tasks) for index, entry in enumerate(train + test)]
     check_datasets([data for data, _ in every], batch_size)
@@ -58,17 +66,17 @@ def _sources(texts: Sequence[str] | None) -> list[Source]:
     return [parse_source(text) for text in texts or ()]
 
 
-def _entry(source: Source) -> Entry:
-    return Entry(*minari_place(source.name))
+def _entry(source: Source) -> DatasetEntry:
+    return DatasetEntry(*minari_place(source.name))
 
 
-def _entries(recipe: Recipe) -> tuple[list[Entry], list[Entry]]:
-    """The datasets of both parts; one that is named twice is refused, as unseen tasks must be unseen."""
+def _entries(recipe: Recipe) -> tuple[list[DatasetEntry], list[DatasetEntry]]:
+    """The datasets of `data.train` and `data.test`; raises `DatasetError` for one that is listed twice."""
     train, test = (
-        [entry for s in _sources(part) for entry in (find(s.name) if s.door == "store" else [_entry(s)])]
+        [entry for s in _sources(part) for entry in (find(s.name) if s.scheme == "store" else [_entry(s)])]
         for part in (recipe.data.train, recipe.data.test)
     )
-    seen: dict[Entry, str] = {}
+    seen: dict[DatasetEntry, str] = {}
     for part, found in (("data.train", train), ("data.test", test)):
         for entry in found:
             if entry in seen:
@@ -77,22 +85,22 @@ def _entries(recipe: Recipe) -> tuple[list[Entry], list[Entry]]:
     return train, test
 
 
-def plays(family: TaskFamily, manifest: Manifest) -> bool:
-    """Whether a family's environments may play a dataset's task.
+def matches_family(family: TaskFamily, manifest: Manifest) -> bool:
+    """Whether a dataset's task belongs to a family's environments.
 
-    It is made or imported for that family; or imported for none, but its task names an environment, as Minari's do,
-    and then it is the family that knows it or not.
+    True if it was collected or imported for that family, or imported for none with a task that names an environment,
+    as Minari's do: whether the family supports that environment is checked when it is made.
     """
     return manifest.family == family.name or (manifest.family == LOGS and "environment" in manifest.task)
 
 
-def _read(entry: Entry, index: int, family: TaskFamily) -> tuple[TaskDataset, Manifest]:
-    """A dataset with its full name and its number in this recipe; its family must be the one that plays its task."""
+def _read(entry: DatasetEntry, index: int, family: TaskFamily) -> tuple[TaskDataset, Manifest]:
+    """A dataset with its full name and its index in this recipe; raises `DatasetError` if it is of another family."""
     data, manifest = read_dataset(entry.folder, entry.name)
-    if family.has_environment and not plays(family, manifest):
+    if family.has_environment and not matches_family(family, manifest):
         raise DatasetError(
-            f"{entry}: holds data of the family {manifest.family!r}, expected {family.name!r}, whose environments are "
-            f'to play its task; use tasks.component = "logs", or import it with --family {family.name} '
+            f"{entry}: holds data of the family {manifest.family!r}, expected {family.name!r}, whose environments "
+            f'evaluate its task; use tasks.component = "logs", or import it with --family {family.name} '
             "--task-params FILE"
         )
     return replace(data, name=str(entry)), manifest.model_copy(update={"task_index": index})
@@ -105,40 +113,40 @@ def _check_dims(family: TaskFamily, every: Loaded) -> None:
         if found != (spec.observation_dim, spec.action_dim):
             hint = f"; set tasks.observation_dim = {found[0]}, tasks.action_dim = {found[1]}"
             raise DatasetError(
-                f"{data.name}: (observation, action) dims are {found}, the tasks' are "
+                f"{data.name}: (observation, action) dims are {found}, expected those of the tasks, "
                 f"{(spec.observation_dim, spec.action_dim)}{'' if family.has_environment else hint}"
             )
 
 
 def check_environment(family: TaskFamily, name: str, task: Task) -> None:
-    """Refuse a task of the dataset `name` whose parameters make no environment, before anything is trained on it."""
+    """Raise `DatasetError`, before any training, if the family cannot make an environment for a dataset's task."""
     try:
         family.make(task).close()
     except MerpoError:
         raise
-    except Exception as error:  # whatever a family's environment raises for parameters that it does not know
+    except Exception as error:  # a family's environment may raise anything for unknown parameters
         raise DatasetError(
-            f"{name}: {family.name} makes no environment of the parameters {task!r:.120} "
+            f"{name}: {family.name} cannot make an environment with the parameters {task!r:.120} "
             f"({type(error).__name__}: {error!s:.120}); import it with --task-params FILE"
         ) from error
 
 
 def read_named(names: Sequence[str]) -> list[tuple[TaskDataset, Manifest]]:
-    """The checked datasets that `names` stand for, with their manifests. Raises `DatasetError` for what is not one."""
+    """The validated datasets that `names` refer to, with their manifests; raises `DatasetError` for a missing one."""
     return [read_dataset(folder, name) for text in names for folder, name in find_datasets(text)]
 
 
 def find_datasets(text: str) -> list[tuple[Path, str]]:
-    """Folder and name of each dataset that `text` stands for.
+    """The folder and name of each dataset that `text` refers to.
 
-    `text` is the path of a manifest (`….json`) or of a folder of datasets, `store:COLLECTION/DATASET` or
-    `minari:NAMESPACE/NAME-v0` as in a recipe, or the former without its `store:`. What Minari has and the store lacks
-    is imported. Raises `DatasetError` with the nearest name where there is none.
+    `text` is the path of a manifest (`….json`) or of a folder of datasets, or `store:COLLECTION/DATASET` (also without
+    `store:`) or `minari:NAMESPACE/NAME-v0` as in a recipe. A Minari dataset that the store lacks is imported. Raises
+    `DatasetError` with the nearest name if there is none.
     """
     path = Path(text)
     if path.is_file():
         if path.suffix != ".json":
-            raise DatasetError(f"{path}: expected the manifest of a dataset, which ends in .json")
+            raise DatasetError(f"{path}: expected a dataset's manifest, a file that ends in .json")
         return [(path.parent, path.stem)]
     if path.is_dir() and (found := [(path, manifest.stem) for manifest in sorted(path.glob("*.json"))]):
         return found
@@ -150,18 +158,18 @@ def find_datasets(text: str) -> list[tuple[Path, str]]:
         raise
 
 
-def _entries_named(text: str) -> list[Entry]:
-    """The store's entries under a name."""
+def _entries_named(text: str) -> list[DatasetEntry]:
+    """The store's entries that a name refers to."""
     if not text.startswith(("store:", "minari:")):
         return find(text)
     try:
         source = parse_source(text)
     except ValueError as error:
         raise DatasetError(str(error)) from None
-    if source.door == "store":
+    if source.scheme == "store":
         return find(source.name)
     if not has_minari(source.name):
         from merpo.data.minari.imports import import_minari
 
         import_minari([source.name])
-    return [Entry(*minari_place(source.name))]
+    return [DatasetEntry(*minari_place(source.name))]

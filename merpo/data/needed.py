@@ -1,4 +1,4 @@
-"""The data that a recipe needs: found in the store, or collected into it first."""
+"""The datasets that a recipe without named data needs, and where the store keeps them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from merpo.components.component import dump_component
-from merpo.data.catalog import Entry
+from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
 from merpo.data.manifest import Manifest
 from merpo.data.named import check_environment, load_named
@@ -23,7 +23,7 @@ __all__ = ["TaskSource", "behavior_policy", "collection_folder", "load_data", "n
 
 @dataclass(frozen=True, order=True)
 class TaskSource:
-    """Where one task's dataset is, or will be."""
+    """One task's dataset in its collection, whether collected already or not."""
 
     index: int
     task: Task = field(compare=False)
@@ -36,7 +36,7 @@ class TaskSource:
 
 
 def needed(recipe: Recipe) -> tuple[list[TaskSource], list[TaskSource]]:
-    """The datasets of the training tasks and of the unseen tasks; unseen tasks are numbered after the others."""
+    """The required datasets of the training tasks and of the unseen tasks, which are numbered after them."""
     data = recipe.data
     train, test = recipe.tasks.tasks(data.train_tasks, data.test_tasks)
     tasks = [TaskSource(i, task, data.quality) for i, task in enumerate(train)]
@@ -45,7 +45,7 @@ def needed(recipe: Recipe) -> tuple[list[TaskSource], list[TaskSource]]:
 
 
 def collection_folder(recipe: Recipe) -> Path:
-    """The folder of the store for this family, these tasks and these collection settings."""
+    """The store's folder for the recipe's task family, tasks and collection settings."""
     shape = {"train_tasks": recipe.data.train_tasks, "test_tasks": recipe.data.test_tasks}
     origin = {"tasks": dump_component(recipe.tasks), "collect": recipe.collect.model_dump(), **shape}
     origin |= {"episodes": recipe.data.episodes, "store": recipe.data.store}
@@ -55,25 +55,25 @@ def collection_folder(recipe: Recipe) -> Path:
 def load_data(
     recipe: Recipe, batch_size: int
 ) -> tuple[list[tuple[TaskDataset, Manifest]], list[tuple[TaskDataset, Manifest]]]:
-    """The checked datasets of the training tasks and of the unseen tasks, with their manifests."""
+    """The validated datasets of the training tasks and of the unseen tasks, with their manifests."""
     if recipe.data.named:
         return load_named(recipe, batch_size)
     folder = collection_folder(recipe)
     loaded = [[read_source(folder, source, recipe) for source in sources] for sources in needed(recipe)]
     check_datasets([data for part in loaded for data, _ in part], batch_size)
-    for data, _ in loaded[1][:1]:  # what cannot be measured is told before anything is trained
+    for data, _ in loaded[1][:1]:  # an environment that cannot be made is reported before training
         check_environment(recipe.tasks, data.name, data.task)
     return loaded[0], loaded[1]
 
 
 def behavior_policy(recipe: Recipe, data: TaskDataset) -> Params | None:
-    """Who collected a dataset that `load_data` gave; None where no single policy did, or none was kept."""
+    """The behaviour policy of a dataset from `load_data`; None if there were several policies or none was stored."""
     name = data.name if recipe.data.named else f"{collection_folder(recipe).name}/{data.name}"
-    return Entry(*name.split("/", 1)).policy()
+    return DatasetEntry(*name.split("/", 1)).policy()
 
 
 def read_source(folder: Path, source: TaskSource, recipe: Recipe) -> tuple[TaskDataset, Manifest]:
-    """The dataset of one task with its manifest; raises `DatasetError` where it is another task's or quality."""
+    """The dataset of one task with its manifest; raises `DatasetError` if its task or quality differs."""
     data, manifest = read_dataset(folder, source.name)
     found = (manifest.family, manifest.task, manifest.quality)
     expected = (recipe.tasks.name, plain(source.task), source.quality)

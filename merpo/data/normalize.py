@@ -1,4 +1,4 @@
-"""Observations in units of their spread: fitted on data, kept with the artifacts, applied wherever one is seen."""
+"""Normalisation of observations: fitted on training data, stored with the artifacts, applied to every observation."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["NORMALIZATION", "fit_normalization", "normalize_tasks", "split_norma
 
 NORMALIZATION = "normalization"  # the group of an artifact that holds `mean` and `std` of observations
 
-RELATIVE = 1e-5  # of a dim's largest value: what varies by less is rounding, float32 having seven digits
+RELATIVE = 1e-5  # of a dim's largest value; float32 has seven digits, so a smaller std is rounding error
 
 
 def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
-    """Mean and standard deviation [O] over all rows of some tasks' data.
+    """Mean and standard deviation [O] over all rows of several tasks' data.
 
-    A dim that does not vary has std 1: it is centred, and a new task in which it differs is not blown up. Raises
-    `DatasetError` where there is no dataset.
+    A constant dim has std 1: it is centred but not scaled up in a task where it differs. Raises `DatasetError` if
+    there is no dataset.
     """
     if not datasets:
         raise DatasetError("no datasets: at least one is needed to normalise observations")
@@ -36,34 +36,33 @@ def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
 
 
 def normalize_tasks(normalization: Normalization, data: TaskData) -> TaskData:
-    """The same tasks in normalised observations; their termination function is given the environment's own."""
-    own = normalization.to(data.rows.device)
+    """The same tasks with normalised observations; their termination function gets raw observations as before."""
+    local = normalization.to(data.rows.device)
     o, a = data.spec.observation_dim, data.spec.action_dim
     rows = data.rows.clone()
     for start in (0, o + a + 1):  # s and s'
-        rows[:, start : start + o] = own.apply(rows[:, start : start + o])
-    ends = data.spec.terminated
-    terminated = None if ends is None else _on_raw_observations(ends, own)
-    return data._replace(rows=rows, spec=data.spec._replace(terminated=terminated, normalization=own))
+        rows[:, start : start + o] = local.apply(rows[:, start : start + o])
+    raw = data.spec.terminated
+    terminated = None if raw is None else _on_normalized(raw, local)
+    return data._replace(rows=rows, spec=data.spec._replace(terminated=terminated, normalization=local))
 
 
-def _on_raw_observations(ends: Terminated, normalization: Normalization) -> Terminated:
-    """A termination function of normalised observations from one of the environment's own."""
+def _on_normalized(raw: Terminated, normalization: Normalization) -> Terminated:
+    """A termination function of normalised observations, from one of raw observations."""
 
     def terminated(observations: torch.Tensor, actions: torch.Tensor, next_observations: torch.Tensor) -> torch.Tensor:
-        return ends(normalization.undo(observations), actions, normalization.undo(next_observations))
+        return raw(normalization.undo(observations), actions, normalization.undo(next_observations))
 
     return terminated
 
 
 def with_normalization(groups: Mapping[str, Params], normalization: Normalization | None) -> dict[str, Params]:
-    """The groups of an artifact with the normalisation among them, if there is one."""
+    """The groups of an artifact, with the normalisation added if there is one."""
     if normalization is None:
         return dict(groups)
     if groups.get(NORMALIZATION):
         raise PluginError(
-            f"the method's artifacts have a group {NORMALIZATION!r} of their own: expected "
-            "data.normalize_observations = false"
+            f"the method's artifacts already have a group {NORMALIZATION!r}; set data.normalize_observations = false"
         )
     return {**groups, NORMALIZATION: normalization._asdict()}
 
@@ -71,9 +70,9 @@ def with_normalization(groups: Mapping[str, Params], normalization: Normalizatio
 def split_normalization(
     groups: Mapping[str, Params], normalized: bool, place: object
 ) -> tuple[dict[str, Params], Normalization | None]:
-    """The inverse of `with_normalization`; `normalized` is what the recipe asks for.
+    """The inverse of `with_normalization`; `normalized` is the recipe's `data.normalize_observations`.
 
-    Raises `ArtifactError` where the normalisation should be there and is not.
+    Raises `ArtifactError` if the normalisation is missing although `normalized` is true.
     """
     if not normalized:
         return dict(groups), None

@@ -1,4 +1,4 @@
-"""Where the local data store keeps things. Every name is checked, so that nothing lands outside it."""
+"""Paths in the local data store. Every name is validated, so that no path leads outside it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ __all__ = [
     "store_root",
 ]
 
-# What all datasets of a collection share, and is of no use without them.
-POLICIES = "checkpoints.safetensors"  # SAC's
-POLICIES_RECORD = "checkpoints.toml"  # written after them, and vouches for them
+# Files shared by all datasets of a collection, deleted with the last of them.
+POLICIES = "checkpoints.safetensors"  # of SAC
+POLICIES_RECORD = "checkpoints.toml"  # written after the checkpoints, with their SHA-256
 CURVE, CURVE_PICTURE = "learning_curve.csv", "learning_curve.png"
-LOCK = "collect.lock"  # of a collection while one writes into it
+LOCK = "collect.lock"  # held while a process writes into a collection
 SHARED = (POLICIES, POLICIES_RECORD, CURVE, CURVE_PICTURE)
 
 
 def store_root() -> Path:
-    """The store: `MERPO_DATA`, or a folder under the user's data folder."""
+    """The store's root: `MERPO_DATA`, or by default a folder under the user's data folder."""
     chosen = os.environ.get("MERPO_DATA", "").strip()
     if chosen:
         try:
@@ -46,39 +46,39 @@ def store_root() -> Path:
 
 
 def collection_dir(root: Path, family_name: str, fingerprint: str) -> Path:
-    """The folder of one collection: a family's name and the first 12 digits of its settings' fingerprint."""
+    """The folder of a collected family: its name and the first 12 digits of its settings' fingerprint."""
     if not re.fullmatch(r"[0-9a-f]{12,}", fingerprint):
         raise DatasetError(f"fingerprint is {fingerprint!r:.80}, expected at least 12 hexadecimal digits")
     return root / _checked(f"{family_name}-{fingerprint[:12]}")
 
 
 def collection_path(root: Path, name: str) -> Path:
-    """The folder of the collection called `name`. Raises `DatasetError` for a name that leads out of the store."""
+    """The folder of the collection `name`; raises `DatasetError` for a name that leads out of the store."""
     folder = root / _checked(name)
     if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
-        raise DatasetError(f"{folder}: is a link out of the data store, expected a folder in it")
+        raise DatasetError(f"{folder}: is a link to a folder outside the data store, expected a folder in it")
     return folder
 
 
 def manifest_path(folder: Path, name: str) -> Path:
-    """Where a dataset's manifest is."""
+    """The path of a dataset's manifest."""
     return folder / _checked(name, ".json")
 
 
 def data_path(folder: Path, name: str) -> Path:
-    """Where a dataset's transitions are."""
+    """The path of a dataset's transitions."""
     return folder / _checked(name, ".safetensors")
 
 
 def policy_path(folder: Path, name: str) -> Path:
-    """Where a dataset's behaviour policy is."""
+    """The path of a dataset's behaviour policy."""
     return folder / _checked(name, ".policy.safetensors")
 
 
 def _checked(name: str, suffix: str = "") -> str:
-    if not re.fullmatch(FILE_NAME, name) or name.endswith(".policy"):  # whose data would be another's policy
+    if not re.fullmatch(FILE_NAME, name) or name.endswith(".policy"):  # `x.policy` would clash with the policy of `x`
         raise DatasetError(
-            f"{name!r:.80} cannot be a name in the data store: expected letters, digits, '.', '_', '+', '-', "
+            f"{name!r:.80} is not a valid name in the data store: expected letters, digits, '.', '_', '+', '-', "
             "a letter or digit first, and no '.policy' at the end"
         )
     return name + suffix

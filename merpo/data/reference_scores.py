@@ -1,4 +1,4 @@
-"""Returns of a random and of an expert policy, by which returns of different tasks are put on one scale."""
+"""Reference scores: returns of a random and an expert policy, by which returns are normalised (D4RL)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["KEY", "ReferenceScores", "minari_reference", "normalized_scores", "s
 
 KEY = "reference_scores"  # in the settings of a stored dataset
 
-MOST = 1e300  # of a reference score; an integer of JSON may be too large for a float
+MOST = 1e300  # largest reference score; an integer in JSON may be too large for a float
 
-# D4RL's published reference scores, which all its versions share, by Gymnasium's name of the environment.
+# D4RL's published (random, expert) scores, the same in all its versions, by Gymnasium's environment name.
 D4RL = {"HalfCheetah": (-280.178953, 12135.0), "Hopper": (-20.272305, 3234.3), "Walker2d": (1.629008, 4592.3)}
 
 
 class ReferenceScores(BaseModel):
-    """What 0 and 100 are, and whose numbers they are."""
+    """The returns that score 0 and 100, and their source."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -36,12 +36,12 @@ class ReferenceScores(BaseModel):
         return self
 
     def normalized(self, value: float) -> float:
-        """100 (J − random) / (expert − random) of a return J."""
+        """The normalised score 100 (J − random) / (expert − random) of a return J."""
         return 100.0 * (value - self.random) / (self.expert - self.random)
 
 
 def normalized_scores(reference: ReferenceScores | None, returns: Mapping[str, float | None]) -> dict[str, float]:
-    """The normalised scores of the returns that are there; none without reference scores."""
+    """The normalised scores of the returns that are not None; empty without reference scores."""
     if reference is None:
         return {}
     return {name: reference.normalized(value) for name, value in returns.items() if value is not None}
@@ -50,9 +50,9 @@ def normalized_scores(reference: ReferenceScores | None, returns: Mapping[str, f
 def minari_reference(
     metadata: Mapping[str, Any], task: Task, dataset_id: str, note: Callable[[str], None]
 ) -> ReferenceScores | None:
-    """The reference scores in a dataset's own metadata; D4RL's where it has none and is of one of D4RL's bodies.
+    """The reference scores in a dataset's metadata, by default D4RL's if its environment is one of D4RL's.
 
-    Metadata that makes no sense is told and gives none.
+    Invalid metadata gives None; `note` receives the reason.
     """
     found = [metadata.get(key) for key in ("ref_min_score", "ref_max_score")]
     if found == [None, None]:
@@ -63,8 +63,8 @@ def minari_reference(
         except ValidationError:
             pass
     note(
-        f"minari:{dataset_id}: ref_min_score and ref_max_score are {found!s:.80}, expected two rising numbers; there "
-        "will be no normalised scores"
+        f"minari:{dataset_id}: ref_min_score and ref_max_score are {found!s:.80}, expected two increasing "
+        "numbers; normalised scores are omitted"
     )
     return None
 
@@ -78,7 +78,7 @@ def stored_reference(settings: Mapping[str, Any]) -> ReferenceScores | None:
 
 
 def _of_d4rl(environment: str) -> ReferenceScores | None:
-    """D4RL's for an environment such as `Hopper-v5`; they were measured in version 2."""
+    """D4RL's reference scores of an environment such as `Hopper-v5`; they were measured in version 2."""
     match = re.fullmatch(r"(\w+)-v\d+", environment)
     if match is None or match[1] not in D4RL:
         return None
@@ -87,5 +87,5 @@ def _of_d4rl(environment: str) -> ReferenceScores | None:
 
 
 def sources(references: Sequence[ReferenceScores | None]) -> str:
-    """Whose references they are, each once."""
+    """The distinct sources of the reference scores, joined by `and`."""
     return " and ".join(dict.fromkeys(reference.source for reference in references if reference is not None))

@@ -1,7 +1,7 @@
-"""The local data store: one immutable safetensors file per task, and a manifest that vouches for it.
+"""The local data store: one immutable safetensors file per task, with a manifest that records its SHA-256.
 
 A dataset `name` in a collection's folder is `name.safetensors` (the transitions), `name.policy.safetensors` (the
-behaviour policy) and `name.json` (the manifest). The manifest is written last: without it the dataset is not there.
+behaviour policy) and `name.json` (the manifest). The manifest is written last: without it the dataset does not exist.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def has_dataset(folder: Path, name: str) -> bool:
-    """Whether a dataset is there with a valid manifest and a file of the right size; its content is not read."""
+    """Whether a dataset has a valid manifest and a data file of the right size; its content is not read."""
     manifest, data = manifest_path(folder, name), data_path(folder, name)
     try:
         return read_manifest(manifest).size == data.stat().st_size
@@ -64,9 +64,9 @@ def write_dataset(
     settings: Mapping[str, Any],
     policy: Params | None = None,
 ) -> Manifest:
-    """Store one task's transitions and the policy that made them (trained for `step` steps, earning `return_*`).
+    """Store one task's transitions and their behaviour policy (trained for `step` steps, with returns `return_*`).
 
-    Killed at any moment, it leaves the whole dataset or none. Raises `DatasetError` if the data would be refused later.
+    Atomic: a process killed at any moment leaves the whole dataset or none. Raises `DatasetError` for invalid data.
     """
     check_dataset(data)
     path, manifest, checkpoint = data_path(folder, name), manifest_path(folder, name), policy_path(folder, name)
@@ -85,7 +85,7 @@ def write_dataset(
         "versions": versions(),
         "settings": plain(settings),
     }
-    _remove(manifest)  # from here to the last line the dataset is not there
+    _remove(manifest)  # the dataset does not exist until its manifest is written again
     atomic_write_tensors(path, {key: getattr(data, key) for key in ARRAYS})
     if policy is not None:
         atomic_write_tensors(checkpoint, policy)
@@ -101,9 +101,9 @@ def write_dataset(
 
 
 def read_dataset(folder: Path, name: str, verify: bool = True) -> tuple[TaskDataset, Manifest]:
-    """One task's dataset, memory-mapped, and its manifest; `verify=False` leaves out the SHA-256 alone.
+    """One task's dataset, memory-mapped, and its manifest; `verify=False` skips the SHA-256 check only.
 
-    Whatever is wrong with either file is a `DatasetError` that names the file, what was found and what was expected.
+    Raises `DatasetError` for any defect of either file, naming the file, the value found and the value expected.
     """
     manifest = read_manifest(manifest_path(folder, name))
     path = data_path(folder, name)
@@ -120,27 +120,27 @@ def read_dataset(folder: Path, name: str, verify: bool = True) -> tuple[TaskData
     expected = (manifest.transitions, manifest.episodes, manifest.observation_dim, manifest.action_dim)
     if found != expected:
         what = "(transitions, episodes, observation dim, action dim)"
-        raise DatasetError(f"{path}: {what} are {found}, its manifest says {expected}; {RECOLLECT}")
+        raise DatasetError(f"{path}: {what} are {found}, expected {expected} as in its manifest; {RECOLLECT}")
     return data, manifest
 
 
 def read_policy(folder: Path, name: str) -> Params:
-    """The parameters of the policy that collected a dataset; `DatasetError` if none was kept or it is damaged."""
+    """The parameters of a dataset's behaviour policy; raises `DatasetError` if none was stored or it is damaged."""
     path = manifest_path(folder, name)
     behavior = read_manifest(path).behavior
     if behavior.checkpoint is None or behavior.sha256 is None:
-        raise DatasetError(f"{path}: no behaviour policy was kept with this dataset; {RECOLLECT}")
+        raise DatasetError(f"{path}: no behaviour policy was stored with this dataset; {RECOLLECT}")
     return {key: value.clone() for key, value in _load(folder / behavior.checkpoint, behavior.sha256).items()}
 
 
 def _load(path: Path, sha256: str | None) -> Params:
-    """The tensors of a safetensors file, memory-mapped, once its digest is the expected one."""
+    """The memory-mapped tensors of a safetensors file, after its SHA-256 has been checked."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         if not path.is_file():
-            raise DatasetError(f"{path}: is missing, though its manifest is there; {RECOLLECT}")
+            raise DatasetError(f"{path}: is missing although its manifest exists; {RECOLLECT}")
         found = sha256_file(path) if sha256 else None
         if found != sha256:
             raise DatasetError(f"{path}: sha256 is {found}, expected {sha256}: damaged or changed; {RECOLLECT}")
@@ -150,10 +150,10 @@ def _load(path: Path, sha256: str | None) -> Params:
 
 
 def _check_size(path: Path, expected: int) -> None:
-    """Refuse a missing or truncated file before any of it is read."""
+    """Raise `DatasetError` for a missing or truncated file before any of it is read."""
     try:
         if not path.is_file():
-            raise DatasetError(f"{path}: is missing, though its manifest is there; {RECOLLECT}")
+            raise DatasetError(f"{path}: is missing although its manifest exists; {RECOLLECT}")
         size = path.stat().st_size
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; {RECOLLECT}") from error

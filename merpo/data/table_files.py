@@ -1,4 +1,4 @@
-"""Named columns from one file of logs: npz, csv or parquet. Nothing is unpickled, and no file may swell in memory."""
+"""Readers of log files with named columns: npz, csv, parquet; without pickle, and with bounded memory."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FORMATS", "MAX_BYTES", "Table", "numbers", "place_of", "read_table"]
+__all__ = ["FORMATS", "MAX_BYTES", "Table", "numbers", "read_table", "row_location"]
 
 MAX_BYTES = 8 << 30  # of one file's arrays in memory
 MAX_MEMBERS = 10_000  # arrays or columns of one file
 
-Table = Mapping[str, Any]  # name -> array [N] or [N, .], or the texts of a column
+Table = Mapping[str, Any]  # name -> array [N] or [N, .], or a column's values as strings
 
 
 @final
 class CsvTable(Mapping[str, list[str]]):
-    """The columns of a csv file as texts, and the line of the file in which each row ends, 1 = the first."""
+    """The columns of a csv file as strings, and the line number (from 1) at which each row ends."""
 
     def __init__(self, columns: Mapping[str, list[str]], lines: Sequence[int]) -> None:
         self._columns, self.lines = columns, lines
@@ -40,13 +40,13 @@ class CsvTable(Mapping[str, list[str]]):
         return len(self._columns)
 
 
-def place_of(table: Table, row: int) -> str:
-    """Where row `row`, 0 = the first, is in the file as one sees it: a line of a csv file, else the row itself."""
+def row_location(table: Table, row: int) -> str:
+    """The position of row `row` (from 0) in the file, for messages: the line of a csv file, else the row."""
     return f"line {table.lines[row]}" if isinstance(table, CsvTable) else f"row {row}"
 
 
 def read_table(path: Path) -> Table:
-    """The arrays or columns of a file, by name. Raises `DatasetError` that names the file and what is wrong in it."""
+    """The arrays or columns of a file, by name; raises `DatasetError` that names the file and the defect."""
     reader = FORMATS.get(path.suffix.lower())
     if reader is None:
         raise DatasetError(f"{path}: expected a file that ends in {', '.join(FORMATS)}{nearest(path.suffix, FORMATS)}")
@@ -64,7 +64,7 @@ def read_table(path: Path) -> Table:
 
 
 def numbers(table: Table, name: str, place: str) -> NDArray[Any]:
-    """A column as numbers; texts of a csv file are read as such. `place` begins the `DatasetError` for another."""
+    """A column as numbers, parsed if they are strings of a csv file; messages of `DatasetError` begin with `place`."""
     values = table[name]
     if isinstance(values, list):
         try:
@@ -72,7 +72,7 @@ def numbers(table: Table, name: str, place: str) -> NDArray[Any]:
         except ValueError:
             row = next(i for i, text in enumerate(values) if not _is_number(text))
             raise DatasetError(
-                f"{place} is {values[row][:40]!r} in {place_of(table, row)}, expected a number"
+                f"{place} is {values[row][:40]!r} in {row_location(table, row)}, expected a number"
             ) from None
     found: NDArray[Any] = values
     if found.dtype.kind not in "biuf":
@@ -89,7 +89,7 @@ def _is_number(text: str) -> bool:
 
 
 def _read_csv(path: Path) -> Table:
-    """Columns by the names in the first row, as texts; commas between, UTF-8."""
+    """The columns of a comma-separated UTF-8 file, as strings, by the names in its first row."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file)
@@ -114,7 +114,7 @@ def _read_csv(path: Path) -> Table:
 
 
 def _read_npz(path: Path) -> Table:
-    """The arrays of a NumPy archive whose headers are honest about their size."""
+    """The arrays of a NumPy archive; declared sizes are checked before memory is reserved."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -123,7 +123,7 @@ def _read_npz(path: Path) -> Table:
                 raise DatasetError(f"{path}: its arrays take more than {MAX_BYTES} bytes")
             return {member.filename.removesuffix(".npy"): _read_npy(path, archive, member) for member in members}
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DatasetError(f"{path}: is no NumPy archive ({error!s:.120})") from None
+        raise DatasetError(f"{path}: is not a NumPy archive ({error!s:.120})") from None
     except (ValueError, TypeError, KeyError, SyntaxError, OverflowError) as error:
         raise DatasetError(f"{path}: is damaged ({error!s:.120})") from None
     except _decompression_errors() as error:
@@ -139,7 +139,7 @@ def _decompression_errors() -> tuple[type[Exception], ...]:
 
 
 def _read_npy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array; its header is compared with the bytes there are before any are reserved."""
+    """One array of an archive; raises `DatasetError` if its header declares more bytes than the file holds."""
     place = f"{path}: {member.filename[:80]}"
     with archive.open(member) as file:
         version = np.lib.format.read_magic(file)
@@ -148,7 +148,7 @@ def _read_npy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> 
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(file)
         if dtype.hasobject or dtype.kind not in "biufUS":
-            raise DatasetError(f"{place}: holds {dtype}, expected numbers; Python objects are never read")
+            raise DatasetError(f"{place}: holds {dtype}, expected numbers; Python objects are not read")
         count = 1
         for length in shape:
             count *= length
@@ -170,7 +170,7 @@ def _read_parquet(path: Path) -> Table:
             declared = file.metadata.num_rows * 8 * max(1, file.metadata.num_columns)
             if declared > MAX_BYTES:
                 raise DatasetError(f"{path}: declares {declared} bytes of columns, expected at most {MAX_BYTES}")
-            flat = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) or _odd(pa, f.type))]
+            flat = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) or _unsupported(pa, f.type))]
             table = file.read(columns=flat, use_threads=False)
             table.validate(full=True)
             return {name: _parquet_column(pa, table.column(name)) for name in flat}
@@ -178,15 +178,15 @@ def _read_parquet(path: Path) -> Table:
         raise DatasetError(f"{path}: cannot be read as Parquet ({error!s:.160})") from None
 
 
-def _odd(pa: Any, kind: Any) -> bool:
-    """A type that is neither numbers nor text; such columns are not read."""
+def _unsupported(pa: Any, kind: Any) -> bool:
+    """Whether an Arrow type is neither numeric nor text; such columns are not read."""
     types = pa.types
     plain = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_large_string)
     return not any(is_kind(kind) for is_kind in plain)
 
 
 def _parquet_column(pa: Any, column: Any) -> Any:
-    """Numbers, or texts. Missing ones are NaN or empty, which is refused by its row where the column is used."""
+    """A column as numbers or strings; missing values become NaN or "", which later checks report by row."""
     found = (column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column).to_numpy()
     return ["" if value is None else str(value) for value in found] if found.dtype == object else found
 
@@ -195,19 +195,19 @@ def _pyarrow_parquet() -> Any:
     try:
         from pyarrow import parquet
     except ImportError:
-        raise MerpoError("pyarrow is not installed, which reads Parquet; pip install 'merpo[minari]'") from None
+        raise MerpoError("reading Parquet needs pyarrow, which is not installed; pip install 'merpo[minari]'") from None
     return parquet
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
-    """Columns that can be told apart."""
+    """Raise `DatasetError` for no columns, too many, or duplicate names."""
     if not names:
         raise DatasetError(f"{path}: is empty, expected names and values of columns")
     if len(names) > MAX_MEMBERS:
         raise DatasetError(f"{path}: has {len(names)} columns, expected at most {MAX_MEMBERS}")
-    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
-    if twice is not None:
-        raise DatasetError(f"{path}: has two columns called {twice[:80]!r}, expected different names")
+    duplicate = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if duplicate is not None:
+        raise DatasetError(f"{path}: has two columns named {duplicate[:80]!r}, expected distinct names")
 
 
 FORMATS: dict[str, Callable[[Path], Table]] = {".csv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet}

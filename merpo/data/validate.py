@@ -1,4 +1,4 @@
-"""What must hold of offline data before anything is trained on it."""
+"""Validation of offline datasets before training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from merpo.lazy import torch
 
 __all__ = ["ARRAYS", "check_dataset", "check_datasets"]
 
-# Array -> its number of dims. All are float32 but the offsets.
+# Array -> its number of dims. All are float32 except the offsets (int64).
 ARRAYS = {
     "observations": 2,
     "actions": 2,
@@ -24,7 +24,7 @@ _ACTION_TOLERANCE = 1e-5
 
 
 def check_datasets(datasets: Sequence[TaskDataset], batch_size: int) -> None:
-    """Raise `DatasetError` naming the first dataset that cannot be trained on, alone or beside the others."""
+    """Raise `DatasetError` for the first dataset that is invalid, differs from the first in dims, or is too small."""
     if not datasets:
         raise DatasetError("no datasets: at least one task is needed")
     first = datasets[0]
@@ -43,7 +43,7 @@ def check_datasets(datasets: Sequence[TaskDataset], batch_size: int) -> None:
 
 
 def check_dataset(data: TaskDataset, where: str | None = None) -> None:
-    """Raise `DatasetError` if one dataset's arrays do not fit together; `where` says whose, by default its name."""
+    """Raise `DatasetError` if a dataset's arrays are invalid; messages begin with `where`, by default its name."""
     where = where or data.name
     _check_layout(data, where)
     _check_episodes(data, where)
@@ -55,7 +55,7 @@ def _dims(data: TaskDataset) -> tuple[int, int]:
 
 
 def _check_layout(data: TaskDataset, where: str) -> None:
-    """Dtypes, and shapes [N, O], [N, A], [N, O], [N] with N, O, A >= 1."""
+    """Check dtypes, and shapes [N, O], [N, A], [N, O], [N] with N, O, A >= 1."""
     for key, dims in ARRAYS.items():
         array = getattr(data, key)
         dtype = torch.int64 if key == "episode_offsets" else torch.float32
@@ -72,15 +72,15 @@ def _check_layout(data: TaskDataset, where: str) -> None:
     for key in ARRAYS:
         shape, wanted = tuple(getattr(data, key).shape), expected.get(key, (rows,))
         if key not in ("observations", "episode_offsets") and shape != wanted:
-            raise DatasetError(f"{where}: {key} has shape {shape}, expected {wanted} as observations have {rows} rows")
+            raise DatasetError(f"{where}: {key} has shape {shape}, expected {wanted}, as observations have {rows} rows")
 
 
 def _check_episodes(data: TaskDataset, where: str) -> None:
-    """Offsets that cover the rows without gaps, and ends only where an episode ends."""
+    """Check that offsets cover all rows without gaps, and flags are set at the last row of an episode only."""
     offsets, rows = data.episode_offsets, len(data)
     if len(offsets) < 2 or int(offsets[0]) != 0 or int(offsets[-1]) != rows:
         ends = (int(offsets[0]), int(offsets[-1])) if len(offsets) else "none"
-        raise DatasetError(f"{where}: episode_offsets go from and to {ends}, expected (0, {rows})")
+        raise DatasetError(f"{where}: episode_offsets begin and end at {ends}, expected (0, {rows})")
     if bool((offsets.diff() <= 0).any()):
         at = int((offsets.diff() <= 0).nonzero()[0])
         raise DatasetError(f"{where}: episode_offsets do not increase at episode {at}")
@@ -93,7 +93,7 @@ def _check_episodes(data: TaskDataset, where: str) -> None:
 
 
 def _check_values(data: TaskDataset, where: str) -> None:
-    """Finite numbers, and actions in [-1, 1]."""
+    """Check that all numbers are finite and actions are in [-1, 1]."""
     for key in ARRAYS:
         array = getattr(data, key)
         if not bool(array.isfinite().all()):
@@ -103,7 +103,7 @@ def _check_values(data: TaskDataset, where: str) -> None:
 
 
 def _refuse(where: str, key: str, array: torch.Tensor, bad: torch.Tensor, expected: str) -> None:
-    """Raise for the first True of `bad`, an array of the shape of `array`."""
+    """Raise `DatasetError` for the first True of `bad`, which has the shape of `array`."""
     if not bool(bad.any()):
         return
     index = bad.nonzero()[0].tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from merpo.artifacts.run_folder import META, is_run, open_run
-from merpo.data.catalog import Entry, collections, entries
+from merpo.data.catalog import DatasetEntry, collections, entries
 from merpo.data.reference_scores import ReferenceScores, stored_reference
 from merpo.errors import DatasetError
 from merpo.nn.params import expand, stack_alike
@@ -72,7 +72,7 @@ def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
     return None if entry is None else entry.policy()
 
 
-def _dataset(task: TaskName, digests: dict[str, str]) -> Entry | None:
+def _dataset(task: TaskName, digests: dict[str, str]) -> DatasetEntry | None:
     """A task's data, if the store has the very dataset."""
     digest = next((digests[part + task.name] for part in PARTS if part + task.name in digests), None)
     every = (entry for collection in collections() for entry in entries(collection))
@@ -80,7 +80,7 @@ def _dataset(task: TaskName, digests: dict[str, str]) -> Entry | None:
     return next((entry for entry in named if _is(entry, digest)), None)
 
 
-def _is(entry: Entry, digest: str | None) -> bool:
+def _is(entry: DatasetEntry, digest: str | None) -> bool:
     try:
         return entry.manifest().sha256 == digest
     except DatasetError:  # some other dataset of that name

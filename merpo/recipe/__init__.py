@@ -1,1 +1,1 @@
-"""From TOML to a validated recipe."""
+"""Recipes: TOML files, read and validated."""

@@ -1,4 +1,4 @@
-"""Turns pydantic's findings on a recipe into one error whose every line names place, key, got, expected and nearest."""
+"""Conversion of pydantic's validation errors to a `RecipeError`: a line per problem with key, got and expected."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EXPECTED = {
 
 
 def recipe_error(error: ValidationError, place: str, root: type[BaseModel], tables: Mapping[str, Any]) -> RecipeError:
-    """One RecipeError with a line for each problem, at most MAX_PROBLEMS of them."""
+    """One `RecipeError` with a line per problem, at most `MAX_PROBLEMS`."""
     problems = error.errors(include_url=False)
     lines = [printable(f"{place}: {_line(problem, root, tables)}") for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
@@ -51,7 +51,7 @@ def recipe_error(error: ValidationError, place: str, root: type[BaseModel], tabl
 
 
 def concrete(model: type[BaseModel], value: Any) -> type[BaseModel] | None:
-    """The model whose fields `value` is read into: for a kind of component the one it names, None if it names none."""
+    """The model that validates `value`: for a component kind the named component, or None if `value` names none."""
     if not issubclass(model, Component) or model.name:
         return model
     from merpo.components.registry import get
@@ -64,14 +64,14 @@ def concrete(model: type[BaseModel], value: Any) -> type[BaseModel] | None:
 
 
 def _line(problem: Any, root: type[BaseModel], tables: Mapping[str, Any]) -> str:
-    """`method.alpha.initial: got 7, expected a number <= 1`."""
+    """One problem as text: `method.alpha.initial: got 7, expected a number <= 1`."""
     keys = _keys(problem["loc"], root, tables)
     path = "".join(f"[{key}]" if isinstance(key, int) else f".{key[:60]}" for key in keys).lstrip(".")
     return f"{path}: {_reason(problem, keys, root, tables)}" if path else _reason(problem, keys, root, tables)
 
 
 def _keys(location: Sequence[int | str], root: type[BaseModel], tables: Mapping[str, Any]) -> list[int | str]:
-    """A pydantic location without the tags of unions, which are no keys of the recipe."""
+    """A pydantic location without union tags, which are not keys of the recipe."""
     keys: list[int | str] = []
     value: Any = tables
     for key in location:
@@ -131,7 +131,7 @@ def _field_at(keys: Sequence[int | str], root: type[BaseModel], tables: Mapping[
 
 
 def _model_at(keys: Sequence[int | str], root: type[BaseModel], tables: Mapping[str, Any]) -> type[BaseModel] | None:
-    """The model that reads the section at `keys`, following the components that the tables or the defaults name."""
+    """The model of the section at `keys`; components are those named in the tables, else the defaults."""
     model: type[BaseModel] | None = root
     value: Any = tables
     for key in keys:

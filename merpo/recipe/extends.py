@@ -1,4 +1,4 @@
-"""`extends = "../merpo_adp.toml"`: a recipe that states only where it differs from another."""
+"""Recipe inheritance: `extends = "../merpo_adp.toml"` and only the values that differ from it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from merpo.recipe.text import read
 
 __all__ = ["merge", "read_tables"]
 
-MAX_CHAIN = 8  # recipes beneath the first in a chain of `extends`
+MAX_CHAIN = 8  # base recipes in a chain of `extends`
 
 
 def read_tables(path: Path) -> dict[str, Any]:
-    """The tables of a recipe, with those of the recipe that it extends beneath them.
+    """The tables of a recipe, merged over those of the recipes that it extends.
 
-    Raises `RecipeError`, naming the recipe that says so, for an `extends` that is not the relative path of a TOML file
-    that can be read, or that goes round in a circle.
+    Raises `RecipeError`, naming the recipe with the faulty `extends`, if that is not the relative path of a readable
+    TOML file, or if the chain is circular.
     """
     layers, current = [read(path)], path
     seen = {_identity(path, path)}
     while "extends" in layers[-1]:
-        below = _target(current, layers[-1].pop("extends"))
-        identity = _identity(below, current)
+        base = _base_path(current, layers[-1].pop("extends"))
+        identity = _identity(base, current)
         if identity in seen:
-            raise RecipeError(f"{current}: extends: {below} goes round in a circle")
+            raise RecipeError(f"{current}: extends: {base} makes the chain circular")
         if len(layers) > MAX_CHAIN:
-            raise RecipeError(f"{current}: extends: more than {MAX_CHAIN} recipes beneath {path}")
+            raise RecipeError(f"{current}: extends: {path} has more than {MAX_CHAIN} base recipes")
         seen.add(identity)
-        layers.append(_read_below(below, current))
-        current = below
+        layers.append(_read_base(base, current))
+        current = base
     merged: dict[str, Any] = {}
     for layer in reversed(layers):
         merged = merge(merged, layer)
@@ -40,21 +40,21 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def merge(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` over `base`, section by section; `alpha = "fixed"` is short for a section.
+    """Merge `own` over `base`, section by section; `alpha = "fixed"` is short for a section.
 
-    A section that names another component replaces the whole section; so does one that names a component where
-    `base` names none, since its default may be another.
+    A section that names another component replaces the whole section, also where `base` names none: its default may
+    be another component.
     """
     merged = dict(base)
     for key, value in own.items():
-        below, above = _sections(merged.get(key), value)
-        both = isinstance(below, Mapping) and isinstance(above, Mapping)
-        merged[key] = merge(below, above) if both and not _other_component(below, above) else value
+        old, new = _sections(merged.get(key), value)
+        both = isinstance(old, Mapping) and isinstance(new, Mapping)
+        merged[key] = merge(old, new) if both and not _other_component(old, new) else value
     return merged
 
 
 def _sections(base: Any, own: Any) -> tuple[Any, Any]:
-    """Both values, a component's bare name written out where the other one is a section."""
+    """Both values, with a component's bare name expanded to a section if the other value is a section."""
     if isinstance(base, Mapping) and isinstance(own, str):
         return base, {"component": own}
     if isinstance(base, str) and isinstance(own, Mapping):
@@ -66,8 +66,8 @@ def _other_component(base: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     return "component" in own and own["component"] != base.get("component")
 
 
-def _target(recipe: Path, value: Any) -> Path:
-    """The recipe that `value` names, from the folder of the recipe that says so."""
+def _base_path(recipe: Path, value: Any) -> Path:
+    """The base recipe's path: `value`, relative to the folder of `recipe`."""
     if not isinstance(value, str) or not value.endswith(".toml") or _absolute(value):
         raise RecipeError(
             f"{recipe}: extends: got {value_text(value)}, "
@@ -77,11 +77,12 @@ def _target(recipe: Path, value: Any) -> Path:
 
 
 def _absolute(path: str) -> bool:
-    """On any system, so that a recipe means the same on all of them."""
+    """Whether a path is absolute on POSIX or Windows; checked alike everywhere, so that recipes are portable."""
     return PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).anchor)
 
 
-def _read_below(path: Path, recipe: Path) -> dict[str, Any]:
+def _read_base(path: Path, recipe: Path) -> dict[str, Any]:
+    """The tables of the base recipe at `path`; errors name `recipe`, which extends it."""
     try:
         return read(path)
     except RecipeError as error:
@@ -89,8 +90,8 @@ def _read_below(path: Path, recipe: Path) -> dict[str, Any]:
 
 
 def _identity(path: Path, recipe: Path) -> Path:
-    """The same for one file however it is spelled."""
+    """The resolved path, equal for every spelling of the same file."""
     try:
         return path.resolve()
-    except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a null byte
+    except (OSError, RuntimeError, ValueError) as error:  # circular links, a null byte
         raise RecipeError(f"{recipe}: extends: {str(path)[:200]!r} cannot be read: {error}") from None

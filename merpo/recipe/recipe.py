@@ -1,4 +1,4 @@
-"""A recipe states every choice of a run: components by name, and the core's own sections. It is data, never code."""
+"""The recipe: every setting of a run as validated data, with components by name and the core's own sections."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = ["Recipe", "from_tables", "load_recipe", "recipe_schema", "requirement
 
 
 def _section(description: str) -> Any:
-    """A field that holds one of the sections above, by default with its defaults."""
+    """A field for one of the recipe's sections, with the section's defaults as its default."""
     return Field(default={}, description=description)
 
 
 class Recipe(Settings):
-    """Everything that determines a run."""
+    """All settings that determine a run."""
 
-    title: str = Field(min_length=1, max_length=200, description="One line that says what the recipe is for.")
-    description: str = Field("", max_length=10_000, description="More about it.")
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random.")
-    requires: tuple[str, ...] = Field((), max_length=100, description='Plugins needed, such as "merpo-foo>=0.2".')
-    tasks: TaskFamily = Field(description="The family of tasks.")
+    title: str = Field(min_length=1, max_length=200, description="The recipe's purpose in one line.")
+    description: str = Field("", max_length=10_000, description="A longer description.")
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of all random numbers.")
+    requires: tuple[str, ...] = Field((), max_length=100, description='Required plugins, such as "merpo-foo>=0.2".')
+    tasks: TaskFamily = Field(description="The task family.")
     data: DataSection = _section("The offline data.")
-    collect: CollectSettings = _section("How that data is made where the store lacks it.")
+    collect: CollectSettings = _section("How data that the store lacks is collected.")
     method: Method = Field(description="The algorithm.")
-    evaluate: EvaluateSection = _section("How policies are measured.")
-    run: RunSection = _section("How the run is carried out.")
+    evaluate: EvaluateSection = _section("How policies are evaluated.")
+    run: RunSection = _section("How the run is executed.")
 
     @field_validator("requires")
     @classmethod
@@ -49,7 +49,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _can_draw(self) -> Self:
-        """Before anything is trained, not when it is measured."""
+        """Refuse `evaluate.policy = "stochastic"` before training if the method cannot sample actions."""
         if self.evaluate.policy == "stochastic" and not can_draw(self.method):
             raise ValueError(
                 f"evaluate.policy: got 'stochastic', but method {self.method.name!r} has deterministic policies only; "
@@ -59,29 +59,29 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _has_data(self) -> Self:
-        """Nothing can be learnt without data, nor collected without an environment."""
+        """Require named data if the method needs training tasks without them, or the tasks have no environment."""
         if self.data.named and self.data.train is None and self.method.learns_from_tasks:
             raise ValueError(
-                f"data.train: missing, expected names of data as in data.test: method {self.method.name!r} learns from "
-                "training tasks"
+                f"data.train: missing, expected names of datasets as in data.test: method {self.method.name!r} learns "
+                "from training tasks"
             )
         if not self.tasks.has_environment and not self.data.named:
             raise ValueError(
-                f"data.train: missing, expected names of data such as ['store:pumps'], as {self.tasks.name} has no "
+                f"data.train: missing, expected names of datasets such as ['store:pumps'], as {self.tasks.name} has no "
                 "environment to collect from"
             )
         return self
 
 
 def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe in a TOML file, with `key.path=value` overrides. Raises RecipeError that lists every problem."""
+    """The recipe in a TOML file, with `key.path=value` overrides; raises `RecipeError` that lists every problem."""
     tables = read_tables(Path(path))
     apply_overrides(tables, overrides)
     return from_tables(tables, str(path))
 
 
 def from_tables(tables: Mapping[str, Any], place: str = "recipe") -> Recipe:
-    """The recipe in plain dicts and lists; `place` begins each line of the RecipeError."""
+    """The recipe from plain dicts and lists; each line of a `RecipeError` begins with `place`."""
     filled = tuples(_with_default_components(Recipe, tables))
     try:
         return Recipe.model_validate(filled)
@@ -90,13 +90,13 @@ def from_tables(tables: Mapping[str, Any], place: str = "recipe") -> Recipe:
 
 
 def resolved(recipe: Recipe) -> dict[str, Any]:
-    """Every value of a recipe as plain dicts and lists. What is absent (None) is left out: TOML lacks a word for it."""
+    """Every value of a recipe as plain dicts and lists; None is left out, as TOML has no null."""
     plain: dict[str, Any] = _plain(recipe.model_dump())
     return plain
 
 
 def to_toml(recipe: Recipe) -> str:
-    """Every value of a recipe as TOML; loading it gives an equal recipe."""
+    """Every value of a recipe as TOML text, from which an equal recipe can be loaded."""
     import tomli_w
 
     return tomli_w.dumps(resolved(recipe))
@@ -108,7 +108,7 @@ def recipe_schema() -> dict[str, Any]:
     extends = {
         "type": "string",
         "pattern": r"\.toml$",
-        "description": "A recipe of which this one states the differences.",
+        "description": "The base recipe; this one states only the values that differ.",
     }
     schema["properties"]["extends"] = extends
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
@@ -116,7 +116,7 @@ def recipe_schema() -> dict[str, Any]:
 
 
 def _with_default_components(model: type[BaseModel], tables: Mapping[str, Any]) -> dict[str, Any]:
-    """`tables` in which a section without `component` changes the default one: `[method.alpha] initial = 0.3`."""
+    """`tables` with default components filled in where a section names none, e.g. `[method.alpha] initial = 0.3`."""
     filled = dict(tables)
     for name, field in model.model_fields.items():
         value, held = filled.get(name), holds(field.annotation)
@@ -124,8 +124,8 @@ def _with_default_components(model: type[BaseModel], tables: Mapping[str, Any]) 
             continue
         if isinstance(field.default, Mapping) and "component" in field.default and "component" not in value:
             value = {**field.default, **value}
-        below = concrete(held, value)
-        filled[name] = _with_default_components(below, value) if below else value
+        section = concrete(held, value)
+        filled[name] = _with_default_components(section, value) if section else value
     return filled
 
 
@@ -136,7 +136,7 @@ def _plain(value: Any) -> Any:
 
 
 def requirement_problem(text: str) -> str:
-    """Why the installed distributions do not meet a requirement, or an empty string."""
+    """The reason why the installed distributions do not meet a requirement, empty if they do."""
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.version import InvalidVersion
 

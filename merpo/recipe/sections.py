@@ -1,4 +1,4 @@
-"""The sections of a recipe: data, collect, evaluate and run."""
+"""The core's sections of a recipe: data, collect, evaluate and run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Quality = Literal["random", "medium", "expert", "mixed"]
 
 
 class CollectSettings(Settings):
-    """SAC per task with a buffer that grows, and rollouts of its checkpoints."""
+    """Settings of collection: online SAC per task, then rollouts of its checkpoints."""
 
     steps: int = Field(
         5000, ge=1, le=100_000_000, description="Environment steps of SAC per task (FOCAL: point robots)."
@@ -30,21 +30,21 @@ class CollectSettings(Settings):
     update_every: int = Field(1, ge=1, le=1_000_000, description="Environment steps per gradient step.")
     batch_size: int = Field(128, ge=2, le=1_000_000, description="Rows per task and gradient step.")
     hidden: tuple[int, ...] = Field(
-        (64, 64), min_length=1, max_length=12, description="Hidden widths of both networks."
+        (64, 64), min_length=1, max_length=12, description="Hidden widths of policy and critics."
     )
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate of critics, policies and temperature.")
     discount: float = Field(0.99, ge=0, lt=1, description="γ of SAC (FOCAL: 0.99).")
     polyak: float = Field(5e-3, gt=0, le=1, description="Step of the target networks towards the critics (SAC).")
-    temperature: float = Field(0.1, gt=0, le=1e6, description="First entropy temperature (FOCAL: 0.1).")
-    value_scale: float = Field(1.0, gt=0, le=1e6, description="Q is this times the network's output.")
+    temperature: float = Field(0.1, gt=0, le=1e6, description="Initial entropy temperature (FOCAL: 0.1).")
+    value_scale: float = Field(1.0, gt=0, le=1e6, description="Factor from the critic network's output to Q.")
     medium_fraction: float = Field(
-        0.5, ge=0, le=1, description="Medium is the first checkpoint this share of the way from random to best."
+        0.5, ge=0, le=1, description="Medium is the first checkpoint at this fraction of the way from random to best."
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of collection; the run's own seed does not change the data.")
 
     @model_validator(mode="after")
     def _trained_checkpoints(self) -> Self:
-        """Refuse settings with which no checkpoint but the untrained policy would be trained."""
+        """Refuse settings whose only checkpoint would be the untrained policy."""
         if self.seed_steps >= self.steps:
             raise ValueError(f"seed_steps = {self.seed_steps}, expected less than steps = {self.steps}")
         if self.checkpoint_every > self.steps:
@@ -52,54 +52,54 @@ class CollectSettings(Settings):
         return self
 
     def keeps_policy(self, step: int) -> bool:
-        """Whether the policies are kept and measured after `step` environment steps per task."""
+        """Whether the policies are checkpointed and evaluated after `step` environment steps per task."""
         return step % self.checkpoint_every == 0 or step == self.steps
 
     def learns(self, step: int) -> bool:
-        """Whether a gradient step follows environment step `step`, the first being 0."""
+        """Whether a gradient step follows environment step `step`, counted from 0."""
         return step + 1 >= self.seed_steps and step % self.update_every == 0
 
     def kept_policies(self, since: int = 0) -> int:
-        """How many checkpoints there are from `since` environment steps on."""
+        """The number of checkpoints from `since` environment steps on."""
         return len(range(-(-since // self.checkpoint_every), self.steps // self.checkpoint_every + 1)) + bool(
             self.steps % self.checkpoint_every
         )
 
     def gradient_steps(self, since: int = 0) -> int:
-        """How many gradient steps follow the environment steps `since`, …, `steps` − 1."""
+        """The number of gradient steps after the environment steps `since`, …, `steps` − 1."""
         first = max(since, self.seed_steps - 1)
         return len(range(-(-first // self.update_every) * self.update_every, self.steps, self.update_every))
 
 
 class DataSection(Settings):
-    """Which offline data: the store's or Minari's by name, or how much is collected from which behaviour policies."""
+    """The offline data: datasets of the store or Minari by name, or what to collect with which behaviour policies."""
 
     quality: Quality = Field("medium", description="Behaviour policies of the data (A.2.2).")
-    test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data, if another.")
+    test_quality: Quality | None = Field(None, description="Quality of the unseen tasks' data, if different.")
     train_tasks: int = Field(40, ge=1, le=100_000, description="Tasks for meta-training (Table 2).")
     test_tasks: int = Field(10, ge=1, le=100_000, description="Unseen tasks (Table 2).")
     episodes: int = Field(200, ge=1, le=1_000_000, description="Episodes per task (A.2.2).")
     store: str | None = Field(
-        None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name that keeps this data apart in the store."
+        None, pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="A name under which this data is stored separately."
     )
     train: tuple[str, ...] | None = Field(
         None,
         min_length=1,
         max_length=100_000,
-        description='Data for meta-training by name, such as "store:pumps", "store:pumps/pump-[0-6]" or '
-        '"minari:D4RL/door/human-v2"; then nothing is collected, and the fields above are not used.',
+        description='Datasets for meta-training by name, such as "store:pumps", "store:pumps/pump-[0-6]" or '
+        '"minari:D4RL/door/human-v2"; then nothing is collected and the fields above are ignored.',
     )
     test: tuple[str, ...] | None = Field(
         None,
         min_length=1,
         max_length=100_000,
-        description="Data of the unseen tasks by name, with `train`; alone where the method learns from no training "
-        "task.",
+        description="Datasets of the unseen tasks by name, required with `train`; given alone only if the method does "
+        "not learn from training tasks.",
     )
     normalize_observations: bool = Field(
         False,
-        description="Whether everything inside sees observations less their mean, in units of their standard "
-        "deviation, both those of the training tasks' data; D4RL's offline methods often do.",
+        description="Normalise observations by mean and standard deviation of the training tasks' data, as is common "
+        "in offline RL on D4RL.",
     )
 
     @field_validator("train", "test")
@@ -117,26 +117,28 @@ class DataSection(Settings):
 
     @property
     def named(self) -> bool:
-        """Whether data is named, and none collected."""
+        """Whether datasets are given by name rather than collected."""
         return self.test is not None
 
 
 class EvaluateSection(Settings):
-    """How policies are measured in the true environments."""
+    """Settings of the evaluation of policies in the true environments."""
 
     episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy.")
     policy: PolicyKind = Field(
-        "deterministic", description="A policy's most likely actions, or actions drawn from it, by the run's seed."
+        "deterministic", description="Evaluate a policy's most likely actions, or actions sampled with the run's seed."
     )
     videos: int = Field(
         2,
         ge=0,
         le=10_000,
-        description="Unseen tasks of which an episode of every policy is filmed; 0: none. It needs `merpo[video]`.",
+        description="Number of unseen tasks with a video of an episode of every policy; needs `merpo[video]`.",
     )
     during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
     snapshots: tuple[int, ...] = Field(
-        (0, 10, 25, 50, 100), max_length=100, description="Adaptation steps after which the adapted policy is measured."
+        (0, 10, 25, 50, 100),
+        max_length=100,
+        description="Adaptation steps after which the adapted policy is evaluated.",
     )
 
     @field_validator("snapshots")
@@ -148,27 +150,27 @@ class EvaluateSection(Settings):
 
 
 class RunSection(Settings):
-    """How a run is carried out; nothing here changes what is computed, but for rounding with other threads."""
+    """Settings of execution; they do not change results, apart from rounding with other numbers of threads."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if there is one.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto uses a GPU if there is one.")
     threads: int | None = Field(
         None,
         ge=1,
         le=1024,
-        description="PyTorch's threads; its own choice if absent. Small networks need but one.",
+        description="PyTorch's threads, by default its own choice; one is enough for small networks.",
     )
     workers: int = Field(
         1,
         ge=1,
         le=1024,
-        description="Threads that share out the tasks, each with one thread of PyTorch's; better than several of those "
-        "on a machine that others use too.",
+        description="Threads among which the tasks are divided, each with one PyTorch thread; on a shared machine "
+        "faster than several PyTorch threads.",
     )
     log_every: int = Field(10, ge=1, le=1_000_000, description="Steps between two lines of metrics.")
     checkpoint_every: float = Field(
         60.0,
         ge=0,
         le=1e6,
-        description="Seconds between two checkpoints; more, where they would take over 1 % of the time; 0: every step.",
+        description="Least seconds between checkpoints, more if they would take over 1 % of the time; 0: every step.",
     )
     tensorboard: bool = Field(True, description="Write TensorBoard scalars too, if tensorboard is installed.")

@@ -1,4 +1,4 @@
-"""How a recipe names data that was not collected for it: `store:COLLECTION/DATASET` or `minari:NAMESPACE/NAME-v0`."""
+"""Names of existing datasets in recipes: `store:COLLECTION/DATASET` or `minari:NAMESPACE/NAME-v0`."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from merpo.support.files import FILE_NAME
 
 __all__ = ["MINARI_ID", "Source", "is_minari_id", "minari_place", "parse_source"]
 
-# Minari's own form: namespaces of at least two characters, a name, a version. Never a path: no dots, no empty part.
+# Minari's form: namespaces of at least two characters, a name, a version; without dots and empty parts as in paths.
 MINARI_ID = r"(?:[A-Za-z0-9_-]{2,100}/){0,8}[A-Za-z0-9_-]{1,100}-v[0-9]{1,9}"
 _PATTERN = r"[A-Za-z0-9._+*?\[\]!-]{1,200}"  # a dataset's name, with *, ? and [0-9]
 
 
 class Source(NamedTuple):
-    """Where data comes from, and its name there."""
+    """A dataset's scheme and its name in it."""
 
-    door: Literal["store", "minari"]
+    scheme: Literal["store", "minari"]
     name: str
 
 
 def parse_source(text: str) -> Source:
-    """The source that a recipe's text names; raises `ValueError` that says what is expected."""
-    door, _, name = text.partition(":")
-    if door == "minari" and is_minari_id(name):
+    """The source that a recipe's text names; raises `ValueError` with the expected form if it is invalid."""
+    scheme, _, name = text.partition(":")
+    if scheme == "minari" and is_minari_id(name):
         return Source("minari", name)
     collection, slash, dataset = name.partition("/")
-    if door == "store" and re.fullmatch(FILE_NAME, collection) and (not slash or re.fullmatch(_PATTERN, dataset)):
+    if scheme == "store" and re.fullmatch(FILE_NAME, collection) and (not slash or re.fullmatch(_PATTERN, dataset)):
         return Source("store", name)
-    hint = nearest(door, ["store", "minari"]) if door not in ("store", "minari") else ""
+    hint = nearest(scheme, ["store", "minari"]) if scheme not in ("store", "minari") else ""
     raise ValueError(
         f"got {text[:80]!r}, expected 'store:COLLECTION', 'store:COLLECTION/DATASET' or "
         f"'minari:NAMESPACE/NAME-v0'{hint}"
@@ -38,11 +38,11 @@ def parse_source(text: str) -> Source:
 
 
 def is_minari_id(text: str) -> bool:
-    """Whether a text is an id of Minari's, such as `D4RL/door/human-v2`."""
+    """Whether a text is a Minari dataset id, such as `D4RL/door/human-v2`."""
     return re.fullmatch(MINARI_ID, text) is not None
 
 
 def minari_place(dataset_id: str) -> tuple[str, str]:
-    """The collection and the name under which the store keeps a dataset of Minari's."""
+    """The collection and the name of a Minari dataset in the store."""
     *namespaces, name = dataset_id.split("/")
     return "-".join(["minari", *namespaces])[:150], name

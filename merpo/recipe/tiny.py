@@ -1,4 +1,4 @@
-"""The smallest run that goes through every stage: two training tasks, two unseen ones, networks of eight units."""
+"""The smallest recipe that runs every stage: two training tasks, two unseen tasks, networks of eight units."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ TINY: dict[str, Any] = {
 
 
 def tiny_tables(changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The tiny recipe's tables with `changes` over them, as a recipe that extends it would state them."""
+    """The tiny recipe's tables with `changes` merged over them as by `extends`."""
     return merge(copy.deepcopy(TINY), changes or {})

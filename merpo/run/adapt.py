@@ -14,7 +14,7 @@ from merpo.artifacts.run_folder import BEST, LOCK, META, FinishedRun, RunFolder,
 from merpo.components.context import Adapted, Context
 from merpo.data.dataset import TaskDataset, stack_tasks
 from merpo.data.manifest import Manifest
-from merpo.data.named import plays, read_named
+from merpo.data.named import matches_family, read_named
 from merpo.data.needed import needed
 from merpo.data.normalize import normalize_tasks, split_normalization
 from merpo.data.validate import check_datasets
@@ -144,7 +144,7 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
     family, spec = run.recipe.tasks, run.recipe.tasks.spec()
     seen: dict[int, str] = {}
     for data, manifest in loaded:
-        if not plays(family, manifest):
+        if not matches_family(family, manifest):
             raise DatasetError(
                 f"{data.name}: is of family {manifest.family!r}, the run in {run.path} of {family.name!r}"
             )

@@ -1,4 +1,4 @@
-"""Conformance tests for components: `check_component`."""
+"""Conformance tests of components: `check_component`."""
 
 from __future__ import annotations
 

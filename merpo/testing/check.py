@@ -1,4 +1,4 @@
-"""`check_component`: every law that a component keeps, for built-ins and for the tests of an outside plugin alike."""
+"""`check_component`: the conformance test of a component, for built-ins and plugins alike."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
     "tasks": check_tasks,
 }
 
-_WRONG: dict[type, tuple[object, ...]] = {  # values that a strict field of this type never takes
+_WRONG: dict[type, tuple[object, ...]] = {  # invalid values of a strict field of this type
     bool: (1, 0.0, "true"),
     int: (True, "10", 1.5, math.nan, math.inf),
     float: (True, "10", math.nan, math.inf, -math.inf),
@@ -41,12 +41,12 @@ _WRONG: dict[type, tuple[object, ...]] = {  # values that a strict field of this
 
 
 def check_component(cls: type[Component], **settings: Any) -> None:
-    """Check that a component builds, reads itself back, refuses bad fields and keeps every law of its kind.
+    """Check that a component can be built and serialised, rejects invalid fields and obeys every law of its kind.
 
-    The laws: shapes, finite numbers, the same numbers again, many tasks together = each alone, arguments and global
-    random states left as they are. `settings` are fields such as a small `hidden`, for speed.
+    The laws: correct shapes, finite numbers, determinism, equal results for several tasks together and each alone, no
+    change to arguments or global random states. `settings` are fields such as a small `hidden`, for speed.
 
-    Raises AssertionError, which says which law is broken and where.
+    Raises `AssertionError` with the broken law and the method.
     """
     problem = interface_problem(cls)
     require(not problem, getattr(cls, "__name__", repr(cls)), problem)
@@ -55,7 +55,7 @@ def check_component(cls: type[Component], **settings: Any) -> None:
     _check_round_trip(component)
     _check_bad_fields(cls.__name__, component, lambda fields: _from_table(cls, fields))
     kind = kind_of(cls)
-    if kind is not None:  # always so: the interface was checked above
+    if kind is not None:  # never None: the interface was checked above
         _CHECKS[kind.kind](component)
 
 
@@ -69,7 +69,7 @@ def _build(cls: type[Component], settings: Mapping[str, Any]) -> Component:
     for fields in ({}, settings):
         try:
             component = _from_table(cls, fields)
-        except Exception as error:  # whatever a plugin's validators raise
+        except Exception as error:  # a plugin's validators may raise anything
             given = dict(fields) or "its defaults"
             raise AssertionError(f"{cls.__name__}: cannot be built from {given}: {error}") from error
     return component
@@ -86,7 +86,7 @@ def _check_frozen(component: Component) -> None:
 
 
 def _check_round_trip(component: Component) -> None:
-    """The component again from its dict, through JSON and through TOML, and from the registry if it is there."""
+    """Check that the component equals itself after a round trip through JSON, TOML and, if registered, the registry."""
     import tomli_w
 
     from merpo.components.registry import components, resolve
@@ -101,30 +101,30 @@ def _check_round_trip(component: Component) -> None:
         raise AssertionError(f"{cls.__name__}: its fields cannot be written as JSON and TOML: {error}") from error
     for form, read in forms.items():
         again = _from_table(cls, {key: value for key, value in read.items() if key != "component"})
-        require(again == component, cls.__name__, f"read back from {form} it is {again!r:.200}, not {component!r:.200}")
+        require(again == component, cls.__name__, f"read from {form} as {again!r:.200}, expected {component!r:.200}")
     if kind is not None and any(entry.cls is cls and entry.status == "ok" for entry in components(kind.kind)):
         found = resolve(kind, forms["TOML"])
-        require(found == component, cls.__name__, f"the registry reads it back as {found!r:.200}")
+        require(found == component, cls.__name__, f"built by the registry as {found!r:.200}")
 
 
 def _check_bad_fields(place: str, model: BaseModel, build: Callable[[dict[str, Any]], object]) -> None:
-    """An unknown key and values of a wrong type are refused, also in groups of settings below."""
-    _require_refusal(place, "no_such_field", 1, build)
+    """Check that unknown keys and values of a wrong type are rejected, also in nested settings."""
+    _require_rejection(place, "no_such_field", 1, build)
     for key, field in type(model).model_fields.items():
         for wrong in (object(), *_wrong_values(field.annotation)):
-            _require_refusal(place, key, wrong, build)
+            _require_rejection(place, key, wrong, build)
         value = getattr(model, key)
         if isinstance(value, BaseModel) and not isinstance(value, Component):
 
-            def below(fields: dict[str, Any], key: str = key) -> object:
+            def build_nested(fields: dict[str, Any], key: str = key) -> object:
                 return build({key: fields})
 
-            _check_bad_fields(f"{place}.{key}", value, below)
+            _check_bad_fields(f"{place}.{key}", value, build_nested)
         elif isinstance(value, BaseModel):
-            _require_refusal(place, key, {"component": "no-such-component"}, build)
+            _require_rejection(place, key, {"component": "no-such-component"}, build)
 
 
-def _require_refusal(place: str, key: str, wrong: object, build: Callable[[dict[str, Any]], object]) -> None:
+def _require_rejection(place: str, key: str, wrong: object, build: Callable[[dict[str, Any]], object]) -> None:
     law = f"{place}: {key} = {wrong!r:.60}"
     try:
         build({key: wrong})
@@ -132,11 +132,11 @@ def _require_refusal(place: str, key: str, wrong: object, build: Callable[[dict[
         return
     except Exception as error:
         raise AssertionError(f"{law} raised {type(error).__name__}, expected pydantic's ValidationError") from error
-    raise AssertionError(f"{law} is taken, expected it to be refused")
+    raise AssertionError(f"{law} is accepted, expected it to be rejected")
 
 
 def _wrong_values(annotation: Any) -> Iterator[object]:
-    """Values that no member of an annotation takes."""
+    """Values that are invalid for every member of an annotation."""
     origin = get_origin(annotation)
     if origin is Literal:
         yield from ("no-such-choice", 7.5)
@@ -150,7 +150,7 @@ def _wrong_values(annotation: Any) -> Iterator[object]:
 
 
 def _plain(value: Any) -> Any:
-    """A dict that JSON and TOML can say: None is left out, tuples are lists."""
+    """A value in types of JSON and TOML: None is left out, tuples become lists."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items() if item is not None}
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value

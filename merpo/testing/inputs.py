@@ -1,4 +1,4 @@
-"""Inputs and data for conformance tests."""
+"""Inputs and datasets for conformance tests."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ ROWS = 6
 
 
 def spec() -> Spec:
-    """Three observations, two actions; an episode ends where the first observation exceeds 1."""
+    """A spec of 3 observation and 2 action dims; an episode terminates where the first observation exceeds 1."""
     return Spec(3, 2, lambda observations, actions, following: (following[..., 0] > 1.0).to(following.dtype))
 
 
 def draw(label: str, tasks: Sequence[int], *shape: int) -> torch.Tensor:
-    """Standard normal numbers [T, *shape], those of a task the same whichever tasks are beside it."""
+    """Standard normal numbers [T, *shape]; a task's numbers do not depend on the other tasks."""
     return streams(label, tasks).normal(*shape)
 
 
 def streams(label: str, tasks: Sequence[int]) -> Streams:
-    """Fresh generators, one per task."""
+    """New random streams, a generator per task."""
     return Streams.seeded(derive_seed(label, t) for t in tasks)
 
 
 def stacked(label: str, tasks: Sequence[int], init: Callable[[torch.Generator], Params]) -> Params:
-    """Parameters [T, ...] of which each task's are drawn from its own generator."""
+    """Parameters [T, ...], initialised with a generator per task."""
     return stack([init(torch.Generator().manual_seed(derive_seed(label, t))) for t in tasks])
 
 
 def batch(label: str, tasks: Sequence[int], *lead: int) -> Batch:
-    """Transitions [T, *lead, ...], of which some terminate and some do not."""
+    """Random transitions [T, *lead, ...], with and without terminations."""
     o, a = spec().observation_dim, spec().action_dim
     ends = (draw(f"{label}-d", tasks, *lead) > 0).float()
     ends[..., 0], ends[..., -1] = 1.0, 0.0
@@ -54,12 +54,12 @@ EPISODES, HORIZON = 6, 10
 
 
 def tiny_spec() -> Spec:
-    """Observations: the point's place (2) and its distance from the middle. Actions: the push (2)."""
+    """The spec of `tiny_datasets`: observations are position (2) and distance from the origin, actions pushes (2)."""
     return Spec(observation_dim=3, action_dim=2)
 
 
 def tiny_datasets(tasks: int) -> list[TaskDataset]:
-    """`tasks` datasets of 60 transitions under random pushes; the reward is the negative distance from the middle."""
+    """`tasks` datasets of 60 transitions with random actions; the reward is the negative distance from the origin."""
     return [_dataset(task) for task in range(tasks)]
 
 

@@ -1,4 +1,4 @@
-"""The laws of what learns a model: dynamics learners and meta-learners."""
+"""Laws of dynamics learners and meta-learners."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["check_dynamics", "check_meta_learner"]
 
 
 def check_dynamics(dynamics: DynamicsLearner) -> None:
-    """The laws of a dynamics learner: also, members are independent of each other and the best are kept."""
+    """Check the laws of a dynamics learner; in particular members are independent and the best are kept."""
     laws, one = Laws(dynamics), spec()
     rows = tree_map(lambda leaf: leaf[0], batch("init", (0,), 40))
     phi = laws.call("init", lambda: (one, rows, torch.Generator().manual_seed(0)))
@@ -31,12 +31,12 @@ def check_dynamics(dynamics: DynamicsLearner) -> None:
         return models(tasks), batch("loss", tasks, width, ROWS)
 
     for method in ("loss", "score"):
-        for width in (members, 1):  # rows of each member's own, or the same held-out rows for all
+        for width in (members, 1):  # rows per member, or the same held-out rows for all
             losses = laws.per_task(method, partial(likelihood, width), (members,))
         theta, shared = models(TASKS), batch("loss", TASKS, 1, ROWS)
         for m in range(members):
             alone = getattr(dynamics, method)(_members(theta, [m], members), shared)
-            law = f"member {m} alone gives other numbers than among the others"
+            law = f"member {m} depends on the others: alone it has other losses"
             require(torch.allclose(alone, losses[:, [m]], rtol=1e-4, atol=1e-5), f"{laws.name}.{method}", law)
     rows_of_all = batch("loss", TASKS, members, ROWS)
     require_gradient(f"{laws.name}.loss", lambda p: dynamics.loss(p, rows_of_all), models(TASKS))
@@ -50,11 +50,11 @@ def check_dynamics(dynamics: DynamicsLearner) -> None:
         return elites, one, draw("s", tasks, ROWS, o), draw("a", tasks, ROWS, a).tanh(), streams("step", tasks)
 
     _, _, ended = laws.per_task("step", step, [(ROWS, o), (ROWS,), (ROWS,)])
-    require(bool(((ended == 0) | (ended == 1)).all()), f"{laws.name}.step", "gives terminations other than 0 and 1")
+    require(bool(((ended == 0) | (ended == 1)).all()), f"{laws.name}.step", "returns terminations other than 0 and 1")
 
 
 def check_meta_learner(learner: MetaLearner) -> None:
-    """The laws of a meta-learner: also, tasks have no order, members do not mix, and the direction leads downhill."""
+    """Check the laws of a meta-learner; in particular `direction` is an ascent direction, independent of task order."""
     laws, members = Laws(learner), 2
     for key in ("inner_optimizer", "outer_optimizer"):
         choice = getattr(learner, key)
@@ -74,9 +74,9 @@ def check_meta_learner(learner: MetaLearner) -> None:
     direction = laws.call("direction", lambda: (phi, *_quadratic(TASKS, slice(None))))
     place, shapes = f"{laws.name}.direction", {key: value.shape for key, value in weights(phi).items()}
     found = {key: value.shape for key, value in direction.items()}
-    require(found == shapes, place, f"gives {found}, expected the trainable part of φ, {shapes}")
-    turned = learner.direction(phi, *_quadratic(TASKS[::-1], slice(None)))
-    _require_equal(place, direction, turned, "depends on the order of the tasks")
+    require(found == shapes, place, f"returns {found}, expected the trainable part of φ, {shapes}")
+    reversed_ = learner.direction(phi, *_quadratic(TASKS[::-1], slice(None)))
+    _require_equal(place, direction, reversed_, "depends on the order of the tasks")
     for m in range(members):
         part = {key: value if key.startswith("stat.") else value[[m]] for key, value in phi.items()}
         alone = learner.direction(part, *_quadratic(TASKS, slice(m, m + 1)))
@@ -85,31 +85,36 @@ def check_meta_learner(learner: MetaLearner) -> None:
     adapt, query = _quadratic(TASKS, slice(None))
     _, grads = gradient(lambda p: query(adapt(p, True)).mean(0), phi)
     slope = sum(float((direction[key] * grads[key]).sum()) for key in grads)
-    require(slope > 0, place, "leads uphill on a quadratic: a step against it raises the loss after adaptation")
+    require(
+        slope > 0,
+        place,
+        "is not an ascent direction on a quadratic: a step against it raises the loss after adaptation",
+    )
 
 
 def _members(params: Params, index: list[int], members: int) -> Params:
-    """Some members of [T, member, ...]; statistics may be shared by all."""
+    """Select members of parameters [T, member, ...]; statistics may be shared by all members."""
     return {key: leaf[:, index] if leaf.shape[1] == members else leaf for key, leaf in params.items()}
 
 
 def _require_best(place: str, params: Params, kept: Params, scores: torch.Tensor) -> None:
+    """Require that `kept` holds the members of `params` with the lowest scores [T, member]."""
     whole, part = weights(params), weights(kept)
-    require(whole.keys() == part.keys(), place, f"keeps {sorted(part)}, expected {sorted(whole)}")
+    require(whole.keys() == part.keys(), place, f"returns keys {sorted(part)}, expected {sorted(whole)}")
     elites = next(iter(part.values())).shape[1]
     require(elites >= 1, place, "keeps no member")
     for t, row in enumerate(scores):
         best = row.topk(elites, largest=False).indices.tolist()
         for m in range(len(row)):
             found = any(all(torch.equal(part[key][t, e], whole[key][t, m]) for key in part) for e in range(elites))
-            law = f"{'keeps' if found else 'leaves out'} member {m} of scores {row.tolist()}"
+            law = f"{'keeps' if found else 'drops'} member {m} of scores {row.tolist()}"
             require(found == (m in best), place, law)
 
 
 def _quadratic(
     tasks: Sequence[int], members: slice
 ) -> tuple[Callable[[Params, bool], Params], Callable[[Params], torch.Tensor]]:
-    """Tasks whose loss is a squared distance: what `MetaLearner.direction` is given."""
+    """`adapt` and `query` for `MetaLearner.direction`, of tasks whose loss is a squared distance."""
     centers = {"w0": draw("center-w", tasks, 2, 3, 2)[:, members], "b0": draw("center-b", tasks, 2, 2)[:, members]}
 
     def adapt(phi: Params, differentiable: bool) -> Params:

@@ -1,4 +1,4 @@
-"""The laws of what learns a policy: critics, regularizers, schedulers of α."""
+"""Laws of critics, policy regularizers and α schedulers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["check_alpha", "check_critic", "check_regularizer"]
 
 
 def check_critic(critic: Critic) -> None:
-    """The laws of a critic: also, time-outs bootstrap and terminations do not."""
+    """Check the laws of a critic; in particular it bootstraps at truncations and not at terminations."""
     laws, one = Laws(critic), spec()
     first = laws.call("init", lambda: (one, torch.Generator().manual_seed(0)))
     critics = require_slices(first, f"{laws.name}.init", "critic")
@@ -33,7 +33,7 @@ def check_critic(critic: Critic) -> None:
     def backup(tasks: Sequence[int], label: str = "next") -> tuple[Any, ...]:
         rows = batch("backup", tasks, ROWS)._replace(next_observations=draw(label, tasks, ROWS, one.observation_dim))
         actions = draw("next-a", tasks, ROWS, one.action_dim).tanh()
-        return params(tasks), rows, actions, draw("log-p", tasks, ROWS), draw("heat", tasks).exp(), 0.9
+        return params(tasks), rows, actions, draw("log-p", tasks, ROWS), draw("temperature", tasks).exp(), 0.9
 
     def error(tasks: Sequence[int]) -> tuple[Any, ...]:
         return draw("values", tasks, critics, ROWS), draw("targets", tasks, ROWS)
@@ -50,17 +50,19 @@ def check_critic(critic: Critic) -> None:
     laws.per_task("value", value, (critics, ROWS))
     targets = laws.per_task("backup", backup, (ROWS,))
     ends = batch("backup", TASKS, ROWS).terminations > 0
-    moved = critic.backup(*backup(TASKS, "other")) != targets
-    require(not bool(moved[ends].any()), f"{laws.name}.backup", "bootstraps where the episode terminated")
-    require(bool(moved[~ends].any()), f"{laws.name}.backup", "does not bootstrap where the episode goes on")
+    changed = critic.backup(*backup(TASKS, "other")) != targets
+    require(not bool(changed[ends].any()), f"{laws.name}.backup", "bootstraps where the episode terminated")
+    require(bool(changed[~ends].any()), f"{laws.name}.backup", "does not bootstrap where the episode continues")
     errors = laws.per_task("bellman_error", error, ())
-    require(bool((errors > 0).all()), f"{laws.name}.bellman_error", "is not positive where Q is not its target")
+    require(bool((errors > 0).all()), f"{laws.name}.bellman_error", "is not positive where Q differs from its target")
     flat = draw("targets", TASKS, ROWS)
-    none = critic.bellman_error(flat[:, None].expand(-1, critics, -1), flat)
-    require(bool((none.abs() < 1e-6).all()), f"{laws.name}.bellman_error", "is not zero where Q is its target")
+    zero_error = critic.bellman_error(flat[:, None].expand(-1, critics, -1), flat)
+    require(
+        bool((zero_error.abs() < 1e-6).all()), f"{laws.name}.bellman_error", "is not zero where Q equals its target"
+    )
     drawn = laws.per_task("probes", probes, None)
     pairs = drawn.actions.shape[1]
-    law = f"gives states {tuple(drawn.observations.shape[:2])} and densities {tuple(drawn.log_densities.shape)}"
+    law = f"returns states {tuple(drawn.observations.shape[:2])} and densities {tuple(drawn.log_densities.shape)}"
     alike = drawn.observations.shape[:2] == drawn.actions.shape[:2] == drawn.log_densities.shape
     require(alike and pairs > 0, f"{laws.name}.probes", f"{law} for actions {tuple(drawn.actions.shape)}")
     laws.per_task("gap", gap, ())
@@ -74,12 +76,12 @@ def check_critic(critic: Critic) -> None:
         rows = batch("value", TASKS, ROWS)
         return critic.gap(drawn, values, critic.value(p, rows.observations, rows.actions))
 
-    # a constant in Q, such as a last bias, cancels in a difference of Qs: not every tensor moves the gap
+    # a constant in Q, such as the last bias, cancels in a difference of Qs: its gradient of the gap is zero
     require_gradient(f"{laws.name}.gap", gap_of, params(TASKS), every=False)
 
 
 def check_regularizer(regularizer: PolicyRegularizer) -> None:
-    """The laws of a regularizer: also, divergences are zero between equal policies and move both policies."""
+    """Check the laws of a regularizer; in particular divergences are zero between equal policies and differentiable."""
     laws, width = Laws(regularizer), spec().action_dim
 
     def policy(label: str, tasks: Sequence[int]) -> TanhGaussian:
@@ -95,10 +97,10 @@ def check_regularizer(regularizer: PolicyRegularizer) -> None:
     for method, make in (("to_behavior", to_behavior), ("to_meta", to_meta)):
         laws.per_task(method, make, ())
         measure: Callable[..., torch.Tensor] = getattr(regularizer, method)
-        none = measure(*make(TASKS, "ours"))
-        require(bool((none.abs() < 1e-5).all()), f"{laws.name}.{method}", "is not zero between equal policies")
-        moved = partial(_of_policy, measure, make(TASKS)[1:-1])
-        require_gradient(f"{laws.name}.{method}, in the policy", moved, policy("ours", TASKS)._asdict())
+        at_equal = measure(*make(TASKS, "ours"))
+        require(bool((at_equal.abs() < 1e-5).all()), f"{laws.name}.{method}", "is not zero between equal policies")
+        loss = partial(_of_policy, measure, make(TASKS)[1:-1])
+        require_gradient(f"{laws.name}.{method}, in the policy", loss, policy("ours", TASKS)._asdict())
     require_gradient(
         f"{laws.name}.to_meta, in the meta-policy",
         lambda p: regularizer.to_meta(policy("ours", TASKS), TanhGaussian(**p), streams("noise", TASKS)),
@@ -109,9 +111,9 @@ def check_regularizer(regularizer: PolicyRegularizer) -> None:
 
 
 def check_alpha(alpha: AlphaScheduler) -> None:
-    """The laws of an α scheduler: also, α stays in [0, 1] whatever the divergences are."""
+    """Check the laws of an α scheduler; in particular α stays in [0, 1] for all divergences."""
     laws = Laws(alpha)
-    require(0 <= alpha.initial <= 1, f"{laws.name}.initial", f"is {alpha.initial}, expected it in [0, 1]")
+    require(0 <= alpha.initial <= 1, f"{laws.name}.initial", f"is {alpha.initial}, expected a number in [0, 1]")
 
     def update(tasks: Sequence[int], scale: float = 1.0) -> tuple[Any, ...]:
         start = torch.full((len(tasks),), alpha.initial)
@@ -120,16 +122,16 @@ def check_alpha(alpha: AlphaScheduler) -> None:
     laws.per_task("update", update, ())
     for scale in (1e6, -1e6):
         new = laws.per_task("update", partial(update, scale=scale), ())
-        law = f"gives α = {new.tolist()}, expected it in [0, 1]"
+        law = f"returns α = {new.tolist()}, expected numbers in [0, 1]"
         require(bool(((new >= 0) & (new <= 1)).all()), f"{laws.name}.update", law)
 
 
 def _of_policy(measure: Callable[..., torch.Tensor], others: tuple[Any, ...], params: Params) -> torch.Tensor:
-    """A divergence as a function of the policy's own parameters."""
+    """A divergence as a function of the policy's parameters."""
     return measure(TanhGaussian(**params), *others, streams("noise", TASKS))
 
 
 def _proposals(tasks: Sequence[int], rho: Batch) -> Propose:
-    """Draws of a small policy per task, as policy evaluation gives them to a critic."""
+    """The proposal sampler of a small policy per task, as policy evaluation passes it to a critic."""
     params = stacked("policies", tasks, lambda generator: init_policy(spec(), (4,), generator))
     return Proposals(params, distribution(params, rho.observations), streams("propose", tasks))

@@ -1,4 +1,4 @@
-"""The command line called in this process, for tests that look at what a user would see."""
+"""In-process calls of the command line for tests: `MerpoRunner`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Answer", "MerpoRunner"]
 
 
 class Answer(NamedTuple):
-    """What a call of `merpo` gave: its exit code, and what it printed."""
+    """The exit code and the output of a call of `merpo`."""
 
     code: int
     out: str
@@ -25,13 +25,13 @@ class Answer(NamedTuple):
 
 @final
 class MerpoRunner:
-    """Calls `merpo` and writes tiny recipes, all in one folder."""
+    """Calls `merpo` and writes tiny recipes in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def __call__(self, *arguments: str | Path) -> Answer:
-        """`merpo *arguments`. An error that is no `MerpoError` is raised as it is: it is a defect."""
+        """The result of `merpo *arguments`; unexpected errors (other than `MerpoError`) are raised."""
         from merpo.cli.app import main
 
         out, err, before = io.StringIO(), io.StringIO(), sys.argv
@@ -44,9 +44,9 @@ class MerpoRunner:
         return Answer(code, out.getvalue(), err.getvalue())
 
     def recipe(self, changes: Mapping[str, Any] | None = None, name: str = "tiny.toml") -> Path:
-        """The tiny recipe with `changes` over it, as a file: a run through every stage in about a second.
+        """Write the tiny recipe with `changes` to a file: its run takes about a second through all stages.
 
-        `{"method": {"alpha": "mine"}}` has MerPO use the scheduler `mine`; `{"method": "mine"}` is another method.
+        `{"method": {"alpha": "mine"}}` selects the α scheduler `mine` for MerPO; `{"method": "mine"}` another method.
         """
         import tomli_w
 

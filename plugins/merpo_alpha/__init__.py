@@ -1,4 +1,4 @@
-"""Schedulers of α that ship with merpo."""
+"""α schedulers that ship with merpo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The balance α between the behaviour policy and the meta-policy."""
+"""Schedulers of α, the balance between regularization by the behaviour policy and by the meta-policy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Fixed(AlphaScheduler):
     initial: float = Field(0.4, ge=0, le=1, description="α of every task (Table 2).")
 
     def update(self, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor) -> torch.Tensor:
-        """α as it is."""
+        """α unchanged, [T]."""
         return alpha
 
 
@@ -31,8 +31,8 @@ class Adaptive(AlphaScheduler):
 
     name = "adaptive"
 
-    initial: float = Field(0.4, ge=0, le=1, description="First α of every task (A.2.2).")
-    learning_rate: float = Field(1e-4, ge=0, le=1, description="Rate of the gradient step (A.2.2).")
+    initial: float = Field(0.4, ge=0, le=1, description="Initial α of every task (A.2.2).")
+    learning_rate: float = Field(1e-4, ge=0, le=1, description="Step size of the gradient step (A.2.2).")
     low: float = Field(0.1, ge=0, le=1, description="Lower bound of α (Eq. (11)).")
     high: float = Field(0.5, ge=0, le=1, description="Upper bound of α (Eq. (11)).")
 

@@ -15,26 +15,26 @@ __all__ = ["Conservative"]
 
 @final
 class Conservative(Critic):
-    """Clipped double Q, kept low where the model's rollouts go and high on the data: Eq. (1), plain or log-sum-exp."""
+    """Clipped double Q, pushed down on model rollouts and up on the data: Eq. (1), plain or log-sum-exp."""
 
     name = "conservative"
 
     hidden: tuple[int, ...] = Field(
         (300, 300, 300, 300, 300), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.2)."
     )
-    critics: int = Field(2, ge=1, le=16, description="Q-networks whose minimum is backed up; 2 is clipped double Q.")
+    critics: int = Field(2, ge=1, le=16, description="Q-networks whose minimum is the target; 2 is clipped double Q.")
     penalty: Literal["rho", "logsumexp"] = Field(
         "rho",
-        description="What is pushed down: Eq. (1)'s E_ρ[Q], or CQL's importance-weighted log-sum-exp over proposals.",
+        description="Minimised term: Eq. (1)'s E_ρ[Q], or CQL's importance-weighted log-sum-exp over proposals.",
     )
     proposals: int = Field(
-        10, ge=1, le=256, description="With logsumexp: actions drawn per state from π(·|s), from π(·|s') and uniformly."
+        10, ge=1, le=256, description="With logsumexp: actions per state from each of π(·|s), π(·|s') and uniform."
     )
     output_scale: float = Field(
         1.0,
         gt=0,
         le=1e6,
-        description="Q is this times the network's output; the scale of the rewards is a good choice.",
+        description="Factor from the network's output to Q; choose the scale of the rewards.",
     )
 
     def init(self, spec: Spec, generator: torch.Generator) -> Params:
@@ -64,27 +64,27 @@ class Conservative(Critic):
         return 0.5 * (values - targets[:, None]).square().mean(-1).sum(-1)
 
     def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
-        """Actions of π at states of ρ; for the soft maximum also π's actions at the next states, and uniform ones."""
+        """The pairs at which Q is pushed down: actions of π at states of ρ; with logsumexp also π(·|s') and uniform."""
         if self.penalty == "rho":
             actions, densities = propose.at_rho(1)
             return Probes(rho.observations, actions[:, 0], densities[:, 0])
         n, (t, b, o) = self.proposals, rho.observations.shape
-        here, here_density = propose.at_rho(n)
-        there, there_density = propose(rho.next_observations, n)  # drawn at s', weighed at s, as CQL does
-        anywhere = noise.uniform(n, b, here.shape[-1]) * 2.0 - 1.0
-        actions = torch.cat([here, there, anywhere], dim=1)  # [T, 3 n, B, A]
-        uniform = torch.full_like(here_density, -here.shape[-1] * math.log(2.0))
-        densities = torch.cat([here_density, there_density, uniform], dim=1)  # [T, 3 n, B]
+        current, current_density = propose.at_rho(n)
+        following, following_density = propose(rho.next_observations, n)  # drawn at s', weighted at s, as in CQL
+        uniform = noise.uniform(n, b, current.shape[-1]) * 2.0 - 1.0
+        actions = torch.cat([current, following, uniform], dim=1)  # [T, 3 n, B, A]
+        uniform_density = torch.full_like(current_density, -current.shape[-1] * math.log(2.0))
+        densities = torch.cat([current_density, following_density, uniform_density], dim=1)  # [T, 3 n, B]
         states = rho.observations[:, None].expand(-1, 3 * n, -1, -1)
         return Probes(states.reshape(t, -1, o), actions.flatten(1, 2), densities.flatten(1))
 
     def gap(self, probes: Probes, probe_values: torch.Tensor, data_values: torch.Tensor) -> torch.Tensor:
-        """E_ρ[Q] − E_D[Q], or the soft maximum of Q at states of ρ less E_D[Q]; mean over critics, [T]."""
+        """E_ρ[Q] − E_D[Q], or with logsumexp the soft maximum of Q at states of ρ − E_D[Q]; mean over critics, [T]."""
         high = probe_values.mean(-1) if self.penalty == "rho" else self._soft_maximum(probes, probe_values)
         return (high - data_values.mean(-1)).mean(-1)
 
     def _soft_maximum(self, probes: Probes, values: torch.Tensor) -> torch.Tensor:
         """log ∫ exp Q(s, a) da by importance sampling, mean over states: [T, critic]."""
         drawn = 3 * self.proposals
-        weighed = values - probes.log_densities[:, None]  # [T, critic, 3 n B]
-        return (weighed.view(*values.shape[:2], drawn, -1).logsumexp(2) - math.log(drawn)).mean(-1)
+        weighted = values - probes.log_densities[:, None]  # [T, critic, 3 n B]
+        return (weighted.view(*values.shape[:2], drawn, -1).logsumexp(2) - math.log(drawn)).mean(-1)

@@ -12,13 +12,13 @@ from merpo.lazy import F, torch
 
 __all__ = ["ProbabilisticEnsemble"]
 
-LOG_VAR = (-10.0, 0.5)  # bounds of the normalised log-variance, as in PETS and MBPO
-STD_FLOOR = 1e-3  # a feature that never varies in the data is centred, not blown up
+LOG_VAR = (-10.0, 0.5)  # bounds of the log-variance in standardised units, as in PETS and MBPO
+STD_FLOOR = 1e-3  # a constant feature is centred but not scaled up
 
 
 @final
 class ProbabilisticEnsemble(DynamicsLearner):
-    """Gaussian networks over (Δs, r): M members, the best kept by held-out error, a random one of them per row."""
+    """Gaussian networks over (Δs, r): those with the lowest held-out error are kept, and one is drawn per row."""
 
     name = "ensemble"
 
@@ -29,7 +29,7 @@ class ProbabilisticEnsemble(DynamicsLearner):
     )
     termination: Literal["function", "learned"] = Field(
         "function",
-        description="Where a model rollout ends: the family's own function (never, if it has none), or a learned one.",
+        description="Termination of rollouts: the task family's function (never, if it has none), or a learned one.",
     )
 
     def model_post_init(self, _: object) -> None:
@@ -49,13 +49,13 @@ class ProbabilisticEnsemble(DynamicsLearner):
         return params
 
     def loss(self, params: Params, batch: Batch) -> torch.Tensor:
-        """−E_D[log T̂_θ(s', r | s, a)] in the data's own units, [*lead, member]."""
+        """−E_D[log T̂_θ(s', r | s, a)] in data units, [*lead, member]."""
         mean, log_var, logit = self._forward(params, _inputs(batch.observations, batch.actions))
         error = _normalise(params, "target", _targets(batch)) - mean
         scale = params["stat.target_std"].log().sum(-1).squeeze(-1)  # change of variables: [*lead, 1]
         nll = 0.5 * (error.square() * (-log_var).exp() + log_var + math.log(2 * math.pi)).sum(-1).mean(-1) + scale
         if logit is not None:
-            ends = batch.terminations.expand_as(logit)  # rows may be shared by all members
+            ends = batch.terminations.expand_as(logit)  # [*lead, 1, B] if all members share the rows
             nll = nll + F.binary_cross_entropy_with_logits(logit, ends, reduction="none").mean(-1)
         return nll
 
@@ -65,7 +65,7 @@ class ProbabilisticEnsemble(DynamicsLearner):
         return (_normalise(params, "target", _targets(batch)) - mean).square().mean((-2, -1))
 
     def keep_best(self, params: Params, scores: torch.Tensor) -> Params:
-        """The `elites` members of each task with the lowest scores [T, member]; statistics stay as they are."""
+        """The `elites` members of each task with the lowest scores [T, member]; statistics are unchanged."""
         best = scores.topk(self.elites, dim=-1, largest=False).indices  # [T, elite]
         rows = torch.arange(len(best), device=best.device)[:, None]
         return {key: value if key.startswith("stat.") else value[rows, best] for key, value in params.items()}
@@ -73,32 +73,30 @@ class ProbabilisticEnsemble(DynamicsLearner):
     def step(
         self, params: Params, spec: Spec, observations: torch.Tensor, actions: torch.Tensor, noise: Streams
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Sample s' and r of every row from one elite of its task, drawn uniformly; all elites get as many rows.
+        """Sample s' and r of every row from a uniformly drawn elite of its task, with equally many rows per elite.
 
-        Only the elite that a row has drawn is computed: rows are dealt to elites in random order, in equal blocks.
+        Only that elite is evaluated for a row: rows are assigned to elites in random order, in equal blocks.
         """
         inputs = _inputs(observations, actions)  # [T, B, O + A]
         elites = next(iter(weights(params).values())).shape[1]
         rows, each = inputs.shape[1], -(-inputs.shape[1] // elites)
-        order = noise.permutation(each * elites)  # slot -> row; the slots of row numbers from B on are left over
-        dealt = take(inputs, order.clamp(max=rows - 1)).view(-1, elites, each, inputs.shape[-1])
-        outputs = self._network(params, dealt).flatten(1, 2)
-        mean, log_var, logit = self._split(params, take(outputs, order.argsort(1)[:, :rows]))  # the rows' own order
-        drawn = torch.addcmul(mean, (0.5 * log_var).exp(), noise.normal(*mean.shape[1:]))
-        drawn = drawn * params["stat.target_std"].squeeze(1) + params["stat.target_mean"].squeeze(1)
-        next_observations, rewards = observations + drawn[..., :-1], drawn[..., -1]
+        order = noise.permutation(each * elites)  # slot -> row; slots with row numbers from B on are padding
+        grouped = take(inputs, order.clamp(max=rows - 1)).view(-1, elites, each, inputs.shape[-1])
+        outputs = self._network(params, grouped).flatten(1, 2)
+        outputs = take(outputs, order.argsort(1)[:, :rows])  # in the order of the rows
+        mean, log_var, logit = self._split(params, outputs)
+        sample = torch.addcmul(mean, (0.5 * log_var).exp(), noise.normal(*mean.shape[1:]))
+        sample = sample * params["stat.target_std"].squeeze(1) + params["stat.target_mean"].squeeze(1)
+        next_observations, rewards = observations + sample[..., :-1], sample[..., -1]
         if logit is not None:
-            chance = logit.sigmoid()
-            return next_observations, rewards, (noise.uniform(chance.shape[-1]) < chance).to(rewards.dtype)
+            probability = logit.sigmoid()
+            return next_observations, rewards, (noise.uniform(probability.shape[-1]) < probability).to(rewards.dtype)
         if spec.terminated is None:
             return next_observations, rewards, torch.zeros_like(rewards)
         return next_observations, rewards, spec.terminated(observations, actions, next_observations)
 
     def uncertainty(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """MOPO (Yu et al., 2020): u(s, a) = max_i ‖σ_i(s, a)‖, the norm of a member's std of (Δs, r), [T, B].
-
-        Standard deviations are in the data's own units.
-        """
+        """MOPO (Yu et al., 2020): u(s, a) = max_i ‖σ_i(s, a)‖, with σ_i the std of (Δs, r) in data units, [T, B]."""
         _, log_var, _ = self._forward(params, _inputs(observations, actions).unsqueeze(-3))
         std = (0.5 * log_var).exp() * params["stat.target_std"]  # [T, elite, B, O + 1]
         return std.square().sum(-1).amax(-2).sqrt()
@@ -110,7 +108,7 @@ class ProbabilisticEnsemble(DynamicsLearner):
         return mlp(params, _normalise(params, "input", inputs), "silu")
 
     def _split(self, params: Params, out: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Mean, bounded log-variance and, where it is learned, the logit of a termination."""
+        """Mean, bounded log-variance and, if learned, the termination logit."""
         dims = params["stat.target_mean"].shape[-1]
         low, high = LOG_VAR
         log_var = high - F.softplus(high - out[..., dims : 2 * dims])  # soft clamp from above, then from below

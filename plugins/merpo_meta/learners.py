@@ -1,4 +1,4 @@
-"""How the meta-model follows from the tasks' models: proximal (the paper's), Reptile, MAML."""
+"""Meta-learners of the meta-model: proximal (the paper's), Reptile, MAML."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["MAML", "Proximal", "Reptile"]
 
 @final
 class Proximal(MetaLearner):
-    """Eq. (3): tasks stay near the meta-model by η‖θ − φ‖², and the meta-model moves to their mean."""
+    """Eq. (3): task models with the penalty η‖θ − φ‖², and a meta-model that moves towards their mean."""
 
     name = "proximal"
 
     inner_lr: float = Field(1e-4, gt=0, le=1, description="Adam rate of a task's model (Table 2: task model lr).")
     outer_lr: float = Field(
-        5e-2, gt=0, le=1, description="Step ξ₁ towards the mean of the models (Table 2: meta-model lr)."
+        5e-2, gt=0, le=1, description="Step size ξ₁ towards the mean of the models (Table 2: meta-model lr)."
     )
     eta: float = Field(0.1, ge=0, le=1e6, description="Weight η of the proximal term; the paper does not state it.")
 
@@ -39,12 +39,14 @@ class Proximal(MetaLearner):
 
 @final
 class Reptile(MetaLearner):
-    """Reptile: no inner penalty, and the meta-model moves to the mean of the tasks' models."""
+    """Reptile: task models without a penalty, and a meta-model that moves towards their mean."""
 
     name = "reptile"
 
     inner_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of a task's model.")
-    outer_lr: float = Field(0.5, gt=0, le=1, description="Step towards the mean of the models (Nichol et al., 2018).")
+    outer_lr: float = Field(
+        0.5, gt=0, le=1, description="Step size towards the mean of the models (Nichol et al., 2018)."
+    )
 
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
@@ -55,14 +57,14 @@ class Reptile(MetaLearner):
 
 @final
 class MAML(MetaLearner):
-    """MAML: the meta-model descends the loss that the tasks' models have after their own gradient steps."""
+    """MAML: the meta-model descends the loss of the tasks' models after their inner gradient steps."""
 
     name = "maml"
 
     inner_optimizer = "sgd"
     outer_optimizer = "adam"
 
-    inner_lr: float = Field(1e-2, gt=0, le=1, description="Rate of a task's plain gradient steps.")
+    inner_lr: float = Field(1e-2, gt=0, le=1, description="SGD learning rate of a task's model.")
     outer_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of the meta-model.")
     order: Literal["first", "second"] = Field(
         "first",
@@ -72,7 +74,7 @@ class MAML(MetaLearner):
     def direction(
         self, phi: Params, adapt: Callable[[Params, bool], Params], query: Callable[[Params], torch.Tensor]
     ) -> Params:
-        """∇_φ of the mean over tasks of the loss at θ_n(φ); with first order, the gradient at θ_n itself."""
+        """∇_φ of the mean over tasks of the loss at θ_n(φ); in first order, the gradient with respect to θ_n."""
         if self.order == "second":
             _, grads = gradient(lambda p: query(adapt(p, True)).mean(0), phi)
             return grads

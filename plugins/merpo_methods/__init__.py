@@ -1,4 +1,4 @@
-"""Whole methods that ship with merpo."""
+"""Methods that ship with merpo."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ MERPO_API = 1
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:
-    """MerPO and what it does on a single task, and through their fields every ablation of them."""
+    """MerPO, and RAC on single tasks; their fields select every ablation."""
     return [MerPO, Single]

@@ -1,4 +1,4 @@
-"""What the methods that adapt by Algorithm 1 share beyond merpo's public functions."""
+"""Functions shared by the methods that adapt with Algorithm 1."""
 
 from __future__ import annotations
 

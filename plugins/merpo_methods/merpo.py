@@ -1,4 +1,4 @@
-"""MerPO: Algorithm 2, then Section 4.3 on every unseen task."""
+"""MerPO: meta-training by Algorithm 2, then adaptation to every unseen task (Section 4.3)."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = ["MerPO"]
 
 @final
 class MerPO(Method):
-    """Meta-model (Eq. (3)), meta-policy (Eq. (10)), and RAC (Algorithm 1) regularized by it on every new task."""
+    """Meta-model (Eq. (3)) and meta-policy (Eq. (10)), and RAC (Algorithm 1) regularized by it on every new task."""
 
     name = "merpo"
 
     dynamics: DynamicsLearner = component_field("ensemble", description="The learnt dynamics T̂_θ.")
     meta_learner: MetaLearner = component_field(
-        "proximal", description="How the meta-model follows from tasks' models."
+        "proximal", description="Outer update of the meta-model from the tasks' models."
     )
     critic: Critic = component_field("conservative", description="Q and the terms of Eq. (1).")
     regularizer: PolicyRegularizer = component_field("kl", description="D of Eq. (7).")
@@ -55,14 +55,14 @@ class MerPO(Method):
 
     @property
     def min_transitions(self) -> int:
-        """The largest batch of the three stages."""
+        """The largest batch size of the three stages."""
         model = self.meta_model.batch_size if self.rac.use_model else 0
         return max(model, self.behavior.batch_size, self.rac.batch_size)
 
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
-        """The meta-model, the training tasks' models and behaviour clones, then the meta-policy and meta-Q."""
+        """Train the meta-model, the training tasks' models and behaviour clones, then the meta-policy and meta-Q."""
         phi = self._fit_meta_model(tasks, context)
-        if self.meta_policy.iterations == 0:  # single-task methods: nothing is learnt that needs the tasks' models
+        if self.meta_policy.iterations == 0:  # no meta-training: the tasks' models are not needed
             untrained = merpo.init_meta_policy(self._rac(), self.alpha.initial, tasks, context)
             return {**untrained.groups(), "meta_model": phi}
         models = self._models(phi, tasks, context, "models")
@@ -84,7 +84,7 @@ class MerPO(Method):
         return {**context.stage("meta-policy", compute), "meta_model": phi}
 
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
-        """Eq. (4) for the task's model, a behaviour clone, then RAC from the meta-policy and meta-Q."""
+        """Eq. (4) for every task's model, a behaviour clone, then RAC from the meta-policy and meta-Q."""
         models = self._models(meta["meta_model"], tasks, context, "unseen-models")
         behavior = self._behavior(tasks, context, "unseen-behavior")
         start = merpo.MetaPolicy.from_groups(meta)
@@ -101,11 +101,11 @@ class MerPO(Method):
         return result.adapted(models, {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
-        """The mode of the squashed Gaussian."""
+        """The deterministic action: the mode of the squashed Gaussian."""
         return merpo.act(policy, observations)
 
     def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """A draw from the squashed Gaussian."""
+        """A sample of the squashed Gaussian."""
         return merpo.act(policy, observations, noise)
 
     def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -125,7 +125,7 @@ class MerPO(Method):
         return context.stage("meta-model", compute)["phi"]
 
     def _models(self, phi: Params, tasks: TaskData, context: Context, stage: str) -> dict[str, Params] | None:
-        """Every task's elite models and what adaptation did to them, or None without a model."""
+        """Every task's elite models with their losses before and after adaptation, or None without a model."""
         if not self.rac.use_model:
             return None
 

@@ -1,4 +1,4 @@
-"""RAC, and what it is compared with, on one task's data at a time (Section 5.1)."""
+"""RAC and its baselines on each task's own data (Section 5.1)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__ = ["Single"]
 
 @final
 class Single(Method):
-    """RAC (Algorithm 1) from fresh networks on each task's own data, with a meta-policy that is given (Section 5.1)."""
+    """RAC (Algorithm 1) from scratch on each task's own data, with a given meta-policy (Section 5.1)."""
 
     name = "single"
 
@@ -43,15 +43,15 @@ class Single(Method):
     critic: Critic = component_field("conservative", description="Q and the terms of Eq. (1).")
     regularizer: PolicyRegularizer = component_field("kl", description="D of Eq. (7).")
     alpha: AlphaScheduler = component_field("fixed", description="The balance α of Eq. (7).")
-    model: ModelSettings = Field(default_factory=ModelSettings, description="The task's model, from scratch.")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="Training of the task's model.")
     behavior: BehaviorSettings = Field(default_factory=BehaviorSettings, description="The behaviour clone.")
     rac: RacSettings = Field(default_factory=RacSettings, description="Algorithm 1.")
     meta_policy: GivenPolicySettings = Field(
-        default_factory=GivenPolicySettings, description="The meta-policy π_c, which nothing trains."
+        default_factory=GivenPolicySettings, description="The given meta-policy π_c, which is not trained."
     )
 
     def model_post_init(self, _: object) -> None:
-        """Refuse a weight on a meta-policy that is not there."""
+        """Refuse a positive weight on the meta-policy if none is given."""
         if self.meta_policy.source == "none" and self._regularized and self.alpha.initial < 1:
             raise ValueError(
                 f"meta_policy.source = 'none' with alpha.initial = {self.alpha.initial}, expected 1, or "
@@ -60,13 +60,13 @@ class Single(Method):
 
     @property
     def min_transitions(self) -> int:
-        """The largest batch of what is trained."""
+        """The largest batch size of the networks that are trained."""
         model = self.model.batch_size if self.rac.use_model else 0
         clone = self.behavior.batch_size if self._regularized else 0
         return max(model, clone, self.rac.batch_size)
 
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
-        """The given meta-policy, no tensors where there is none: nothing is learnt from other tasks."""
+        """The given meta-policy, without tensors if there is none; nothing is trained."""
 
         def compute() -> dict[str, Params]:
             given = merpo.given_policy(self.meta_policy, tasks.spec, self.rac.policy_hidden, context)
@@ -75,7 +75,7 @@ class Single(Method):
         return context.stage("meta-policy", compute)
 
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
-        """The task's model and behaviour clone, then RAC, all from scratch."""
+        """Train every task's model and behaviour clone, then RAC, all from scratch."""
         models = self._models(tasks, context)
         behavior = self._behavior(tasks, context)
         start = merpo.init_meta_policy(self._rac(), self.alpha.initial, tasks, context)
@@ -90,11 +90,11 @@ class Single(Method):
         return result.adapted(models, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
-        """The mode of the squashed Gaussian."""
+        """The deterministic action: the mode of the squashed Gaussian."""
         return merpo.act(policy, observations)
 
     def sample(self, policy: Params, observations: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
-        """A draw from the squashed Gaussian."""
+        """A sample of the squashed Gaussian."""
         return merpo.act(policy, observations, noise)
 
     def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -103,7 +103,7 @@ class Single(Method):
 
     @property
     def _regularized(self) -> bool:
-        """Whether Eq. (7) has a weight λ; without it the policy step is COMBO's."""
+        """Whether the weight λ of Eq. (7) can be positive; without it the policy step is COMBO's."""
         return self.rac.lambda_initial > 0 or self.rac.lambda_tune
 
     def _rac(self) -> merpo.RAC:
@@ -111,7 +111,7 @@ class Single(Method):
         return merpo.RAC(self.rac, self.critic, regularizer, self.dynamics if self.rac.use_model else None)
 
     def _models(self, tasks: TaskData, context: Context) -> dict[str, Params] | None:
-        """Every task's elite models and what training did to them, or None without a model."""
+        """Every task's elite models with their losses before and after training, or None without a model."""
         if not self.rac.use_model:
             return None
 
@@ -122,7 +122,7 @@ class Single(Method):
         return context.stage("unseen-models", compute)
 
     def _behavior(self, tasks: TaskData, context: Context) -> Params | None:
-        """Every task's behaviour clone, or None where nothing is kept near it."""
+        """Every task's behaviour clone, or None without regularization."""
         if not self._regularized:
             return None
         stage = "unseen-behavior"

@@ -1,4 +1,4 @@
-"""The practical regularizers of Eq. (9)."""
+"""The KL regularizers of Eq. (9)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["KL", "gaussian_kl"]
 
 @final
 class KL(PolicyRegularizer):
-    """Eq. (9): reverse KL to the behaviour policy through the data's actions, KL(π_n‖π_c) to the meta-policy."""
+    """Eq. (9): reverse KL to the behaviour policy, on the data's actions, and KL(π_n‖π_c) to the meta-policy."""
 
     name = "kl"
 
@@ -28,7 +28,7 @@ class KL(PolicyRegularizer):
 
 
 def gaussian_kl(p: TanhGaussian, q: TanhGaussian) -> torch.Tensor:
-    """KL(p‖q) per state [..., B] in closed form: tanh is a bijection, so it leaves the Gaussians' KL as it is."""
+    """KL(p‖q) per state [..., B], in closed form: that of the Gaussians, as KL is invariant under tanh, a bijection."""
     ratio = 2.0 * (p.log_std - q.log_std)
     distance = ((p.mean - q.mean) * (-q.log_std).exp()).square()
     return 0.5 * (ratio.exp() + distance - 1.0 - ratio).sum(-1)

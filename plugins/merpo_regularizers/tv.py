@@ -1,4 +1,4 @@
-"""The regularizer of Theorem 1: the maximum total-variation distance over states."""
+"""The total-variation regularizer of Theorem 1: the maximum distance over states."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from merpo.lazy import torch
 
 __all__ = ["TotalVariation", "total_variation"]
 
-ROUNDING = 1e-5  # of a log-ratio in float32; below it the sign is noise, and of the sign is the gradient
+ROUNDING = 1e-5  # error of a log-ratio in float32; below it the ratio's sign, and so the gradient, is noise
 
 
 @final
@@ -20,7 +20,7 @@ class TotalVariation(PolicyRegularizer):
 
     name = "tv"
 
-    samples: int = Field(16, ge=1, le=4096, description="Actions drawn per state.")
+    samples: int = Field(16, ge=1, le=4096, description="Sampled actions per state.")
 
     def to_behavior(
         self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
@@ -36,13 +36,13 @@ class TotalVariation(PolicyRegularizer):
 def total_variation(p: TanhGaussian, q: TanhGaussian, noise: torch.Tensor) -> torch.Tensor:
     """D_TV(p‖q) = E_{a~p}[max(0, 1 − q(a)/p(a))] per state [T, B], from `noise` [T, K, B, A]; differentiable in both.
 
-    Like KL it does not change under tanh, so it is taken between the Gaussians. Where both densities are the same but
-    for rounding, as of a task's policy that starts from the meta-policy, there is nothing to pay and no gradient.
+    It is invariant under tanh, as KL is, and so computed between the Gaussians. Where the densities are equal up to
+    rounding, as for a task's policy initialised with the meta-policy, distance and gradient are zero.
     """
     mean, log_std = p.mean[:, None], p.log_std[:, None]
     raw = mean + log_std.exp() * noise
     log_p = (-0.5 * noise.square() - log_std).sum(-1)
     log_q = (-0.5 * ((raw - q.mean[:, None]) * (-q.log_std[:, None]).exp()).square() - q.log_std[:, None]).sum(-1)
     log_ratio = log_q - log_p
-    paid = (1.0 - log_ratio.exp()).clamp_min(0.0)
-    return paid.masked_fill(log_ratio.abs() < ROUNDING, 0.0).mean(1)
+    excess = (1.0 - log_ratio.exp()).clamp_min(0.0)
+    return excess.masked_fill(log_ratio.abs() < ROUNDING, 0.0).mean(1)

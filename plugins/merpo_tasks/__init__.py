@@ -28,5 +28,5 @@ MERPO_API = 1
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:
-    """The paper's families, D4RL's bodies, and logs without environments."""
+    """The paper's task families, D4RL's locomotion tasks, and logs without environments."""
     return [AntFwdBack, HalfCheetahFwdBack, Locomotion, Logs, PointRobotWind, SparsePointRobot, Walker2DParams]

@@ -1,4 +1,4 @@
-"""Checks of arguments and of optional dependencies, with errors that say what to do."""
+"""Checks of arguments and of optional dependencies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def require_choice(argument: str, got: object, choices: Sequence[object]) -> Non
 
 
 def require_mujoco(family: str) -> None:
-    """Raise `MerpoError` with what to install where MuJoCo is missing, or too old to step arrays of states."""
+    """Raise `MerpoError` with the command to install MuJoCo if it is missing or has no `mujoco.batch`."""
     if importlib.util.find_spec("mujoco") is None:
         raise MerpoError(f"tasks/{family} needs MuJoCo, which is not installed; pip install 'merpo[mujoco]'")
     if importlib.util.find_spec("mujoco.batch") is None:

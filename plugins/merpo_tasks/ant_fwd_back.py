@@ -1,4 +1,4 @@
-"""Ant-Fwd-Back: the same body, paid for going forward or backward (A.1; FOCAL's code)."""
+"""Ant-Fwd-Back: an ant rewarded for moving forward or backward (A.1; FOCAL's code)."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ __all__ = ["AntFwdBack"]
 
 @final
 class AntFwdBack(TaskFamily):
-    """An ant goes forward or backward; which of the two is paid, the observation does not show."""
+    """An ant is rewarded for moving in the task's direction, forward or backward, which is not observed."""
 
     name = "ant-fwd-back"
 
     variant: Literal["focal", "corro"] = Field(
         "focal",
-        description="Forward and backward, and all terms (FOCAL), or any angle, and speed alone (CORRO, UNICORN).",
+        description="Forward and backward, all reward terms (FOCAL), or any angle, speed only (CORRO, UNICORN).",
     )
     contact: Literal["counted", "zero"] = Field(
-        "counted", description="Forces of contact cost, or are zero as they were with mujoco-py 2 in FOCAL's runs."
+        "counted", description="Contact forces in the cost, or zero as with mujoco-py 2 in FOCAL's runs."
     )
     horizon: int = Field(200, ge=1, le=10_000, description="Steps per episode (FOCAL).")
-    seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the angles that CORRO's variant draws.")
+    seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the angles in CORRO's variant.")
 
     def spec(self) -> Spec:
-        """Positions without x and y, and velocities; an episode ends when the torso is too low or too high."""
+        """Positions without x and y, and velocities; terminates (FOCAL only) when the torso is too low or too high."""
         return Spec(27, 8, _fallen if self.variant == "focal" else None)
 
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
-        """Angles 0 (forward) and π (backward): two tasks, also the unseen ones; in CORRO's variant they are drawn."""
+        """Angles 0 (forward) and π (backward) in turn, so unseen tasks are among those trained on; random in CORRO."""
         if self.variant == "focal":
             return _tasks([(0.0, math.pi)[i % 2] for i in range(train)]), _tasks(
                 [(0.0, math.pi)[i % 2] for i in range(test)]
@@ -49,7 +49,7 @@ class AntFwdBack(TaskFamily):
         return _tasks(drawn[:train]), _tasks(drawn[train:])
 
     def make(self, task: Task) -> gym.Env[Any, Any]:
-        """The registered environment with this task's angle. Raises `MerpoError` without MuJoCo."""
+        """The registered environment with this task's angle; raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.ant_fwd_back_env import AntFwdBackEnv
 
@@ -57,7 +57,7 @@ class AntFwdBack(TaskFamily):
         return gymnasium.wrappers.TimeLimit(env, self.horizon)
 
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
-        """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
+        """A `MujocoGrid` of all tasks; raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.ant_fwd_back_env import ant_fwd_back
         from merpo_tasks.mujoco.grid import MujocoGrid
@@ -72,7 +72,7 @@ def _tasks(angles: Sequence[float]) -> list[Task]:
 
 
 def _fallen(observations: torch.Tensor, actions: torch.Tensor, following: torch.Tensor) -> torch.Tensor:
-    """FOCAL's: a state that is not finite, or a height outside of [0.2, 1]."""
+    """FOCAL's termination: a state that is not finite, or a height outside of [0.2, 1]."""
     height = following[..., 0]
     healthy = following.isfinite().all(-1) & (height >= 0.2) & (height <= 1.0)
     return (~healthy).to(following.dtype)

@@ -1,4 +1,4 @@
-"""An ant that is paid for going into one direction (FOCAL's and PEARL's ant-dir)."""
+"""Environment of an ant rewarded for moving in one direction (FOCAL's and PEARL's ant-dir)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from merpo_tasks.mujoco.simulation import Array, Simulation, State, logged_warni
 __all__ = ["AntFwdBackEnv", "ant_fwd_back"]
 
 FRAMES = 5
-TORSO = 1  # its body
+TORSO = 1  # index of the body
 CONTROL_COST, CONTACT_COST, ALIVE = 0.5, 5e-4, 1.0
 LOW, HIGH = 0.2, 1.0  # heights of a healthy torso
 
@@ -30,11 +30,11 @@ Variant = Literal["focal", "corro"]
 def ant_fwd_back(
     angles: Sequence[float], horizon: int, variant: Variant = "focal", contact: bool = True, single: bool = False
 ) -> Simulation:
-    """T tasks by the angles of their goals in radians, or a `single` one without the dims [T, E]."""
+    """The simulation of T tasks with directions `angles` in radians, or of a `single` one without dims [T, E]."""
     models = [_compiled()] * len(angles)
     dt = models[0].opt.timestep * FRAMES
     goals = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    towards = goals[0] if single else goals[:, None]
+    directions = goals[0] if single else goals[:, None]
 
     def start(model: mujoco.MjModel, random: np.random.Generator) -> tuple[Array, Array]:
         position = model.qpos0 + random.uniform(-0.1, 0.1, model.nq)
@@ -42,25 +42,25 @@ def ant_fwd_back(
 
     def forward(before: State, actions: Array, after: State) -> Array:
         moved = after["xpos"][..., TORSO, :2] - before["xpos"][..., TORSO, :2]
-        paid: Array = (moved * towards).sum(-1) / dt
-        return paid
+        velocity: Array = (moved * directions).sum(-1) / dt
+        return velocity
 
     def reward(before: State, actions: Array, after: State) -> Array:
-        moves = np.minimum(np.maximum(actions, -1.0), 1.0)
-        paid: Array = forward(before, actions, after) - CONTROL_COST * np.square(moves).sum(-1) + ALIVE
+        clipped = np.minimum(np.maximum(actions, -1.0), 1.0)
+        rewards: Array = forward(before, actions, after) - CONTROL_COST * np.square(clipped).sum(-1) + ALIVE
         if contact:
             forces = np.minimum(np.maximum(after["cfrc_ext"], -1.0), 1.0)
-            paid = paid - CONTACT_COST * np.square(forces).sum((-1, -2))
-        return paid
+            rewards = rewards - CONTACT_COST * np.square(forces).sum((-1, -2))
+        return rewards
 
     if variant == "corro":
-        return Simulation(models, FRAMES, horizon, start, _seen, forward, never, ("qpos", "qvel", "xpos"))
-    return Simulation(models, FRAMES, horizon, start, _seen, reward, _ended, ("qpos", "qvel", "xpos", "cfrc_ext"))
+        return Simulation(models, FRAMES, horizon, start, _observe, forward, never, ("qpos", "qvel", "xpos"))
+    return Simulation(models, FRAMES, horizon, start, _observe, reward, _ended, ("qpos", "qvel", "xpos", "cfrc_ext"))
 
 
 @functools.cache
 def _compiled() -> mujoco.MjModel:
-    """Gymnasium's ant with an accelerometer: MuJoCo computes contact forces only for a sensor that needs them."""
+    """Gymnasium's ant with an accelerometer: without a sensor that needs them MuJoCo skips contact forces."""
     path = Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / "ant.xml"
     with logged_warnings():
         spec = mujoco.MjSpec.from_file(str(path))
@@ -69,12 +69,12 @@ def _compiled() -> mujoco.MjModel:
         return spec.compile()
 
 
-def _seen(state: State) -> Array:
+def _observe(state: State) -> Array:
     return np.concatenate([state["qpos"][..., 2:], state["qvel"]], axis=-1)
 
 
 def _ended(state: State) -> NDArray[np.bool_]:
-    """A state that is not finite, or a torso too low or too high."""
+    """Whether a state is not finite, or its torso too low or too high."""
     height = state["qpos"][..., 2]
     finite = np.isfinite(state["qpos"]).all(-1) & np.isfinite(state["qvel"]).all(-1)
     healthy: NDArray[np.bool_] = finite & (height >= LOW) & (height <= HIGH)
@@ -83,7 +83,7 @@ def _ended(state: State) -> NDArray[np.bool_]:
 
 @final
 class AntFwdBackEnv(MujocoEnv):
-    """r = velocity to the goal + 1 − 0.5 ‖a‖² − 0.0005 ‖contact forces‖²; CORRO's is paid for the velocity alone."""
+    """r = v + 1 − 0.5 ‖a‖² − 0.0005 ‖contact forces‖², v the velocity in the task's direction; r = v in CORRO's."""
 
     def __init__(
         self, angle: float = 0.0, variant: Variant = "focal", contact: bool = True, render_mode: str | None = None
@@ -93,5 +93,5 @@ class AntFwdBackEnv(MujocoEnv):
         super().__init__(render_mode, angle=angle, variant=variant, contact=contact)
 
     def simulation(self) -> Simulation:
-        """One ant."""
+        """The simulation of one ant."""
         return ant_fwd_back([self.angle], 0, self.variant, self.contact, single=True)

@@ -1,4 +1,4 @@
-"""The earlier name of `gym_ids`, so that `gymnasium.make("merpo_tasks.environments:merpo/…-v0")` still works."""
+"""The former name of `gym_ids`, kept for `gymnasium.make("merpo_tasks.environments:merpo/…-v0")`."""
 
 from __future__ import annotations
 

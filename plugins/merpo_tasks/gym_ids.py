@@ -6,7 +6,7 @@ import gymnasium
 
 __all__ = ["IDS"]
 
-# Name -> the environment, whose module is imported when one is made, and its steps per episode.
+# Name -> entry point (imported when an environment is made) and steps per episode.
 IDS = {
     "PointRobotWind": ("merpo_tasks.point_robot.envs:PointRobotWindEnv", 25),
     "HalfCheetahFwdBack": ("merpo_tasks.half_cheetah_fwd_back_env:HalfCheetahFwdBackEnv", 200),

@@ -1,4 +1,4 @@
-"""Half-Cheetah-Fwd-Back: the same body, paid for running forward or backward (A.1; FOCAL's code)."""
+"""Half-Cheetah-Fwd-Back: a half cheetah rewarded for running forward or backward (A.1; FOCAL's code)."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ __all__ = ["HalfCheetahFwdBack"]
 
 @final
 class HalfCheetahFwdBack(TaskFamily):
-    """A half cheetah runs forward or backward; which of the two is paid, the observation does not show."""
+    """A half cheetah is rewarded for running in the task's direction, forward or backward, which is not observed."""
 
     name = "half-cheetah-fwd-back"
 
     variant: Literal["focal", "corro"] = Field(
-        "focal", description="Backward and forward in turn (FOCAL, PEARL), or drawn for every task (CORRO, UNICORN)."
+        "focal", description="Backward and forward in turn (FOCAL, PEARL), or random for every task (CORRO, UNICORN)."
     )
     horizon: int = Field(200, ge=1, le=10_000, description="Steps per episode (FOCAL).")
-    seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the directions that CORRO's variant draws.")
+    seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the directions in CORRO's variant.")
 
     def spec(self) -> Spec:
-        """Joints, velocities and the torso's place; an episode never ends but by time."""
+        """Joint positions, velocities and the torso's position; episodes end by the time limit only."""
         return Spec(observation_dim=20, action_dim=6)
 
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
-        """Directions -1 (backward) and 1 (forward): there are two tasks, so unseen ones are among those trained on."""
+        """Directions -1 (backward) and 1 (forward); with only two tasks, unseen ones are among those trained on."""
         if self.variant == "focal":
             return _tasks([(-1, 1)[i % 2] for i in range(train)]), _tasks([(-1, 1)[i % 2] for i in range(test)])
         drawn = np.random.RandomState(self.seed).choice([-1, 1], train + test).tolist()
         return _tasks(drawn[:train]), _tasks(drawn[train:])
 
     def make(self, task: Task) -> gym.Env[Any, Any]:
-        """The registered environment with this task's direction. Raises `MerpoError` without MuJoCo."""
+        """The registered environment with this task's direction; raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.half_cheetah_fwd_back_env import HalfCheetahFwdBackEnv
 
         return gymnasium.wrappers.TimeLimit(HalfCheetahFwdBackEnv(**task), self.horizon)  # type: ignore[arg-type]
 
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
-        """The states of all tasks as arrays. Raises `MerpoError` without MuJoCo."""
+        """A `MujocoGrid` of all tasks; raises `MerpoError` without MuJoCo."""
         require_mujoco(self.name)
         from merpo_tasks.half_cheetah_fwd_back_env import half_cheetah_fwd_back
         from merpo_tasks.mujoco.grid import MujocoGrid

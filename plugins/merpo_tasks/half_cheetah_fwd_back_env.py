@@ -1,4 +1,4 @@
-"""A half cheetah that is paid for running forward, or backward (FOCAL's and PEARL's cheetah-dir)."""
+"""Environment of a half cheetah rewarded for running forward or backward (FOCAL's and PEARL's cheetah-dir)."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from merpo_tasks.mujoco.simulation import Array, Simulation, State
 __all__ = ["HalfCheetahFwdBackEnv", "half_cheetah_fwd_back"]
 
 CONTROL_COST = 0.05
-TORSO = 1  # its body
+TORSO = 1  # index of the body
 
 
 def half_cheetah_fwd_back(directions: Sequence[float], horizon: int, single: bool = False) -> Simulation:
-    """T tasks by their directions, or a `single` one without the dims [T, E]."""
+    """The simulation of T tasks with these directions, or of a `single` one without dims [T, E]."""
     models = [asset("half_cheetah.xml") for _ in directions]
     dt = models[0].opt.timestep * CHEETAH_FRAMES
     signs = np.float64(directions[0]) if single else np.asarray(directions, dtype=np.float64)[:, None]
@@ -30,20 +30,20 @@ def half_cheetah_fwd_back(directions: Sequence[float], horizon: int, single: boo
         return position, 0.1 * random.standard_normal(model.nv)
 
     def observe(state: State) -> Array:
-        """The torso's place is MuJoCo's `xpos`, which after a step is that before the last small one, as in FOCAL."""
+        """The torso's position is MuJoCo's `xpos`, which lags one substep behind the state, as in FOCAL."""
         return np.concatenate([state["qpos"][..., 1:], state["qvel"], state["xpos"][..., TORSO, :]], axis=-1)
 
     def reward(before: State, actions: Array, after: State) -> Array:
-        moves = np.minimum(np.maximum(actions, -1.0), 1.0)
-        paid: Array = signs * speed(before, after, dt) - CONTROL_COST * np.square(moves).sum(-1)
-        return paid
+        clipped = np.minimum(np.maximum(actions, -1.0), 1.0)
+        rewards: Array = signs * speed(before, after, dt) - CONTROL_COST * np.square(clipped).sum(-1)
+        return rewards
 
     return Simulation(models, CHEETAH_FRAMES, horizon, start, observe, reward, never, ("qpos", "qvel", "xpos"))
 
 
 @final
 class HalfCheetahFwdBackEnv(MujocoEnv):
-    """r = direction · dx/dt − 0.05 ‖a‖²; never terminates. It sees [20] positions without x, velocities, the torso."""
+    """r = direction · dx/dt − 0.05 ‖a‖²; never terminates. Observations [20]: positions but x, velocities, torso."""
 
     def __init__(self, direction: float = 1.0, render_mode: str | None = None) -> None:
         require_choice("direction", direction, (-1.0, 1.0))
@@ -51,5 +51,5 @@ class HalfCheetahFwdBackEnv(MujocoEnv):
         super().__init__(render_mode, direction=direction)
 
     def simulation(self) -> Simulation:
-        """One direction."""
+        """The simulation of one task."""
         return half_cheetah_fwd_back([self.direction], 0, single=True)

@@ -1,4 +1,4 @@
-"""HalfCheetah-v5, Hopper-v5 and Walker2d-v5 by name, one or many at a time."""
+"""Environments HalfCheetah-v5, Hopper-v5 and Walker2d-v5 by the body's name."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ BODIES = {
 
 
 def locomotion(body: Body, tasks: int, horizon: int) -> Simulation:
-    """So many times the same task."""
+    """The simulation of a number of equal tasks."""
     simulation, xml = BODIES[body]
     return simulation([asset(xml) for _ in range(tasks)], horizon)
 
 
 @final
 class LocomotionEnv(MujocoEnv):
-    """Paid for moving forward, and for standing where that can end; the numbers are Gymnasium's."""
+    """Reward and termination as in Gymnasium's v5: forward speed, and for hopper and walker a bonus for standing."""
 
     def __init__(self, body: Body = "halfcheetah", render_mode: str | None = None) -> None:
         require_choice("body", body, get_args(Body))
@@ -35,5 +35,5 @@ class LocomotionEnv(MujocoEnv):
         super().__init__(render_mode, body=body)
 
     def simulation(self) -> Simulation:
-        """One body."""
+        """The simulation of one body."""
         return locomotion(self.body, 1, 0)

@@ -1,4 +1,4 @@
-"""Point-Robot-Wind: a point walks to a goal while an unseen, constant wind pushes it (A.1; FOCAL's code)."""
+"""Point-Robot-Wind: a point moves to a goal under an unobserved, constant wind (A.1; FOCAL's code)."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ __all__ = ["PointRobotWind"]
 
 @final
 class PointRobotWind(TaskFamily):
-    """A point on a plane walks to a goal; every task has its own wind, which the observation does not show."""
+    """A point on a plane moves to a goal; tasks differ in wind, which is not observed."""
 
     name = "point-robot-wind"
 
     goal: Literal["fixed", "semicircle"] = Field(
-        "fixed", description="All goals at (1, 0) as in FOCAL's code, or on the unit semicircle as in the paper's text."
+        "fixed", description="All goals at (1, 0) (FOCAL's code), or on the unit semicircle (the paper's text)."
     )
     wind: float = Field(0.05, ge=0, le=0.1, description="Each wind component is uniform in ± this (A.1).")
     horizon: int = Field(25, ge=1, le=10_000, description="Steps per episode; 25 in FOCAL's and IDAQ's samplers.")
     seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the winds (FOCAL's code).")
 
     def spec(self) -> Spec:
-        """Two coordinates, two velocities; an episode never ends but by time."""
+        """Observations are two coordinates, actions two velocities; episodes end by the time limit only."""
         return Spec(observation_dim=2, action_dim=2)
 
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
-        """`train` + `test` winds as FOCAL draws them (all x, then all y, then goals); the last `test` are unseen."""
+        """`train` + `test` winds in FOCAL's order of draws (all x, all y, then goals); the last `test` are unseen."""
         random = np.random.RandomState(self.seed)
         n = train + test
         x, y = random.uniform(-self.wind, self.wind, n), random.uniform(-self.wind, self.wind, n)
@@ -54,7 +54,7 @@ class PointRobotWind(TaskFamily):
         return gymnasium.wrappers.TimeLimit(rescaled, self.horizon)
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
-        """Close each coordinate's distance as fast as the box allows: optimal, as the coordinates do not interact."""
+        """The optimal policy: each coordinate moves to the goal as fast as the action box allows."""
         from merpo_tasks.point_robot.envs import STEP
 
         wind, goal = np.asarray(task["wind"]), np.asarray(task["goal"])

@@ -1,4 +1,4 @@
-"""Sparse-Point-Robot: a point walks to a goal that it does not see (PEARL's and FOCAL's code)."""
+"""Sparse-Point-Robot: a point moves to an unobserved goal (PEARL's and FOCAL's code)."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ __all__ = ["SparsePointRobot"]
 
 @final
 class SparsePointRobot(TaskFamily):
-    """A point on a plane walks to a goal on the unit half circle; every task has its own, which is not observed."""
+    """A point on a plane moves to a goal on the unit half circle; tasks differ in goal, which is not observed."""
 
     name = "sparse-point-robot"
 
     variant: Literal["focal", "corro"] = Field(
-        "focal", description="Goals evenly spaced on the half circle and shuffled (PEARL, FOCAL), or drawn (CORRO)."
+        "focal", description="Goals evenly spaced on the half circle and shuffled (PEARL, FOCAL), or random (CORRO)."
     )
     reward: Literal["dense", "sparse"] = Field(
         "dense",
-        description="Minus the distance, from which PEARL's policies learn; or 1 minus it near the goal, else 0.",
+        description="Dense: minus the distance to the goal (as PEARL trains); sparse: 1 minus it near the goal, or 0.",
     )
     horizon: int = Field(20, ge=1, le=10_000, description="Steps per episode (PEARL); CORRO has 10.")
     seed: int = Field(1337, ge=0, le=2**32 - 1, description="Seed of the order of the goals, or of the goals (PEARL).")
 
     def spec(self) -> Spec:
-        """Two coordinates, two velocities; an episode never ends but by time."""
+        """Observations are two coordinates, actions two velocities; episodes end by the time limit only."""
         return Spec(observation_dim=2, action_dim=2)
 
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
-        """`train` + `test` goals, of which the last `test` are unseen; with 80 + 20 they are PEARL's."""
+        """`train` + `test` goals, the last `test` of them unseen; 80 + 20 gives PEARL's."""
         random = np.random.RandomState(self.seed)
         n = train + test
         angles = np.linspace(0.0, math.pi, n) if self.variant == "focal" else random.uniform(0.0, math.pi, n)
@@ -57,7 +57,7 @@ class SparsePointRobot(TaskFamily):
         return gymnasium.wrappers.TimeLimit(rescaled, self.horizon)
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray]:
-        """Close each coordinate's distance as fast as the box allows: nothing is nearer to the goal at any time."""
+        """The optimal policy: each coordinate moves to the goal as fast as the action box allows."""
         from merpo_tasks.point_robot.envs import STEP
 
         goal = np.asarray(task["goal"])

@@ -1,4 +1,4 @@
-"""A walker whose mass, inertia, damping and friction are multiplied (rand_param_envs, by way of PEARL and FOCAL)."""
+"""Environment of a walker with scaled mass, inertia, damping and friction (rand_param_envs, via PEARL and FOCAL)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["MULTIPLIED", "Walker2DParamsEnv", "walker_2d_params"]
 
 TIMESTEP = 0.004  # rand_param_envs; Gymnasium's walker has 0.002
 MULTIPLIED = ("body_mass", "body_inertia", "dof_damping", "geom_friction")
-LOW, HIGH, LEAN = 0.8, 2.0, 1.0  # heights and angle within which FOCAL's walker stands
+LOW, HIGH, LEAN = 0.8, 2.0, 1.0  # bounds of height and angle of a standing walker (FOCAL)
 CORRO_LOW = 0.5
 
 Variant = Literal["focal", "corro"]
@@ -28,7 +28,7 @@ Variant = Literal["focal", "corro"]
 def walker_2d_params(
     tasks: Sequence[Mapping[str, Any]], horizon: int, variant: Variant = "focal", recompute: bool = True
 ) -> Simulation:
-    """T tasks by their multipliers; names and shapes are those of MuJoCo's model, and what is not named stays."""
+    """The simulation of T tasks with these multipliers, by name and shape of MuJoCo's fields; others are unchanged."""
     models = [_model(task, recompute) for task in tasks]
     dt = TIMESTEP * WALKER_FRAMES
 
@@ -37,15 +37,15 @@ def walker_2d_params(
         return position, random.uniform(-5e-3, 5e-3, model.nv)
 
     def reward(before: State, actions: Array, after: State) -> Array:
-        moves = np.minimum(np.maximum(actions, -1.0), 1.0)
-        paid: Array = speed(before, after, dt) + 1.0 - 1e-3 * np.square(moves).sum(-1)
-        return paid
+        clipped = np.minimum(np.maximum(actions, -1.0), 1.0)
+        rewards: Array = speed(before, after, dt) + 1.0 - 1e-3 * np.square(clipped).sum(-1)
+        return rewards
 
-    observe, ended = (_focal_seen, _focal_ended) if variant == "focal" else (_corro_seen, _corro_ended)
+    observe, ended = (_focal_observe, _focal_ended) if variant == "focal" else (_corro_observe, _corro_ended)
     return Simulation(models, WALKER_FRAMES, horizon, start, observe, reward, ended)
 
 
-def _focal_seen(state: State) -> Array:
+def _focal_observe(state: State) -> Array:
     return np.concatenate([state["qpos"][..., 1:], np.minimum(np.maximum(state["qvel"], -10.0), 10.0)], axis=-1)
 
 
@@ -55,7 +55,7 @@ def _focal_ended(state: State) -> NDArray[np.bool_]:
     return ~standing
 
 
-def _corro_seen(state: State) -> Array:
+def _corro_observe(state: State) -> Array:
     return np.concatenate([state["qpos"], state["qvel"]], axis=-1)
 
 
@@ -65,7 +65,7 @@ def _corro_ended(state: State) -> NDArray[np.bool_]:
 
 
 def _model(multipliers: Mapping[str, Any], recompute: bool) -> mujoco.MjModel:
-    """Gymnasium's walker of old, in local coordinates, whose left foot alone has the friction 1.9."""
+    """Gymnasium's older walker (local coordinates, friction 1.9 of the left foot only) with scaled parameters."""
     model = asset("walker2d.xml")
     model.opt.timestep = TIMESTEP
     for name, values in multipliers.items():
@@ -81,9 +81,9 @@ def _model(multipliers: Mapping[str, Any], recompute: bool) -> mujoco.MjModel:
 
 @final
 class Walker2DParamsEnv(MujocoEnv):
-    """r = dx/dt + 1 − 0.001 ‖a‖²; it ends when the walker no longer stands. Multipliers that are not given are 1.
+    """r = dx/dt + 1 − 0.001 ‖a‖²; terminates when the walker falls. Multipliers are 1 by default.
 
-    Raises `MerpoError` for multipliers that do not have the shape of what they multiply.
+    Raises `MerpoError` for multipliers whose shape differs from that of the model's field.
     """
 
     def __init__(
@@ -103,5 +103,5 @@ class Walker2DParamsEnv(MujocoEnv):
         super().__init__(render_mode, **self.multipliers, variant=variant, recompute=recompute)
 
     def simulation(self) -> Simulation:
-        """One walker."""
+        """The simulation of one walker."""
         return walker_2d_params([self.multipliers], 0, self.variant, self.recompute)

@@ -132,7 +132,7 @@ def garble(path: Path) -> None:
 DAMAGE: list[tuple[str, Callable[[Path], None], str]] = [
     ("task-001.medium.safetensors", flip, "sha256 is"),
     ("task-001.medium.safetensors", cut, "truncated or changed"),
-    ("task-001.medium.safetensors", Path.unlink, "is missing, though its manifest is there"),
+    ("task-001.medium.safetensors", Path.unlink, "is missing although its manifest exists"),
     ("task-001.medium.json", garble, "not valid JSON"),
     ("task-001.medium.json", flip, ""),
 ]

@@ -121,14 +121,14 @@ def test_importing_again_changes_nothing_and_other_data_is_refused(pumps: Path, 
     write_csv(pumps / "pump-2.csv", machine(0.3))
     import_logs([pumps], None, mapping, {}, note=said.append)
     assert "1 datasets stored" in said[1]
-    assert "2 were there already" in said[1]
+    assert "2 already existed" in said[1]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert [entry.manifest().task_index for entry in entries("pumps")] == [0, 1, 2]
     with pytest.raises(DatasetError, match="other data, task or family"):
         import_logs([pumps], None, mapping, {}, "point-robot-wind", said.append)
     write_csv(pumps / "pump-0.csv", machine(0.4))
     with pytest.raises(
-        DatasetError, match="pumps/pump-0 is in the store with other data, task or family; first: merpo data delete"
+        DatasetError, match="pumps/pump-0 is in the store with other data, task or family; run: merpo data delete"
     ):
         import_logs([pumps], None, mapping, {}, note=said.append)
 
@@ -224,7 +224,7 @@ def test_merpos_own_names_need_no_mapping(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "is empty, expected names"),
-        ("a,a\n1,2\n", "has two columns called 'a'"),
+        ("a,a\n1,2\n", "has two columns named 'a'"),
         ("level,flow,valve,profit\n1,2\n", "line 2 has 2 values, expected 4"),
         ("level,flow,valve,profit\n", "is empty, expected at least one transition"),
         ("levl,flow,valve,profit\n1,2,3,4\n", r"no column 'level' \(did you mean 'levl'\?\); columns here: levl, flow"),
@@ -263,9 +263,12 @@ def npz_with(header: dict[str, Any], body: bytes = b"") -> bytes:
     ("content", "message"),
     [
         (npz_with({"descr": "<f8", "fortran_order": False, "shape": (10**12,)}), "declares shape .* but has"),
-        (npz_with({"descr": "|O", "fortran_order": False, "shape": (1,)}, b"cos\nsystem\n"), "never read"),
+        (
+            npz_with({"descr": "|O", "fortran_order": False, "shape": (1,)}, b"cos\nsystem\n"),
+            "Python objects are not read",
+        ),
         (npz_with({"descr": "<f8", "fortran_order": False, "shape": (-4,)}), "declares shape|damaged"),
-        (b"PK\x03\x04 nothing", "no NumPy archive"),
+        (b"PK\x03\x04 nothing", "not a NumPy archive"),
     ],
 )
 def test_a_hostile_archive_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
@@ -292,7 +295,7 @@ def test_an_archive_that_swells_is_refused(tmp_path: Path, monkeypatch: pytest.M
         ),
         (["pumps", "--columns", "columns.toml", "--task-params", "wrong.toml"], "expected a table"),
         (["pumps", "--columns", "columns.toml", "--task-params", "other.toml"], "no dataset 'pump-7'"),
-        (["pumps", "--columns", "columns.toml", "--name", "../out"], "cannot be a name in the data store"),
+        (["pumps", "--columns", "columns.toml", "--name", "../out"], "is not a valid name in the data store"),
         (["pumps", "--columns", "columns.toml", "--family", "point-robot"], "did you mean 'point-robot-wind'"),
         (["empty"], "holds no file that ends in"),
     ],
@@ -319,14 +322,14 @@ def test_a_link_out_of_the_store_is_not_followed(merpo_cli: Cli, store: Path, tm
     (tmp_path / "outside" / "x.json").write_text("{}")
     store.mkdir()
     (store / "out").symlink_to(tmp_path / "outside")
-    assert "link out of the data store" in merpo_cli("data", "delete", "out", "--yes").err
+    assert "link to a folder outside the data store" in merpo_cli("data", "delete", "out", "--yes").err
     assert (tmp_path / "outside" / "x.json").exists()
 
 
 def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
     write_csv(tmp_path / "a b.csv", machine(0.1))
     write_csv(tmp_path / "a-b.csv", machine(0.2))
-    with pytest.raises(DatasetError, match="two datasets would be called 'a-b'"):
+    with pytest.raises(DatasetError, match="two datasets would be named 'a-b'"):
         import_logs([tmp_path], "x", columns(tmp_path / "c.toml"), {})
 
 

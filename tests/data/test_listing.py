@@ -74,9 +74,9 @@ def test_where_sac_did_not_learn_is_said(tmp_path: Path) -> None:
 def test_many_datasets_are_told_as_means(tmp_path: Path) -> None:
     for task in range(4):
         store_one(tmp_path, task, "medium", 10, 1.0, [False, False])
-    lines = quality_lines(tmp_path, names(tmp_path), most=3)
+    lines = quality_lines(tmp_path, names(tmp_path), max_rows=3)
     assert [line.split()[0] for line in lines] == ["task", "mean", "merpo"]
-    assert len(quality_lines(tmp_path, names(tmp_path), most=4)) == 6
+    assert len(quality_lines(tmp_path, names(tmp_path), max_rows=4)) == 6
 
 
 def test_a_damaged_dataset_does_not_hide_the_others(tmp_path: Path) -> None:

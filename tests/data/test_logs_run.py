@@ -196,7 +196,7 @@ def test_names_in_a_recipe_find_patterns_in_order() -> None:
         ({"train": ["minari:../x-v0"]}, "expected .*'minari:NAMESPACE/NAME-v0'"),
         ({"train": []}, "expected a list of at least 1"),
         ({"test": None}, "train is given and test is not, expected both or neither"),
-        ({"train": None, "test": None}, "data.train: missing, expected names of data .* logs has no environment"),
+        ({"train": None, "test": None}, "data.train: missing, expected names of datasets .* logs has no environment"),
     ],
 )
 def test_a_recipe_with_wrong_names_is_refused(data: dict[str, Any], message: str) -> None:
@@ -284,7 +284,9 @@ def test_parameters_that_make_no_environment_are_refused_before_training(tmp_pat
         np.savez(arrays / f"{name}.npz", **write)
     import_any([str(arrays)], "odd", family="point-robot-wind")
     recipe = tiny_recipe({"data": {"train": ["store:odd/a"], "test": ["store:odd/b"]}})
-    with pytest.raises(DatasetError, match=r"odd/b: point-robot-wind makes no environment .*KeyError.*--task-params"):
+    with pytest.raises(
+        DatasetError, match=r"odd/b: point-robot-wind cannot make an environment .*KeyError.*--task-params"
+    ):
         load_data(recipe, 2)
 
 
@@ -297,5 +299,5 @@ def test_the_family_of_logs_has_no_environment() -> None:
     family = registry.get("tasks", "logs")()
     assert not family.has_environment  # type: ignore[attr-defined]
     assert family.spec() == Spec(1, 1)  # type: ignore[attr-defined]
-    with pytest.raises(MerpoError, match="logs have no environment"):
+    with pytest.raises(MerpoError, match="tasks/logs has no environment"):
         family.make({})  # type: ignore[attr-defined]

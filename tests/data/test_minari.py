@@ -24,7 +24,7 @@ from strategies import make_dataset, task_datasets
 
 from merpo.collect.collect import ensure_data
 from merpo.components.context import Context
-from merpo.data.catalog import Entry, collections, find, has_minari
+from merpo.data.catalog import DatasetEntry, collections, find, has_minari
 from merpo.data.dataset import TaskDataset
 from merpo.data.import_logs import Imported, store_imported
 from merpo.data.minari import imports as minari_import
@@ -67,9 +67,9 @@ def chained(lengths: list[int], ends: list[bool], seed: int = 0) -> TaskDataset:
     return TaskDataset(**{**vars(made), "next_observations": after})
 
 
-def keep(data: TaskDataset, collection: str = "mine", family: str = "point-robot-wind") -> Entry:
+def keep(data: TaskDataset, collection: str = "mine", family: str = "point-robot-wind") -> DatasetEntry:
     store_imported(collection, [Imported(data, {})], family, silent)
-    return Entry(collection, data.name)
+    return DatasetEntry(collection, data.name)
 
 
 def create(dataset_id: str = "test/foreign-v0", form: str = "hdf5", **changes: Any) -> Path:
@@ -105,7 +105,7 @@ def create(dataset_id: str = "test/foreign-v0", form: str = "hdf5", **changes: A
 def test_a_dataset_of_minaris_is_what_minari_itself_reads(form: str) -> None:
     create(form=form)
     assert import_minari(["test/foreign-v0"], note=silent) == ["minari-test"]
-    data, manifest = read_dataset(Entry("minari-test", "x").folder, "foreign-v0")
+    data, manifest = read_dataset(DatasetEntry("minari-test", "x").folder, "foreign-v0")
     rows = 0
     for episode in minari.load_dataset("test/foreign-v0").iterate_episodes():
         n = len(episode.rewards)
@@ -171,9 +171,9 @@ def test_export_refuses_what_it_would_lose_or_overwrite(root: Path) -> None:
     assert not list(root.glob("out/*-v0"))
     export_minari([chain], None, note=silent)
     assert (root / "mine" / "task-0-v0").is_dir()
-    with pytest.raises(DatasetError, match="is there already; delete it with: minari delete mine/task-0-v0"):
+    with pytest.raises(DatasetError, match="already exists; delete it with: minari delete mine/task-0-v0"):
         export_minari([chain], None, note=silent)
-    with pytest.raises(DatasetError, match="is no id of Minari's"):
+    with pytest.raises(DatasetError, match="is not a Minari dataset id"):
         export_minari([chain], "../out", note=silent)
     with pytest.raises(DatasetError, match="got 'zip', expected one of hdf5"):
         export_minari([chain], "out", "zip", silent)
@@ -199,7 +199,7 @@ def test_the_command_line_goes_there_and_back(merpo_cli: Cli, tmp_path: Path, mo
 def test_two_ids_of_one_name_do_not_overwrite_each_other() -> None:
     create("one/x-v0")
     create("two/x-v0")
-    with pytest.raises(DatasetError, match="both: two datasets would be called 'x-v0' in it"):
+    with pytest.raises(DatasetError, match="both: two datasets would be named 'x-v0'"):
         import_minari(["one/x-v0", "two/x-v0"], "both", note=silent)
     import_minari(["one/x-v0"], "both", note=silent)
     with pytest.raises(DatasetError, match="both/x-v0 is in the store with other data, task or family"):
@@ -278,7 +278,7 @@ EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touc
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"env_spec": json.dumps(EVIL)}, "metadata.json: env_spec.entry_point is 'os:system', which is code"),
+        ({"env_spec": json.dumps(EVIL)}, "metadata.json: env_spec.entry_point is 'os:system', expected an entry"),
         ({"env_spec": EVIL}, "env_spec.entry_point is 'os:system'"),
         ({"eval_env_spec": json.dumps({"vector_entry_point": "evil"})}, "eval_env_spec.vector_entry_point is 'evil'"),
         (
@@ -287,17 +287,17 @@ EVIL = {"entry_point": "os:system", "id": "Evil-v0", "kwargs": {"command": "touc
         ),
         ({"env_spec": "{"}, "env_spec: not valid JSON"),
         ({"env_spec": "[" * 100_000}, "env_spec: not valid JSON"),
-        ({"observation_space": None}, "observation_space is missing; Minari would run the env_spec"),
+        ({"observation_space": None}, "observation_space is missing; merpo does not run the env_spec"),
         ({"action_space": json.dumps({"type": "Discrete", "n": 3})}, "action_space is 'Discrete', expected Box"),
         ({"action_space": json.dumps({"type": "Box", "shape": [10**9]})}, "action_space.shape is .*expected a list"),
         ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [-np.inf], "high": [1]})}, "finite bounds"),
-        ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [], "high": [1]})}, "bounds of other sizes"),
+        ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [], "high": [1]})}, "do not match its shape"),
         ({"action_space": json.dumps({"type": "Box", "shape": [1], "low": [10**400], "high": [1]})}, "too large"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"../x": {}}})}, "has the key '../x'"),
         ({"observation_space": json.dumps({"type": "Dict", "subspaces": {"no": {"type": "Box", "shape": [1], "low": [0], "high": [1]}}})}, "episode_0/observations/no is missing"),  # noqa: E501
         ({"observation_space": "[[]]"}, "observation_space: found a JSON list"),
         ({"observation_space": NESTED}, "nests deeper than 8"),
-        ({"observation_space": json.dumps({"type": "Box", "shape": [1], "low": [0], "high": DEEP})}, "of other sizes"),
+        ({"observation_space": json.dumps({"type": "Box", "shape": [1], "low": [0], "high": DEEP})}, "do not match"),
         ({"env_spec": "[]"}, "env_spec: found a JSON list"),
         ({"data_format": "pickle"}, "data_format is 'pickle', expected one of hdf5, arrow, parquet"),
     ],
@@ -356,7 +356,7 @@ ATTACKS: dict[str, tuple[Callable[[Any, str], object], str]] = {
     "external link": (lambda g, n: g.__setitem__(n, h5py.ExternalLink("/etc/passwd", "/x")), "ExternalLink to '/etc"),
     "external storage": (
         lambda g, n: g.create_dataset(n, (4,), "f8", external=[("/etc/passwd", 0, 32)]),
-        "rewards keeps its bytes in another file, '/etc/passwd'",
+        "rewards is stored in another file, '/etc/passwd'",
     ),
     "virtual": (virtual, "rewards is a virtual dataset"),
     "bomb": (lambda g, n: g.create_dataset(n, (10**9,), "f8", chunks=(1000,)), "declares 8000000000 bytes"),
@@ -445,7 +445,7 @@ def test_a_package_that_is_not_installed_is_named(form: str, module: str, monkey
     entry = keep(chained([3], [True]))
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(
-        MerpoError, match=rf"{module.split('.', maxsplit=1)[0]} is not installed, .*pip install 'merpo\[minari\]'"
+        MerpoError, match=rf"needs {module.split('.', maxsplit=1)[0]}, which is not .*pip install 'merpo\[minari\]'"
     ):
         export_minari([entry], "out", note=silent) if module.startswith("minari") else import_minari(
             ["test/foreign-v0"], note=silent
@@ -458,11 +458,11 @@ def test_links_out_of_minaris_folder_are_not_followed(form: str, root: Path, tmp
     target = folder / ("main_data.hdf5" if form == "hdf5" else "0")
     shutil.move(target, tmp_path / "elsewhere")
     target.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DatasetError, match="leads out of"):
+    with pytest.raises(DatasetError, match="outside of"):
         import_minari(["test/foreign-v0"], note=silent)
     shutil.move(root / "test", tmp_path / "other")
     (root / "test").symlink_to(tmp_path / "other")
-    with pytest.raises(DatasetError, match="leads out of"):
+    with pytest.raises(DatasetError, match="outside of"):
         import_minari(["test/foreign-v0"], note=silent)
 
 

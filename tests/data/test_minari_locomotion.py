@@ -17,7 +17,7 @@ from tiny import tables
 from merpo import load_policy
 from merpo.collect.collect import ensure_data
 from merpo.components.context import Context
-from merpo.data.catalog import Entry
+from merpo.data.catalog import DatasetEntry
 from merpo.data.import_logs import Imported, store_imported
 from merpo.data.needed import load_data
 from merpo.errors import DatasetError, MerpoError, RecipeError
@@ -178,7 +178,7 @@ def test_data_of_another_body_is_refused_before_training() -> None:
     with pytest.raises(MerpoError, match=r"data of HalfCheetah-v5, expected Walker2d-v5.*tasks\.body = 'halfcheetah'"):
         load_data(made, 1)
     single = ready("hopper", {"data": {"test": ["minari:mujoco/halfcheetah/medium-v0"]}})
-    with pytest.raises(DatasetError, match=r"dims are \(17, 6\), the tasks' are \(11, 3\)"):
+    with pytest.raises(DatasetError, match=r"dims are \(17, 6\), expected those of the tasks, \(11, 3\)"):
         load_data(single, 1)
 
 
@@ -193,17 +193,17 @@ def test_a_family_that_does_not_know_the_environment_refuses_it() -> None:
         load_data(made, 1)
     from merpo.data.named import check_environment
 
-    (entry,) = [Entry("minari-mujoco-halfcheetah", "medium-v0")]
+    (entry,) = [DatasetEntry("minari-mujoco-halfcheetah", "medium-v0")]
     data = load_data(ready("halfcheetah"), 1)[1][0][0]
     assert data.name == str(entry)
-    with pytest.raises(DatasetError, match="ant-fwd-back makes no environment of the parameters"):
+    with pytest.raises(DatasetError, match="ant-fwd-back cannot make an environment with the parameters"):
         check_environment(made.tasks, data.name, data.task)
 
 
 def test_a_method_that_learns_from_training_tasks_needs_some() -> None:
     made = tables({"tasks": {"component": "locomotion"}, "data": {"test": ["minari:mujoco/hopper/medium-v0"]}})
     with pytest.raises(
-        RecipeError, match=r"data\.train: missing, expected names of data .* method 'merpo' learns from"
+        RecipeError, match=r"data\.train: missing, expected names of datasets .* method 'merpo' learns from"
     ):
         from_tables(made)
 
@@ -216,7 +216,7 @@ def test_a_dataset_that_names_no_environment_has_but_its_id(env_spec: str | None
     from merpo.data.minari.imports import import_minari
 
     import_minari(["mujoco/hopper/medium-v0"], ignore_env_spec=True, note=lambda text: None)
-    manifest = Entry("minari-mujoco-hopper", "medium-v0").manifest()
+    manifest = DatasetEntry("minari-mujoco-hopper", "medium-v0").manifest()
     assert manifest.task == {"minari": "mujoco/hopper/medium-v0"}
     with pytest.raises(DatasetError, match="holds data of the family 'logs', expected 'locomotion'"):
         load_data(ready("hopper"), 1)

@@ -255,7 +255,7 @@ def test_groups_of_that_name() -> None:
     assert split_normalization(both, True, "x") == (two, one)
     assert split_normalization(both, False, "x") == (both, None), "a method's own group is the method's"
     assert with_normalization(two, None) == two
-    with pytest.raises(PluginError, match="a group 'normalization' of their own"):
+    with pytest.raises(PluginError, match="artifacts already have a group 'normalization'"):
         with_normalization(both, one)
     with pytest.raises(ArtifactError, match=r"^x: normalization holds \[\], expected mean and std"):
         split_normalization(two, True, "x")

@@ -22,7 +22,7 @@ from merpo.compare.comparison import compare_runs
 from merpo.compare.comparison_files import write_comparison
 from merpo.compare.results import Results, read_results, results_of
 from merpo.compare.results_page import results_page
-from merpo.data.catalog import Entry
+from merpo.data.catalog import DatasetEntry
 from merpo.data.minari.exports import export_minari
 from merpo.data.minari.imports import import_minari
 from merpo.data.reference_scores import ReferenceScores, minari_reference, stored_reference
@@ -49,7 +49,7 @@ def imported(body: str, said: list[str] | None = None, **more: Any) -> Reference
     """What is stored with a dataset that Minari wrote."""
     write_locomotion(body, episodes=1, **more)
     import_minari([f"mujoco/{body}/medium-v0"], note=(said if said is not None else []).append)
-    return stored_reference(Entry(f"minari-mujoco-{body}", "medium-v0").manifest().settings)
+    return stored_reference(DatasetEntry(f"minari-mujoco-{body}", "medium-v0").manifest().settings)
 
 
 def with_references(report: Report, *references: ReferenceScores | None) -> Report:
@@ -76,9 +76,9 @@ def test_d4rls_where_the_dataset_has_none(body: str) -> None:
 def test_the_datasets_own_come_first_and_go_back_to_minari() -> None:
     expected = ReferenceScores(random=5.0, expert=400.0, source="metadata of mujoco/hopper/medium-v0")
     assert imported("hopper", eval_env="Hopper-v5", ref_min_score=5.0, ref_max_score=400.0) == expected
-    (name,) = export_minari([Entry("minari-mujoco-hopper", "medium-v0")], "back", note=lambda text: None)
+    (name,) = export_minari([DatasetEntry("minari-mujoco-hopper", "medium-v0")], "back", note=lambda text: None)
     import_minari([name], note=lambda text: None)
-    again = stored_reference(Entry("minari-back", "medium-v0-v0").manifest().settings)
+    again = stored_reference(DatasetEntry("minari-back", "medium-v0-v0").manifest().settings)
     assert again == expected.model_copy(update={"source": f"metadata of {name}"})
 
 

@@ -269,8 +269,8 @@ CHANGES: list[tuple[dict[str, Any], str]] = [
     ({"extra": 1}, "extra: "),
     ({"sha256": "ab"}, "sha256: "),
     ({"size": 0}, "size: "),
-    ({"transitions": 8}, r"are \(7, 2, 2, 1\), its manifest says \(8, 2, 2, 1\)"),
-    ({"action_dim": 2}, r"its manifest says \(7, 2, 2, 2\)"),
+    ({"transitions": 8}, r"are \(7, 2, 2, 1\), expected \(8, 2, 2, 1\) as in its manifest"),
+    ({"action_dim": 2}, r"expected \(7, 2, 2, 2\) as in its manifest"),
     ({"sha256": "0" * 64}, "sha256 is .*, expected 0000"),
     ({"size": 10}, "bytes, expected 10: truncated or changed"),
 ]
@@ -308,7 +308,7 @@ ARRAY_CHANGES: list[tuple[Callable[[dict[str, torch.Tensor]], dict[str, torch.Te
     (lambda a: {**a, "rewards": a["rewards"].half()}, "rewards is torch.float16, expected torch.float32"),
     (lambda a: {**a, "rewards": a["rewards"] * float("nan")}, "rewards is nan at row 0"),
     (lambda a: {**a, "actions": a["actions"] + 5}, r"expected within \[-1, 1\]"),
-    (lambda a: {**a, "episode_offsets": a["episode_offsets"] + 1}, r"episode_offsets go from and to \(1, 8\)"),
+    (lambda a: {**a, "episode_offsets": a["episode_offsets"] + 1}, r"episode_offsets begin and end at \(1, 8\)"),
     (lambda a: {k: v[:0] for k, v in a.items()}, "is empty"),
 ]
 
@@ -406,7 +406,7 @@ def test_a_policy_is_optional(tmp_path: Path) -> None:
     assert store(tmp_path, policy=None).behavior.checkpoint is None
     assert has_dataset(tmp_path, "task-5")
     assert not policy_path(tmp_path, "task-5").exists()
-    with pytest.raises(DatasetError, match="no behaviour policy was kept"):
+    with pytest.raises(DatasetError, match="no behaviour policy was stored"):
         read_policy(tmp_path, "task-5")
 
 
@@ -433,9 +433,9 @@ def test_has_dataset(files: dict[str, bytes], tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "x y", "x.policy", "x" * 200, "ü", "x\n"])
 def test_names_that_are_paths_are_refused(tmp_path: Path, name: str) -> None:
     for place in (manifest_path, data_path, policy_path):
-        with pytest.raises(DatasetError, match="cannot be a name in the data store"):
+        with pytest.raises(DatasetError, match="is not a valid name in the data store"):
             place(tmp_path, name)
-    with pytest.raises(DatasetError, match="cannot be a name"):
+    with pytest.raises(DatasetError, match="not a valid name"):
         has_dataset(tmp_path, name)
 
 
@@ -456,7 +456,7 @@ def test_a_collection_is_named_by_family_and_fingerprint(tmp_path: Path) -> None
     digest = fingerprint({"a": 1})
     assert collection_dir(tmp_path, "toy", digest) == tmp_path / f"toy-{digest[:12]}"
     for family, other in [("../toy", digest), ("toy", "../../etc/passwd"), ("toy", "abc")]:
-        with pytest.raises(DatasetError, match=r"cannot be a name|hexadecimal"):
+        with pytest.raises(DatasetError, match=r"not a valid name|hexadecimal"):
             collection_dir(tmp_path, family, other)
 
 

@@ -89,8 +89,8 @@ def test_an_empty_dataset_is_refused() -> None:
 
 
 OFFSETS: list[tuple[list[int], str]] = [
-    ([], "from and to none"),
-    ([0], r"from and to \(0, 0\), expected \(0, 5\)"),
+    ([], "begin and end at none"),
+    ([0], r"begin and end at \(0, 0\), expected \(0, 5\)"),
     ([1, 5], r"\(1, 5\), expected \(0, 5\)"),
     ([0, 2, 6], r"\(0, 6\), expected \(0, 5\)"),
     ([0, 2, 2, 5], "do not increase at episode 1"),

@@ -1,4 +1,4 @@
-"""Adaptation of tiny tasks."""
+"""Adaptation on tiny tasks, for tests of `merpo.algorithm.adapt`."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ T = 2
 def adapt(
     context: Context | None = None, tasks: int = T, rac_settings: Any = None, alpha: Any = None, **knobs: Any
 ) -> AdaptedPolicies:
+    """The result of `adapt_policies` on tiny tasks; `knobs` are fields of `AdaptSettings`."""
     algorithm, data = rac(**(rac_settings or {})), task_data(tasks)
     theta = expand(init_meta_model(algorithm.dynamics, data, generator("phi")), tasks)  # type: ignore[arg-type]
     models = algorithm.dynamics.keep_best(theta, torch.zeros(tasks, 3))  # type: ignore[union-attr]
@@ -33,6 +34,7 @@ def adapt(
 
 
 def meta() -> MetaPolicy:
+    """An initialised meta-policy with fixed dual variables."""
     start = init_meta_policy(rac(), 0.4, task_data(T), Context(seed=9))
     duals = {
         "log_beta": torch.tensor(0.5),

@@ -1,4 +1,4 @@
-"""The pages of the documentation, and their fenced blocks."""
+"""The documentation's pages and their fenced blocks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 class Block(NamedTuple):
     """A fenced block of a page.
 
-    A comment above it may say that it is a copy of a `file`, an `excerpt` of one, or what a reader of a `tutorial`
-    writes into a file.
+    A comment above it may mark it as a copy of a `file`, an `excerpt` of one, or a file's content in a `tutorial`.
     """
 
     page: str
@@ -31,7 +30,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """Every fenced block."""
+    """Yield the fenced blocks of a page."""
     text = page.read_text("utf-8")
     fence = r"(?:^<!-- (?P<what>file|excerpt|tutorial): (?P<file>\S+) -->\n)?^```(?P<language>\w*)\n(?P<body>.*?)^```$"
     for found in re.finditer(fence, text, re.MULTILINE | re.DOTALL):

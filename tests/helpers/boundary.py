@@ -1,4 +1,4 @@
-"""What a plugin imports of merpo beyond the public names."""
+"""Analysis of a plugin's imports: uses of merpo beyond its public names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "docs" / "example_plugin"
 
 
 def trespasses(source: str, own: str) -> list[str]:
-    """What a plugin's source uses of merpo beyond its public names, or of another plugin."""
+    """Names that a plugin's source uses of merpo beyond its public ones, or of other plugins."""
     attributes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
     used = {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "merpo"}
     found = [f"merpo.{name}" for name in sorted(used - set(merpo.__all__))]
@@ -29,7 +29,7 @@ def trespasses(source: str, own: str) -> list[str]:
 
 
 def imports(source: str) -> Iterator[tuple[str, str]]:
-    """(module, name) of every import in a source, also those inside functions; a plain import has no name."""
+    """Yield (module, name) of every import in a source, also inside functions; name is empty for `import module`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, "") for alias in node.names)

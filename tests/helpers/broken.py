@@ -1,4 +1,4 @@
-"""merpo.testing.check: built-ins with one method replaced, to see that a broken component is caught."""
+"""Broken components for tests of `check_component`: built-ins with some methods replaced."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SMALL = {
 
 
 def delegate(kind: str, name: str, base: type[Component], fields: dict[str, Any], **broken: Any) -> type[Component]:
-    """A component that does what a built-in does, but for the methods in `broken`, which get its own first."""
+    """A component that delegates to a built-in, except for the methods in `broken`, called with the original first."""
     good = make(kind, name, **fields)
 
     def method(key: str) -> Any:

@@ -1,4 +1,4 @@
-"""`merpo` called in this process, as tests of the command line need it."""
+"""In-process calls of `merpo` for tests of the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from merpo.cli import app as cli
 
 @dataclass
 class Answer:
-    """What one call of `merpo` gave."""
+    """The exit code and the output of a call of `merpo`."""
 
     code: int
     out: str
@@ -21,7 +21,7 @@ class Answer:
 
 
 def call_merpo(monkeypatch: pytest.MonkeyPatch, captured: pytest.CaptureFixture[Any], *arguments: str) -> Answer:
-    """`merpo *arguments`: its exit code and what it printed; a traceback is always a failure."""
+    """The result of `merpo *arguments`; a traceback fails the test unless `--debug` is given."""
     monkeypatch.setattr(sys, "argv", ["merpo", *arguments])
     captured.readouterr()
     try:

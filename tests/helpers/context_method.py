@@ -1,7 +1,7 @@
-"""A method with a context encoder, written as an outsider writes one: from merpo's public names alone.
+"""A method with a context encoder that uses only merpo's public names, as an external plugin would.
 
-The encoder is the mean over the task's rows of a network of (s, a, r, s'); twin critics and a policy see [s, z].
-Encoder and critics descend the Bellman error, the policy ascends Q: TD3+BC with a context, small enough to read.
+The encoder is the mean over the task's rows of a network of (s, a, r, s'); twin critics and the policy take [s, z].
+Encoder and critics minimise the Bellman error, the policy maximises Q: TD3+BC with a context.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["ContextTD3BC"]
 
 
 class State(NamedTuple):
-    """What meta-training changes; networks have no task dim."""
+    """The state of meta-training; networks have no task dim."""
 
     encoder: Params
     policy: Params
@@ -54,7 +54,7 @@ class ContextTD3BC(Method):
         return context.stage("context", lambda: self._fit(tasks, context))
 
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
-        """z from all rows of every task; nothing is trained."""
+        """Encode all rows of every task as z; nothing is trained."""
         z = self._encode(meta["encoder"], *tasks.all_rows())
         policy = {**merpo.expand(meta["policy"], tasks.n_tasks), "stat.z": z}
         return merpo.Adapted(
@@ -89,7 +89,7 @@ class ContextTD3BC(Method):
         return State(encoder, policy, critic, merpo.clone(critic), opts)
 
     def _step(self, state: State, rows: Batch, batch: Batch) -> dict[str, torch.Tensor]:
-        """One step of encoder, critics and policy, in place."""
+        """One gradient step of encoder, critics and policy, in place."""
         targets = self._targets(state, self._encode(state.encoder, rows), batch)
 
         def bellman(encoder: Params, critic: Params) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""An environment that ends its episodes early."""
+"""An environment that terminates its episodes early."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["_Ending"]
 
 
 class _Ending:
-    """An environment that terminates by itself after `length` steps, each paying 1."""
+    """An environment that terminates after `length` steps, each with reward 1."""
 
     def __init__(self, length: int) -> None:
         self.length, self.steps = length, 0

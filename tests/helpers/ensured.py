@@ -1,4 +1,4 @@
-"""Collected data of a tiny recipe, and its hashes."""
+"""Collection of a recipe's data, and the SHA-256 of its files."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ __all__ = ["ensure", "hashes"]
 
 
 def ensure(recipe: Recipe, **settings: Any) -> tuple[list[str], list[str]]:
-    """(names of what was collected, what was said)."""
+    """Collect missing data; returns (names of the collected datasets, messages)."""
     said: list[str] = []
     made = ensure_data(recipe, Context(seed=recipe.collect.seed), said.append, **settings)
     return [source.name for source in made], said
 
 
 def hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of a folder's safetensors files, by name."""
     return {path.name: sha256_file(path) for path in sorted(folder.glob("*.safetensors"))}

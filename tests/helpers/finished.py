@@ -1,4 +1,4 @@
-"""A finished run of the tiny recipe, made once for a module's tests, which only read it."""
+"""Finished and interrupted runs of the tiny recipe; finished ones are shared by a module's tests, which only read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from merpo.run.run import run_recipe
 
 
 def finished_run(store: Path, path: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """The folder of a run."""
+    """Run the tiny recipe with `changes`; returns the run's folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MERPO_DATA", str(store))
         return run_recipe(tiny_recipe(changes), path, [0], None, True)
@@ -23,7 +23,7 @@ def finished_run(store: Path, path: Path, changes: Mapping[str, Any] | None = No
 
 @contextmanager
 def interrupted_meta_policy(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Runs within are interrupted at the second step of the meta-policy; what is patched here lasts as long."""
+    """Context in which runs are interrupted at the second meta-policy step; yields a monkeypatch that ends with it."""
     step, calls = meta_policy.meta_q_step_, []
 
     def interrupt(*arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""`merpo` in processes of its own that are killed: forked from a server that has everything imported, to be quick."""
+"""`merpo` in subprocesses that can be killed, forked from a server with all imports done, for speed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import matplotlib.figure  # noqa: F401 - what a run imports, imported before the fork
+import matplotlib.figure  # noqa: F401 - imported before the fork
 import pytest
 import torch  # noqa: F401
 
@@ -26,21 +26,21 @@ PATCHED_WRITES = os.fsync
 
 
 def start(folder: Path, *arguments: str, writes: int = 0, largest: int = 0) -> BaseProcess:
-    """`merpo *arguments` in `folder`, whose datasets are in `folder/data`; what it prints is in `folder/log`.
+    """Start `merpo *arguments` in `folder`, with its datasets in `folder/data` and its output in `folder/log`.
 
-    With `writes` it kills itself in that many-th write to a disk; with `largest` no file can grow beyond so many bytes.
+    With `writes` the process kills itself at that fsync, counted from 1; with `largest` no file can exceed that size.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["killed"])
     process = context.Process(target=_merpo, args=(folder, arguments, writes, largest))
-    with pytest.MonkeyPatch.context() as patch:  # the server does not take over where we import from
+    with pytest.MonkeyPatch.context() as patch:  # the server does not inherit sys.path
         patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
         process.start()
     return process
 
 
 def ended(process: BaseProcess, seconds: float | None = None) -> int | None:
-    """Its exit code once it ends, within so many seconds or it is killed; −9 is SIGKILL."""
+    """The exit code of a process, which is killed after `seconds`; −9 is SIGKILL."""
     process.join(seconds)
     if process.is_alive():
         process.kill()
@@ -61,7 +61,7 @@ def _merpo(folder: Path, arguments: tuple[str, ...], writes: int, largest: int) 
         import resource
 
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-    merpo.report.html.pictures = lambda report: []  # a third of such a run, and no part of what is compared
+    merpo.report.html.pictures = lambda report: []  # a third of the run's time, and not compared
     merpo.cli.app.main()
 
 
@@ -77,9 +77,9 @@ def _deadly(writes: int) -> Any:
 
 
 def results(folder: Path, run: str = "run") -> dict[str, Any]:
-    """All that a run and its collection left, but for times of day and pictures.
+    """The output of a run and its collection, without timestamps and images, for comparison.
 
-    A collection's own picture is not among them: `merpo collect` draws it, `merpo run` does not.
+    A collection's learning curve is left out: `merpo collect` draws it, `merpo run` does not.
     """
     found: dict[str, Any] = {}
     for path in sorted([*(folder / "data").rglob("*"), *(folder / run).rglob("*")]):

@@ -1,4 +1,4 @@
-"""Logs of invented machines, as tests of imports need them."""
+"""Synthetic machine logs for tests of imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ action_high = [100.0]
 
 
 def machine(gain: float, days: int = 4, rows: int = 11, seed: int = 0) -> dict[str, Any]:
-    """Columns of a machine's log: the level follows the valve by `gain`, and is to be zero."""
+    """Columns of a machine's log: the level responds to the valve with `gain`; the reward is −|level|."""
     random = np.random.default_rng(seed)
     levels, valves = [], []
     for _ in range(days):
@@ -36,7 +36,7 @@ def machine(gain: float, days: int = 4, rows: int = 11, seed: int = 0) -> dict[s
 
 
 def write_csv(path: Path, columns: dict[str, Any]) -> Path:
-    """Columns as a csv file."""
+    """Write columns to a csv file; returns its path."""
     lines = [",".join(columns), *(",".join(map(str, row)) for row in zip(*columns.values(), strict=True))]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -44,7 +44,7 @@ def write_csv(path: Path, columns: dict[str, Any]) -> Path:
 
 
 def write_machines(folder: Path, gains: list[float]) -> Path:
-    """A folder with one csv file per machine, and columns.toml beside it."""
+    """Write a csv file per machine into a folder, and columns.toml beside it; returns the folder."""
     for i, gain in enumerate(gains):
         write_csv(folder / f"pump-{i}.csv", machine(gain, seed=i))
     (folder.parent / "columns.toml").write_text(COLUMNS, "utf-8")

@@ -1,4 +1,4 @@
-"""Datasets of the layout of Minari's `mujoco/…`, written by Minari itself from Gymnasium's environments."""
+"""Datasets in the layout of Minari's `mujoco/…`, written by Minari from Gymnasium's environments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENVIRONMENTS = {"halfcheetah": "HalfCheetah-v5", "hopper": "Hopper-v5", "walker2
 
 
 def write_locomotion(body: str, quality: str = "medium", episodes: int = 3, steps: int = 30, **more: Any) -> Path:
-    """`mujoco/BODY/QUALITY-v0` with random actions, episodes cut after `steps`; returns its folder."""
+    """Write `mujoco/BODY/QUALITY-v0` with random actions, episodes truncated after `steps`; returns its folder."""
     env: Any = gymnasium.make(ENVIRONMENTS[body], max_episode_steps=steps)
     random = np.random.default_rng(0)
     buffers = []

@@ -1,4 +1,4 @@
-"""Mutations of files."""
+"""Hypothesis strategies for damaged file contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["mutated"]
 
 
 def mutated(content: bytes) -> st.SearchStrategy[bytes]:
-    """`content` with some bytes changed, cut off or put in."""
+    """`content` with some bytes changed, removed or inserted."""
     place, byte = st.integers(0, len(content)), st.binary(min_size=1, max_size=8)
     edit = st.tuples(place, st.integers(0, 8), byte)
 

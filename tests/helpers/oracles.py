@@ -1,4 +1,4 @@
-"""The paper's equations once more, in plain Python floats and loops: slow, and independent of the library's code."""
+"""Reference implementations of the paper's equations in plain Python loops, independent of the library."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Matrix = Sequence[Vector]
 
 
 def mean(values: Sequence[float]) -> float:
-    """E over samples."""
+    """The mean over samples."""
     return math.fsum(values) / len(values)
 
 
 def mlp(weights: Sequence[Matrix], biases: Sequence[Vector], inputs: Vector, activation: str) -> list[float]:
-    """One network, one input."""
+    """The output of one network for one input."""
     hidden = list(inputs)
     for depth, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
         hidden = [bias[j] + math.fsum(hidden[i] * weight[i][j] for i in range(len(hidden))) for j in range(len(bias))]
@@ -30,7 +30,7 @@ def mlp(weights: Sequence[Matrix], biases: Sequence[Vector], inputs: Vector, act
 def adam(
     param: float, grads: Sequence[float], lr: float, b1: float = 0.9, b2: float = 0.999, eps: float = 1e-8
 ) -> float:
-    """Kingma and Ba's algorithm 1 for one number, after a sequence of gradients."""
+    """Adam (Kingma and Ba, algorithm 1) on one number after a sequence of gradients."""
     m = v = 0.0
     for t, grad in enumerate(grads, 1):
         m = b1 * m + (1 - b1) * grad
@@ -53,7 +53,7 @@ def tanh_gaussian_log_density(action: Vector, mu: Vector, log_std: Vector) -> fl
 
 
 def ensemble_nll(mus: Matrix, stds: Matrix, targets: Matrix) -> float:
-    """−E_D[log T̂(s', r | s, a)] of Eq. (4) for one member: Gaussians over (Δs, r) in the data's own units."""
+    """−E_D[log T̂(s', r | s, a)] of Eq. (4) for one member: Gaussians over (Δs, r) in data units."""
     rows = [
         math.fsum(normal_log_density(y, m, s) for y, m, s in zip(target, mu, std, strict=True))
         for mu, std, target in zip(mus, stds, targets, strict=True)
@@ -74,21 +74,21 @@ def squared_distance(theta: Vector, phi: Vector) -> float:
 
 
 def outer_step(phi: float, thetas: Vector, rate: float) -> float:
-    """Line 6 of Algorithm 2, and the step of meta-Q in A.2.2, for one parameter."""
+    """Line 6 of Algorithm 2, and the meta-Q step of A.2.2, for one parameter."""
     return phi - rate * (phi - mean(thetas))
 
 
 def backup(
     reward: float, ended: bool, next_values: Vector, log_prob: float, temperature: float, discount: float
 ) -> float:
-    """B̂Q at one row: clipped double Q, SAC's entropy, and no future after a termination."""
+    """B̂Q at one row: clipped double Q with SAC's entropy term; only the reward at a termination."""
     if ended:
         return reward
     return reward + discount * (min(next_values) - temperature * log_prob)
 
 
 def conservative(beta: float, rho_values: Matrix, data_values: Matrix, f_values: Matrix, targets: Vector) -> float:
-    """Eq. (1) for one task; every matrix is one row per critic. The mean and the sum over critics are ours."""
+    """Eq. (1) for one task; matrices have a row per critic. Mean and sum over critics are not in the paper."""
     critics = range(len(f_values))
     gap = mean([mean(rho_values[i]) - mean(data_values[i]) for i in critics])
     error = math.fsum(0.5 * mean([(q - y) ** 2 for q, y in zip(f_values[i], targets, strict=True)]) for i in critics)
@@ -112,12 +112,12 @@ def gaussian_kl(p_mean: Vector, p_log_std: Vector, q_mean: Vector, q_log_std: Ve
 def regularized_objective(
     values: Vector, log_probs_of_data: Vector, kls_to_meta: Vector, lambda_: float, alpha: float
 ) -> float:
-    """What Eq. (9) maximises, for one task."""
+    """The objective that Eq. (9) maximises, for one task."""
     return mean(values) + lambda_ * alpha * mean(log_probs_of_data) - lambda_ * (1 - alpha) * mean(kls_to_meta)
 
 
 def alpha_objective(alpha: float, to_behavior: float, to_meta: float) -> float:
-    """What Eq. (11) minimises."""
+    """The objective that Eq. (11) minimises."""
     return (1.0 - alpha) * (to_behavior - to_meta)
 
 

@@ -1,4 +1,4 @@
-"""Reports written as runs' folders."""
+"""Run folders made from synthetic reports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["moved", "place"]
 
 
 def place(folder: Path, report: Report) -> Path:
-    """A folder that holds a run with this report."""
+    """Write a run folder with this report; returns the folder."""
     folder.mkdir(parents=True)
     (folder / "report.json").write_text(report.to_json(), "utf-8")
     (folder / "manifest.json").write_text(json.dumps({"seed": report.seed, "artifacts": {}}), "utf-8")
@@ -24,7 +24,7 @@ def place(folder: Path, report: Report) -> Path:
 
 
 def moved(alpha: float, seed: int, shift: float, title: str = "A study", **changes: Any) -> Report:
-    """A run with its own noise around the same tasks."""
+    """A synthetic report of a run, with its own noise around the same tasks' returns."""
     report = synthetic(6)
     noise = np.random.default_rng([int(100 * alpha), seed]).normal(shift, 0.1, 6)
     tasks = [with_returns(t, adapted=t.returns["adapted"] + x) for t, x in zip(report.tasks, noise, strict=True)]

@@ -11,7 +11,7 @@ __all__ = ["wheel_of"]
 
 
 def wheel_of(project: Path, folder: Path) -> Path:
-    """The wheel of a package folder, as its pyproject.toml describes it."""
+    """Build the wheel of a package folder from its pyproject.toml; returns its path."""
     described = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     table, tool = described["project"], described["tool"]["setuptools"]
     paths = [path for package in tool.get("packages", []) for path in (project / package).glob("*.py")]

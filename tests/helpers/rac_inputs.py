@@ -1,4 +1,4 @@
-"""Inputs of RAC for tests: networks, models and anchors of a few tasks."""
+"""Inputs of RAC for tests: states, models and anchors of a few tasks."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ T = 2
 
 
 def start(algorithm: RAC, tasks: int = T, seed: int = 0, alpha: float = 0.4) -> TaskState:
+    """The initial state of a few tasks."""
     knobs = algorithm.settings
     policy = stack([init_policy(SPEC, knobs.policy_hidden, generator(seed, "pi", t)) for t in range(tasks)])
     critic = stack([algorithm.critic.init(SPEC, generator(seed, "q", t)) for t in range(tasks)])
@@ -27,11 +28,13 @@ def start(algorithm: RAC, tasks: int = T, seed: int = 0, alpha: float = 0.4) -> 
 
 
 def anchors(tasks: int = T) -> Anchors:
+    """Random behaviour policies and a random meta-policy."""
     behavior = stack([init_policy(SPEC, (8,), generator("beta", t)) for t in range(tasks)])
     return Anchors(behavior, init_policy(SPEC, (8,), generator("meta")))
 
 
 def models(algorithm: RAC, tasks: int = T) -> Params:
+    """Untrained elite models of a few tasks."""
     data = task_data(tasks)
     theta = expand(init_meta_model(algorithm.dynamics, data, generator("phi")), tasks)  # type: ignore[arg-type]
     return algorithm.dynamics.keep_best(theta, torch.zeros(tasks, 3))  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""A reader of the documentation, who does what a page says."""
+"""Execution of the documentation's blocks: commands, code and files of a page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wheels import unpack
 from merpo.components import registry
 from merpo.testing.runner import MerpoRunner
 
-# What no reader carries out, and why: all there is.
+# All commands in the documentation that the tests do not execute, with the reason.
 NOT_CARRIED_OUT = {
     "python3 -m venv .venv": "a new environment takes minutes; CI makes one with the README's own line",
     ". .venv/bin/activate": "of that environment",
@@ -47,19 +47,19 @@ def commands(line: str) -> list[str]:
 
 
 class Reader:
-    """Types a page's commands, runs its code, and saves files under the names that it gives."""
+    """Executes a page's commands and code, and writes its files."""
 
     def __init__(self, clone: Path, site: Path, runner: MerpoRunner, monkeypatch: pytest.MonkeyPatch) -> None:
         self.clone, self.folder, self.site, self.runner, self.monkeypatch = clone, clone, site, runner, monkeypatch
         self.said: dict[str, str] = {}
 
     def follow(self, block: Block) -> None:
-        """One block, whatever it is."""
+        """Execute a block according to its kind and language."""
         match block.what, block.language:
             case "tutorial", _:
                 (self.folder / block.file).write_text(block.text, "utf-8")
             case (("file" | "excerpt"), _):
-                pass  # test_docs.py compares it with its file, which has tests of its own
+                pass  # compared with its file in test_docs.py
             case _, "sh" if block.text.startswith("#SBATCH"):
                 self.submit(block.text)
             case _, "sh":
@@ -70,19 +70,19 @@ class Reader:
             case _, "python":
                 exec(compile(block.text, str(block), "exec", dont_inherit=True), {"__name__": "docs"})
             case _, ("toml" | "text"):
-                pass  # test_docs.py loads the former; the latter is a picture
+                pass  # TOML is loaded in test_docs.py; text is a diagram
             case _:
-                raise AssertionError(f"{block}: a language that this reader does not know: {block.language!r}")
+                raise AssertionError(f"{block}: unknown language {block.language!r}")
 
     def type(self, line: str) -> None:
-        """One line of shell. A comment may say with what a command exits."""
+        """Execute a line of shell; a comment `# exits with N` gives the expected exit code."""
         found = re.search(r"# exits with (\d)", line)
         for command in commands(line):
             if command not in NOT_CARRIED_OUT:
                 self.call(command, int(found[1]) if found else 0)
 
     def call(self, command: str, code: int = 0) -> None:
-        """One command, which exits with `code`."""
+        """Execute a command and check its exit code."""
         match shlex.split(command):
             case ["merpo", *arguments]:
                 answer = self.runner(*arguments)
@@ -98,21 +98,22 @@ class Reader:
             case ["pytest"]:
                 self.test()
             case _:
-                raise AssertionError(f"a line that this reader does not know: {command}")
+                raise AssertionError(f"unknown command: {command}")
 
     def submit(self, script: str) -> None:
-        """A script for Slurm, with a run that is stopped, done, or refused: only the first is queued again."""
+        """Execute a Slurm script with runs that are stopped, finished or refused: only a stopped run is requeued."""
         for code, queued in ((75, "requeue 7\n"), (0, ""), (2, "")):
             stubs = f"merpo() {{ return {code}; }}\nscontrol() {{ echo $1 $2; }}\nSLURM_JOB_ID=7\n"
             done = subprocess.run(["bash", "-c", stubs + script], capture_output=True, text=True, check=False)
             assert (done.returncode, done.stdout, done.stderr) == (code, queued, ""), f"where a run exits with {code}"
 
     def install(self, project: Path) -> None:
+        """Install a package's wheel into `site` and refresh the registry."""
         unpack(wheel_of(project, self.site.parent), self.site)
         registry.refresh()
 
     def test(self) -> None:
-        """The package's tests as they are now, installed anew, in a process of their own."""
+        """Reinstall the package in the current folder and run its tests in a subprocess."""
         self.install(self.folder)
         path = os.pathsep.join([str(self.site), *(entry for entry in sys.path if entry)])
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Synthetic reports, and a parser of their pages."""
+"""Synthetic reports, and a parser of their HTML pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Page", "bare", "synthetic", "with_returns"]
 
 
 def synthetic(tasks: int = 10, seed: int = 0, **changes: Any) -> Report:
-    """A report as a run on Point-Robot-Wind gives it, with everything in it."""
+    """A report with every field set, as from a run on Point-Robot-Wind."""
     random = np.random.default_rng(seed)
     winds = random.uniform(-0.05, 0.05, (tasks, 2))
     behavior, oracle = -10.0 - random.random(tasks) * 2, -5.0 - random.random(tasks)
@@ -99,7 +99,7 @@ def _paths(wind: Any, random: np.random.Generator) -> dict[str, list[list[float]
 
 
 def bare(**changes: Any) -> Report:
-    """What a method without a model, a meta-policy and an oracle leaves."""
+    """The report of a method without a model, a meta-policy and an oracle."""
     return Report.model_validate(
         {"title": "combo", "seed": 3, "tasks": [{"index": 0, "behavior": -2.0, "adapted": -1.0}], **changes}
     )
@@ -112,7 +112,7 @@ def with_returns(task: TaskReport, **changes: float | None) -> TaskReport:
 
 
 class Page(HTMLParser):
-    """Tags with their attributes, and the text."""
+    """The tags with attributes and the text of an HTML page; fails on unbalanced tags."""
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Tiny recipes of the method `single`."""
+"""The method section of a tiny recipe with the method `single`."""
 
 from __future__ import annotations
 

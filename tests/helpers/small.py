@@ -1,4 +1,4 @@
-"""Small instances of everything, so that a test of the algorithm takes milliseconds."""
+"""Small components, settings and data for tests of the algorithm in milliseconds."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SINGLE: dict[str, Any] = {
 
 
 def make(kind: str, name: str, **fields: Any) -> Any:
-    """A component of the registry."""
+    """A component from the registry, by kind and name."""
     return registry.from_table(registry.get(kind, name), fields)
 
 
@@ -66,7 +66,7 @@ def rac(use_model: bool = True, regularizer: str = "kl", **settings: Any) -> RAC
 
 
 def task_data(tasks: int = 3, rows: int = 40, seed: int = 0, spec: Spec = SPEC) -> TaskData:
-    """Random rows of some tasks, in episodes of five that end by time."""
+    """Random rows of some tasks, in truncated episodes of five steps."""
     lengths = [5] * (rows // 5)
     made = [
         make_dataset(lengths, [False] * len(lengths), spec.observation_dim, spec.action_dim, derive_seed(seed, t))
@@ -76,12 +76,12 @@ def task_data(tasks: int = 3, rows: int = 40, seed: int = 0, spec: Spec = SPEC) 
 
 
 def streams(n: int, *labels: object) -> Streams:
-    """One generator per task."""
+    """Random streams, a generator per task."""
     return Streams.seeded(derive_seed(*labels, t) for t in range(n))
 
 
 def generator(*labels: object) -> torch.Generator:
-    """One generator."""
+    """A generator seeded from labels."""
     return torch.Generator().manual_seed(derive_seed(*labels))
 
 
@@ -96,12 +96,12 @@ def normal(*shape: int, label: object = 0, dtype: torch.dtype = torch.float64) -
 
 
 def component_of(cls: type[Component], kind: str, **fields: Any) -> Any:
-    """A component from its class, with the small fields of its kind."""
+    """A component from its class, with small fields."""
     return registry.from_table(cls, {**small_fields(kind, cls.name), **fields})
 
 
 def small_fields(kind: str, name: str = "") -> dict[str, Any]:
-    """Fields that make a kind's built-in small."""
+    """Fields for a small instance of a kind's built-in."""
     if name == "single":
         return SINGLE
     return {"dynamics": DYNAMICS, "critic": CRITIC, "method": METHOD}.get(kind, {})

@@ -1,4 +1,4 @@
-"""Hypothesis strategies for small inputs of the library."""
+"""Hypothesis strategies for small datasets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from merpo.data.dataset import TaskDataset
 from merpo.types import Spec
 
-# The first example of a test pays for imports and memory maps: a time limit per example would fail at random.
+# No deadline per example: the first one includes imports and memory maps, and would fail at random.
 settings.register_profile("merpo", deadline=None)
 settings.load_profile("merpo")
 
@@ -19,7 +19,7 @@ SEEDS = st.integers(0, 2**31 - 1)
 def make_dataset(
     lengths: list[int], ends: list[bool], observation_dim: int, action_dim: int, seed: int = 0, scale: float = 1.0
 ) -> TaskDataset:
-    """A valid dataset with episodes of the given lengths; `ends[e]` says whether episode e terminated or was cut."""
+    """A valid dataset with episodes of the given lengths; episode e is terminated if `ends[e]`, else truncated."""
     generator = torch.Generator().manual_seed(seed)
     rows = sum(lengths)
     offsets = torch.tensor([0, *lengths]).cumsum(0)
@@ -43,7 +43,7 @@ def make_dataset(
 def task_datasets(
     draw: st.DrawFn, observation_dim: int | None = None, action_dim: int | None = None, min_rows: int = 1
 ) -> TaskDataset:
-    """Valid datasets of one to five short episodes; the dims are drawn if they are not given."""
+    """Valid datasets of one to five short episodes; dims are drawn by default."""
     lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=5).filter(lambda x: sum(x) >= min_rows))
     ends = draw(st.lists(st.booleans(), min_size=len(lengths), max_size=len(lengths)))
     observations = draw(st.integers(1, 4)) if observation_dim is None else observation_dim
@@ -53,7 +53,7 @@ def task_datasets(
 
 @st.composite
 def task_collections(draw: st.DrawFn, min_rows: int = 1) -> tuple[list[TaskDataset], Spec]:
-    """One to four datasets of the same family, of different sizes."""
+    """One to four datasets of different sizes, with a common spec."""
     spec = Spec(draw(st.integers(1, 4)), draw(st.integers(1, 3)))
     one = task_datasets(spec.observation_dim, spec.action_dim, min_rows)
     return draw(st.lists(one, min_size=1, max_size=4)), spec

@@ -1,4 +1,4 @@
-"""A whole run in about a second, as tests use it: the tiny recipe of `merpo.recipe.tiny`."""
+"""The tiny recipe of `merpo.recipe.tiny` for tests: a whole run in about a second."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["TINY", "WIDTH", "tables", "tiny_recipe", "write_tiny"]
 
 
 def tiny_recipe(changes: Mapping[str, Any] | None = None) -> Recipe:
-    """The tiny recipe with `changes` over it."""
+    """The tiny recipe with `changes`."""
     return from_tables(tables(changes))
 
 
 def write_tiny(path: Path, changes: Mapping[str, Any] | None = None) -> Path:
-    """The tiny recipe as a file."""
+    """Write the tiny recipe with `changes` to a file; returns its path."""
     path.write_text(tomli_w.dumps(tables(changes)), "utf-8")
     return path

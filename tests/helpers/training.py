@@ -1,4 +1,4 @@
-"""A tiny collection's settings and family."""
+"""Settings and task family of a tiny collection."""
 
 from __future__ import annotations
 
@@ -16,4 +16,5 @@ HORIZON = 5
 
 
 def family() -> Any:
+    """Point-Robot-Wind with a short horizon."""
     return make("tasks", "point-robot-wind", horizon=HORIZON)

@@ -1,4 +1,4 @@
-"""Tiny real distributions: wheels written by hand, so that no test needs a network or a build tool."""
+"""Small wheels written directly, so that tests need no network and no build tool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["TOYS", "build_wheel", "unpack"]
 def build_wheel(
     folder: Path, distribution: str, modules: dict[str, str], *, version: str = "1.0", entry_points: str | None = None
 ) -> Path:
-    """A wheel of these modules {name: source}; by default each is an entry point of group `merpo`."""
+    """Build a wheel of modules {name: source}; by default each is an entry point of group `merpo`."""
     stem = f"{distribution.replace('-', '_')}-{version}"
     info = f"{stem}.dist-info"
     if entry_points is None:
@@ -30,13 +30,13 @@ def build_wheel(
 
 
 def unpack(wheel: Path, site: Path) -> None:
-    """What installing a pure wheel amounts to."""
+    """Install a pure wheel by unpacking it into `site`."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
 
 
 TOYS = '''
-"""A plugin with one component of each kind that a recipe needs at least."""
+"""A plugin with the components that a recipe needs at least."""
 
 from __future__ import annotations
 

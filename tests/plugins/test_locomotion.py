@@ -93,8 +93,8 @@ def test_data_of_another_body_is_refused_by_name() -> None:
     one.make({"minari": "mujoco/walker2d/medium-v0", "environment": "Walker2d-v5"}).close()
     one.make({"minari": "mine/walker2d-v0"}).close()
     for task, words in (
-        ({"environment": "HalfCheetah-v5"}, r"HalfCheetah-v5, expected Walker2d-v5 or before; .*body = 'halfcheetah'"),
-        ({"environment": "Pusher-v5"}, r"data of Pusher-v5, expected Walker2d-v5 or before$"),
+        ({"environment": "HalfCheetah-v5"}, r"HalfCheetah-v5, expected Walker2d-v5 or earlier; .*body = 'halfcheetah'"),
+        ({"environment": "Pusher-v5"}, r"data of Pusher-v5, expected Walker2d-v5 or earlier$"),
     ):
         for ask in (one.make, lambda task: one.grid([task], 1, 0, False)):
             with pytest.raises(MerpoError, match=words):

@@ -162,7 +162,7 @@ def test_a_picture_shows_the_body_move(name: str, fields: dict[str, Any], id_: s
 
 @EACH
 def test_a_step_before_the_first_reset_is_refused(name: str, fields: dict[str, Any], id_: str) -> None:
-    with pytest.raises(gymnasium.error.ResetNeeded, match="reset comes before"):
+    with pytest.raises(gymnasium.error.ResetNeeded, match="call reset before"):
         bare(name, fields).step(np.zeros(make("tasks", name).spec().action_dim, dtype=np.float32))
 
 

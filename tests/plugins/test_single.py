@@ -75,10 +75,12 @@ def test_the_policy_that_collected_a_dataset(meta_run: Path, store: Path, monkey
     assert found is not None
     kept = read_policy(entry.folder, entry.name)
     assert all(torch.equal(found[key], kept[key]) for key in kept)
-    with pytest.raises(MerpoError, match=f"no such collection; collections: {entry.collection}; made by merpo collect"):
+    with pytest.raises(
+        MerpoError, match=f"no such collection; collections: {entry.collection}; create one with merpo collect"
+    ):
         given_policy(GivenPolicySettings(source="checkpoint", path="nothing/at-all"), PLANE, (8,), Context())
     monkeypatch.setenv("MERPO_DATA", str(store / "nowhere"))
-    with pytest.raises(MerpoError, match="no such collection; the store is empty; made by merpo collect"):
+    with pytest.raises(MerpoError, match="no such collection; the store is empty; create one with merpo collect"):
         given_policy(GivenPolicySettings(source="checkpoint", path="nothing/at-all"), PLANE, (8,), Context())
 
 

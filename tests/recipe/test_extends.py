@@ -1,4 +1,4 @@
-"""merpo.recipe.extends: a recipe beneath another, and every wrong way to say so."""
+"""merpo.recipe.extends: merging with base recipes, and every invalid `extends`."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ def test_a_recipe_that_extends_and_its_overrides(tmp_path: Path) -> None:
         (r'"\u0000.toml"', "cannot be read"),
         (f'"{"x" * 5000}.toml"', "cannot be read"),
         (f'"{"x/" * 3000}base.toml"', "own.toml: extends: "),
-        ('"own.toml"', "goes round in a circle"),
-        ('"./folder.toml/../own.toml"', "goes round in a circle"),
+        ('"own.toml"', "makes the chain circular"),
+        ('"./folder.toml/../own.toml"', "makes the chain circular"),
         ('"link.toml"', "own.toml: extends: "),
         ('"broken.toml"', "not valid TOML"),
         ('"latin.toml"', "not UTF-8"),
@@ -129,7 +129,7 @@ def test_a_chain_has_a_longest_length(tmp_path: Path) -> None:
     steps = {f"r{i}": f'extends = "r{i + 1}.toml"\nseed = {i}\n' for i in range(MAX_CHAIN + 2)}
     write(tmp_path, **steps, **{f"r{MAX_CHAIN + 2}": 'title = "end"\n'})
     assert read_tables(tmp_path / "r2.toml") == {"title": "end", "seed": 2}
-    assert f"more than {MAX_CHAIN} recipes beneath" in refused(tmp_path / "r1.toml")
+    assert f"has more than {MAX_CHAIN} base recipes" in refused(tmp_path / "r1.toml")
 
 
 VALUES = st.one_of(st.integers(), st.booleans(), st.text(max_size=6), st.lists(st.integers(), max_size=2))

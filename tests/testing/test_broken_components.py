@@ -53,14 +53,14 @@ def endless(inner: Any, task: Any) -> Any:
 @pytest.mark.parametrize(
     ("method", "broken", "law"),
     [
-        ("tasks", lambda inner, train, test: inner(train, test + 1), "asked for"),
+        ("tasks", lambda inner, train, test: inner(train, test + 1), "tasks, expected"),
         ("tasks", lambda inner, *n: tuple([{**t, "x": np.random.default_rng().random()} for t in p] for p in inner(*n)),
          "not deterministic"),
         ("tasks", lambda inner, *n: tuple([{**t, "x": (1, 2)} for t in p] for p in inner(*n)), "JSON"),
         ("tasks", lambda inner, *n: tuple([{**t, "x": {1}} for t in p] for p in inner(*n)), "JSON"),
         ("make", lambda inner, task: inner(task).env.env, "action space"),
         ("make", endless, "horizon"),
-        ("make", lambda inner, task: _Wrapped(inner(task), "shared"), "together is not alone"),
+        ("make", lambda inner, task: _Wrapped(inner(task), "shared"), "depends on other environments"),
         ("make", lambda inner, task: _Wrapped(inner(task), "noise"), "not deterministic"),
         ("make", lambda inner, task: _Wrapped(inner(task), "nan"), "not finite"),
         ("oracle", lambda inner, task: lambda s: 2.0 + inner(task)(s), "expected an action"),
@@ -103,14 +103,14 @@ def fit_bare(inner: Any, *args: Any) -> Any:
 @pytest.mark.parametrize(
     ("method", "broken", "law"),
     [
-        ("adapt", adapt_leaking, "together is not alone"),
-        ("adapt", adapt_cut_to_the_shortest, "together is not alone"),
+        ("adapt", adapt_leaking, "depends on the other task"),
+        ("adapt", adapt_cut_to_the_shortest, "depends on the other task"),
         ("adapt", adapt_nothing, "expected Adapted"),
         ("adapt", lambda inner, *args: inner(*args)._replace(references={"a/b": {}}), "a name without '/'"),
         ("fit", fit_with_global_noise, "global random state"),
         ("fit", fit_spoiling_data, "in place"),
         ("fit", fit_bare, "not a dict of tensors"),
-        ("act", lambda inner, *args: 3.0 + inner(*args), "action box"),
+        ("act", lambda inner, *args: 3.0 + inner(*args), "outside of [-1, 1]"),
         ("act", lambda inner, *args: inner(*args)[..., :1], "shape"),
     ],
 )
@@ -194,8 +194,8 @@ class Nameless(AlphaScheduler):
 @pytest.mark.parametrize(
     ("cls", "law"),
     [
-        (Loose, "initial = True is taken"), (Open, "no_such_field"), (Infinite, "scale = nan is taken"),
-        (Thawed, "frozen"), (Remembering, "not deterministic"), (Shrinking, "read back"),
+        (Loose, "initial = True is accepted"), (Open, "no_such_field"), (Infinite, "scale = nan is accepted"),
+        (Thawed, "frozen"), (Remembering, "not deterministic"), (Shrinking, "read from"),
         (Unbuildable, "cannot be built"), (Nameless, "name"),
     ],
 )  # fmt: skip

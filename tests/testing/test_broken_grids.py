@@ -44,10 +44,10 @@ class _Grid:
     ("fault", "law"),
     [
         ("double", "differs from the environments of make"),
-        ("company", "together is not alone"),
-        ("late", f"goes on after {HORIZON} steps"),
+        ("company", "steps of a task depend on the other tasks"),
+        ("late", f"runs on after {HORIZON} steps"),
         ("pays", "have ended"),
-        ("stops", "do not start again"),
+        ("stops", "do not restart"),
     ],
 )
 def test_a_broken_grid_is_caught(fault: str, law: str) -> None:
@@ -67,7 +67,7 @@ def test_a_grid_of_ones_own_keeps_the_laws() -> None:
 def test_a_family_that_says_it_has_no_environment_has_none() -> None:
     cls: Any = delegate(*SMALL["tasks"])
     cls.has_environment = False
-    with pytest.raises(AssertionError, match=r"Broken\.make: gives an environment, has_environment says"):
+    with pytest.raises(AssertionError, match=r"Broken\.make: returns an environment although has_environment is false"):
         check_component(cls)
 
 

@@ -1,4 +1,4 @@
-"""An example of a merpo plugin: a scheduler of α, a regularizer, and a whole method."""
+"""An example merpo plugin: an α scheduler, a regularizer and a method."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ MERPO_API = 1
 
 @hookimpl
 def merpo_components() -> Sequence[type[Component]]:
-    """What this package brings."""
+    """The components of this package."""
     return [Halving, Jeffreys, ReptileAWR]

@@ -1,4 +1,4 @@
-"""A scheduler of α: one class, one line of mathematics."""
+"""An α scheduler that halves the distance to a goal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["Halving"]
 
 @final
 class Halving(AlphaScheduler):
-    """α goes half of the way to its goal at every update."""
+    """Every update halves the distance of α to its goal."""
 
     name = "halving"
 
-    initial: float = Field(0.4, ge=0, le=1, description="First α of every task.")
-    goal: float = Field(0.1, ge=0, le=1, description="Where α goes.")
+    initial: float = Field(0.4, ge=0, le=1, description="Initial α of every task.")
+    goal: float = Field(0.1, ge=0, le=1, description="Limit of α.")
 
     def update(self, alpha: torch.Tensor, to_behavior: torch.Tensor, to_meta: torch.Tensor) -> torch.Tensor:
-        """The middle between α [T] and the goal."""
+        """The mean of α [T] and the goal."""
         return (alpha + self.goal) / 2

@@ -1,4 +1,4 @@
-"""A regularizer that counts both directions of the KL divergence."""
+"""A regularizer with both directions of the KL divergence."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Jeffreys"]
 
 @final
 class Jeffreys(PolicyRegularizer):
-    """KL(π‖π') and KL(π'‖π), weighted: the one keeps π inside of π', the other has it cover π' (Jeffreys, 1946)."""
+    """A weighted sum of KL(π‖π'), which is mode-seeking, and KL(π'‖π), which is mode-covering (Jeffreys, 1946)."""
 
     name = "jeffreys"
 
-    weight: float = Field(0.5, ge=0, le=1, description="Share of KL(π‖π'); the rest is KL(π'‖π).")
+    weight: float = Field(0.5, ge=0, le=1, description="Weight w of KL(π‖π'); that of KL(π'‖π) is 1 − w.")
 
     def to_behavior(
         self, policy: TanhGaussian, behavior: TanhGaussian, actions: torch.Tensor, noise: Streams
     ) -> torch.Tensor:
-        """The divergence [T] from the behaviour policy's clone, in closed form; the data's actions are not used."""
+        """The divergence [T] from the behaviour clone in closed form; `actions` are not used."""
         return self._between(policy, behavior)
 
     def to_meta(self, policy: TanhGaussian, meta: TanhGaussian, noise: Streams) -> torch.Tensor:
@@ -36,7 +36,7 @@ class Jeffreys(PolicyRegularizer):
 
 
 def _kl(p: TanhGaussian, q: TanhGaussian) -> torch.Tensor:
-    """KL(p‖q) per state [T, B]. Tanh is a bijection, so it is that of the Gaussians beneath."""
+    """KL(p‖q) per state [T, B]; that of the Gaussians, as tanh is a bijection."""
     ratio = 2 * (p.log_std - q.log_std)
     distance = ((p.mean - q.mean) * (-q.log_std).exp()).square()
     return 0.5 * (ratio.exp() + distance - 1 - ratio).sum(-1)

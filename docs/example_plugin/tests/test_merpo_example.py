@@ -1,4 +1,4 @@
-"""The laws of every component, what each one is meant to do, and a run with each through the command line."""
+"""Conformance of every component, the intended effect of each, and a run with each through the command line."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ SMALL = {"hidden": [8, 8], "iterations": 3, "inner_steps": 2, "steps": 4, "batch
 
 
 @pytest.mark.parametrize(("component", "fields"), [(Halving, {}), (Jeffreys, {}), (ReptileAWR, SMALL)])
-def test_the_laws(component, fields):
+def test_conformance(component, fields):
     check_component(component, **fields)
 
 
-def test_halving_goes_to_its_goal():
-    alpha, nothing = torch.tensor([0.4, 0.0]), torch.zeros(2)
+def test_halving_converges_to_its_goal():
+    alpha, zero = torch.tensor([0.4, 0.0]), torch.zeros(2)
     for _ in range(30):
-        alpha = Halving(goal=0.2).update(alpha, nothing, nothing)
+        alpha = Halving(goal=0.2).update(alpha, zero, zero)
     assert torch.allclose(alpha, torch.full((2,), 0.2))
 
 
-def test_jeffreys_is_symmetric_at_one_half_and_the_integral_says_the_same():
+def test_jeffreys_is_symmetric_at_one_half_and_equals_the_integral():
     p = merpo.TanhGaussian(torch.tensor([[[0.3]]]), torch.tensor([[[-0.2]]]))
     q = merpo.TanhGaussian(torch.tensor([[[-0.5]]]), torch.tensor([[[0.4]]]))
     even = Jeffreys()
@@ -38,7 +38,7 @@ def test_jeffreys_is_symmetric_at_one_half_and_the_integral_says_the_same():
 
 
 def test_reptile_awr_clones_the_better_of_two_actions(tiny_tasks):
-    """Where the push decides the reward, the policy must earn more than the data's random pushes do."""
+    """In tasks rewarded for pushes to the middle, the policy must push there more than the data's random actions."""
     method = ReptileAWR(
         hidden=(16,), iterations=40, inner_steps=5, steps=60, batch_size=60, learning_rate=0.01, temperature=0.1
     )

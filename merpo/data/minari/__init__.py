@@ -1,1 +1,1 @@
-"""Minari's datasets: read without executing or following anything, and written."""
+"""Import and export of Minari datasets; reading executes no code and follows no links."""

@@ -1,4 +1,4 @@
-"""Episodes of Minari's Arrow and Parquet backends: a folder per episode, with files of one record batch."""
+"""Reader of Minari's Arrow and Parquet backends: a folder per episode, with one file in it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merpo.data.minari.files import MinariDataset, Space, inside
+from merpo.data.minari.files import MinariDataset, Space, require_inside
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
@@ -21,14 +21,15 @@ COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 
 
 def read_arrow(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
-    """The arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
+    """Yield the arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
 
-    Raises `DatasetError` naming file and column for links, compressed Arrow, and whatever declares more than it stores.
+    Raises `DatasetError` naming file and column for links, compressed Arrow, and files that declare more than they
+    store.
     """
     try:
         import pyarrow as pa
     except ImportError:
-        raise MerpoError("pyarrow is not installed, which reads Arrow; pip install 'merpo[minari]'") from None
+        raise MerpoError("reading Arrow needs pyarrow, which is not installed; pip install 'merpo[minari]'") from None
     total = 0
     for folder in _folders(dataset):
         path = _file(folder, dataset.format)
@@ -36,7 +37,7 @@ def read_arrow(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
             table = _read(pa, path, dataset.format)
             total += table.nbytes
             if total > MAX_BYTES:
-                raise DatasetError(f"{path}: brings it to {total} bytes in memory, expected at most {MAX_BYTES}")
+                raise DatasetError(f"{path}: needs {total} bytes of memory in total, expected at most {MAX_BYTES}")
             episode = {
                 "observations": _matrix(pa, path, table, "observations", dataset.observations),
                 "actions": _matrix(pa, path, table, "actions", dataset.actions)[:-1],
@@ -57,29 +58,29 @@ def read_arrow(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
 
 
 def _folders(dataset: MinariDataset) -> list[Path]:
-    """The episodes' folders `0`, `1`, ..., all of them."""
+    """The episodes' folders `0`, `1`, ... in order; raises `DatasetError` if one is missing."""
     try:
         names = [one.name for one in dataset.folder.iterdir() if one.is_dir()]
     except OSError as error:
         raise DatasetError(f"{dataset.folder}: cannot be read: {error.strerror or error}") from None
     if not names or set(names) != {str(i) for i in range(len(names))}:
         raise DatasetError(f"{dataset.folder}: holds {sorted(names)[:5]}, expected folders 0, 1, ... of episodes")
-    return [inside(dataset.folder / str(i)) for i in range(len(names))]
+    return [require_inside(dataset.folder / str(i)) for i in range(len(names))]
 
 
 def _file(folder: Path, form: str) -> Path:
-    """The one file of an episode."""
+    """The file of an episode."""
     found = sorted(folder.glob(f"*.{form}"))
     if len(found) != 1:
         raise DatasetError(f"{folder}: holds {len(found)} files that end in .{form}, expected one")
-    path = inside(found[0])
+    path = require_inside(found[0])
     if path.stat().st_size > MAX_BYTES:
         raise DatasetError(f"{path}: has {path.stat().st_size} bytes, expected at most {MAX_BYTES}")
     return path
 
 
 def _read(pa: Any, path: Path, form: str) -> Any:
-    """The columns that hold transitions."""
+    """The transition columns of an episode's file."""
     if form == "parquet":
         from pyarrow import parquet
 
@@ -98,7 +99,7 @@ def _read(pa: Any, path: Path, form: str) -> Any:
 
 
 def _matrix(pa: Any, path: Path, table: Any, key: str, space: Space) -> NDArray[Any]:
-    """The boxes of a space side by side [rows, .]."""
+    """The boxes of a space, concatenated along dim 1 [rows, .]."""
     parts = []
     for box in space:
         column = table.column(key)
@@ -122,22 +123,24 @@ def _numbers(pa: Any, path: Path, column: Any, key: str) -> NDArray[Any]:
 
 
 def _refuse_compression(pa: Any, path: Path, data: bytes) -> None:
-    """Refuse record batches with compressed buffers, of which a few bytes may become gigabytes."""
-    reader = pa.ipc.MessageReader.open_stream(pa.BufferReader(data[8:]))  # after the magic, a file is a stream
+    """Raise `DatasetError` for compressed buffers, which could expand to gigabytes."""
+    reader = pa.ipc.MessageReader.open_stream(
+        pa.BufferReader(data[8:])
+    )  # an Arrow file is a stream after 8 bytes of magic
     for message in reader:
         if message.type == "record batch" and _compressed(message.metadata.to_pybytes()):
-            raise DatasetError(f"{path}: is compressed Arrow, expected it as Minari writes it; refused")
+            raise DatasetError(f"{path}: is compressed Arrow, expected uncompressed as Minari writes it; refused")
 
 
 def _compressed(metadata: bytes) -> bool:
-    """Whether a message's flatbuffer Message{version, header_type, header: RecordBatch{..., compression}} has one."""
+    """Whether the flatbuffer Message{version, header_type, header: RecordBatch{..., compression}} is compressed."""
 
     def number(form: str, place: int) -> int:
         value: int = struct.unpack_from(f"<{form}", metadata, place)[0]
         return value
 
     def field(table: int, slot: int) -> int:
-        """Where a table's field is, 0 if it is absent."""
+        """The offset of a table's field, 0 if it is absent."""
         vtable = table - number("i", table)
         entry = 4 + 2 * slot
         offset = number("H", vtable + entry) if entry < number("H", vtable) else 0

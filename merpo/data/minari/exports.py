@@ -1,4 +1,4 @@
-"""Datasets of the store as datasets of Minari's, with the task and the family in their metadata."""
+"""Export of stored datasets to Minari, with task and family in their metadata."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
-from merpo.data.catalog import Entry
+from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
 from merpo.data.manifest import Manifest
-from merpo.data.minari.files import inside, minari_root, require_id
+from merpo.data.minari.files import minari_root, require_id, require_inside
 from merpo.data.minari.imports import TASK_KEY
 from merpo.data.reference_scores import stored_reference
 from merpo.data.store import read_dataset
@@ -29,22 +29,22 @@ FORMATS = ("hdf5", "arrow", "parquet")
 
 
 def export_minari(
-    found: list[Entry], namespace: str | None, form: str = "hdf5", note: Callable[[str], None] = print
+    found: list[DatasetEntry], namespace: str | None, form: str = "hdf5", note: Callable[[str], None] = print
 ) -> list[str]:
     """Write each dataset as `NAMESPACE/NAME-v0` under Minari's root; returns the ids.
 
-    Without a namespace it is the collection's name. Killed, it leaves whole datasets only. Raises `DatasetError` for an
-    id that is taken, and for episodes whose rows do not follow one another.
+    The default namespace is the collection's name. A process killed at any moment leaves whole datasets only. Raises
+    `DatasetError` if an id is taken, or if a row's next observation differs from the next row's observation.
     """
     if form not in FORMATS:
         raise DatasetError(f"--format: got {form!r:.40}, expected one of {', '.join(FORMATS)}")
     ids = [require_id(f"{namespace or _plain(entry.collection)}/{_plain(entry.name)}-v0") for entry in found]
     for entry, dataset_id in zip(found, ids, strict=True):
         if ids.count(dataset_id) > 1:
-            raise DatasetError(f"{entry}: two datasets would be called {dataset_id}; export one collection at a time")
-        if inside(minari_root() / dataset_id).exists():
-            there = minari_root() / dataset_id
-            raise DatasetError(f"{there}: is there already; delete it with: minari delete {dataset_id}")
+            raise DatasetError(f"{entry}: two datasets would be named {dataset_id}; export one collection at a time")
+        if require_inside(minari_root() / dataset_id).exists():
+            existing = minari_root() / dataset_id
+            raise DatasetError(f"{existing}: already exists; delete it with: minari delete {dataset_id}")
     for entry, dataset_id in zip(found, ids, strict=True):
         data, manifest = read_dataset(entry.folder, entry.name)
         _write(data, manifest, dataset_id, form)
@@ -53,7 +53,7 @@ def export_minari(
 
 
 def _write(data: TaskDataset, manifest: Manifest, dataset_id: str, form: str) -> None:
-    """Everything goes into a folder beside the place, which then takes its name."""
+    """Write a dataset atomically: into a temporary folder, which is then renamed."""
     storage_class = _storage_class()
     episodes = list(_episodes(data))
     place = minari_root() / dataset_id
@@ -63,7 +63,7 @@ def _write(data: TaskDataset, manifest: Manifest, dataset_id: str, form: str) ->
         temporary.mkdir()
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # advice on metadata
+                warnings.simplefilter("ignore")  # about missing metadata
                 box, real = gymnasium.spaces.Box, np.float32
                 storage = storage_class.new(
                     temporary / "data",
@@ -84,12 +84,12 @@ def _storage_class() -> Any:
     try:
         from minari.dataset.minari_storage import MinariStorage
     except ImportError:
-        raise MerpoError("minari is not installed, which writes its datasets; pip install 'merpo[minari]'") from None
+        raise MerpoError("export needs minari, which is not installed; pip install 'merpo[minari]'") from None
     return MinariStorage
 
 
 def _episodes(data: TaskDataset) -> Iterator[Any]:
-    """Minari's buffers, of one more observation than actions; where that would lose numbers it is refused."""
+    """Yield Minari's episode buffers, with L + 1 observations; raises `DatasetError` if that would lose data."""
     from minari.data_collector.episode_buffer import EpisodeBuffer
 
     offsets = data.episode_offsets.tolist()
@@ -99,7 +99,7 @@ def _episodes(data: TaskDataset) -> Iterator[Any]:
             row = start + int((seen[1:] != after[:-1]).any(-1).nonzero()[0])
             raise DatasetError(
                 f"{data.name}: episode {e}: the next observation of row {row} is not the observation of row {row + 1}; "
-                "Minari keeps them once, so such data cannot be exported"
+                "Minari stores each observation once, so such data cannot be exported"
             )
         yield EpisodeBuffer(
             id=e,
@@ -127,7 +127,7 @@ def _metadata(manifest: Manifest, dataset_id: str) -> dict[str, Any]:
 
 
 def _make_namespaces(dataset_id: str) -> None:
-    """The folders of a namespace with the file that Minari looks for in each."""
+    """Make a namespace's folders, each with the metadata file that Minari expects."""
     folder = minari_root()
     folder.mkdir(parents=True, exist_ok=True)
     *namespaces, _ = dataset_id.split("/")
@@ -140,5 +140,5 @@ def _make_namespaces(dataset_id: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name without the dots, which an id must not have."""
+    """A name with dots and other characters that an id must not have replaced by hyphens."""
     return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)

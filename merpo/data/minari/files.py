@@ -1,4 +1,4 @@
-"""Minari's local datasets as files: ids, folders and metadata. What a foreign dataset names is never executed."""
+"""Minari's local datasets on disk: ids, folders and metadata; code that a dataset refers to is never executed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,25 @@ from merpo.errors import DatasetError, nearest
 from merpo.recipe.sources import is_minari_id
 from merpo.support.read import FileKind
 
-__all__ = ["Box", "MinariDataset", "Space", "check_env_spec", "inside", "minari_root", "open_minari", "require_id"]
+__all__ = [
+    "Box",
+    "MinariDataset",
+    "Space",
+    "check_env_spec",
+    "minari_root",
+    "open_minari",
+    "require_id",
+    "require_inside",
+]
 
 _KIND = FileKind("the JSON of a Minari dataset", DatasetError, limit=16 << 20)
 MAX_DEPTH = 8  # of spaces in spaces
-# Packages of environments whose classes an env_spec may name. merpo runs none of them; Minari's own tools would.
+# Packages whose classes an env_spec may name as entry points. merpo runs none of them; Minari's own tools would.
 ENVIRONMENTS = ("ale_py", "gymnasium", "gymnasium_robotics", "merpo_tasks", "metaworld", "minigrid", "shimmy")
 
 
 class Box(NamedTuple):
-    """Where in an episode a block of numbers lies, its size, and its bounds."""
+    """A block of numbers in an episode: its path, size and bounds."""
 
     path: tuple[str, ...]
     size: int
@@ -28,11 +37,11 @@ class Box(NamedTuple):
     high: list[float]
 
 
-Space = tuple[Box, ...]  # side by side, keys of a Dict in alphabetical order
+Space = tuple[Box, ...]  # concatenated in this order, keys of a Dict alphabetically
 
 
 class MinariDataset(NamedTuple):
-    """One dataset of Minari's on this machine."""
+    """A Minari dataset on this machine."""
 
     dataset_id: str
     folder: Path  # with metadata.json and the data
@@ -42,27 +51,27 @@ class MinariDataset(NamedTuple):
 
     @property
     def format(self) -> str:
-        """`hdf5`, `arrow` or `parquet`; older datasets, which do not say, are HDF5."""
+        """`hdf5`, `arrow` or `parquet`; HDF5 for older datasets, which do not state it."""
         return str(self.metadata.get("data_format", "hdf5"))
 
 
 def minari_root() -> Path:
-    """The folder of Minari's datasets: `MINARI_DATASETS_PATH`, or its default in the user's home."""
+    """The folder of Minari's datasets: `MINARI_DATASETS_PATH`, or by default a folder in the user's home."""
     chosen = os.environ.get("MINARI_DATASETS_PATH")
     return Path(chosen) if chosen else Path.home() / ".minari" / "datasets"
 
 
 def require_id(text: str) -> str:
-    """An id of Minari's; `DatasetError` for anything else, such as a path."""
+    """`text` if it is a Minari dataset id; raises `DatasetError` otherwise, e.g. for a path."""
     if not is_minari_id(text):
-        raise DatasetError(f"{text[:100]!r} is no id of Minari's, expected one such as 'D4RL/door/human-v2'")
+        raise DatasetError(f"{text[:100]!r} is not a Minari dataset id, expected one such as 'D4RL/door/human-v2'")
     return text
 
 
 def open_minari(dataset_id: str, ignore_env_spec: bool = False) -> MinariDataset:
     """The metadata of a local dataset, checked; raises `DatasetError` that names file and key."""
-    folder = inside(minari_root() / require_id(dataset_id) / "data")
-    path = inside(folder / "metadata.json")
+    folder = require_inside(minari_root() / require_id(dataset_id) / "data")
+    path = require_inside(folder / "metadata.json")
     if not path.is_file():
         near = _nearest_dataset(path.parent.parent)
         raise DatasetError(f"{path}: no such dataset of Minari's on this machine{near}")
@@ -73,24 +82,24 @@ def open_minari(dataset_id: str, ignore_env_spec: bool = False) -> MinariDataset
     try:
         spaces = {key: tuple(_space(path, key, metadata.get(key))) for key in ("observation_space", "action_space")}
     except (RecursionError, OverflowError) as error:
-        raise DatasetError(f"{path}: a space that is too deep or too large ({type(error).__name__})") from None
+        raise DatasetError(f"{path}: a space is too deep or too large ({type(error).__name__})") from None
     return MinariDataset(dataset_id, folder, metadata, spaces["observation_space"], spaces["action_space"])
 
 
-def inside(path: Path) -> Path:
-    """`path`, unless links lead it out of Minari's root."""
+def require_inside(path: Path) -> Path:
+    """`path` if it resolves to a path inside Minari's root; raises `DatasetError` otherwise."""
     try:
-        leads = path.resolve()
-        good = leads.is_relative_to(minari_root().resolve())
+        target = path.resolve()
+        good = target.is_relative_to(minari_root().resolve())
     except (OSError, RuntimeError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read: {error}") from None
     if not good:
-        raise DatasetError(f"{path}: leads out of {minari_root()}, to {leads}; refused")
+        raise DatasetError(f"{path}: links to {target}, outside of {minari_root()}; refused")
     return path
 
 
 def check_env_spec(path: Path, key: str, text: Any) -> None:
-    """Refuse a spec that names code other than a known package's environments, though merpo would not run it."""
+    """Raise `DatasetError` for a spec with entry points outside the known packages, although merpo runs none."""
     if text is None:
         return
     spec = _KIND.parse_json(text, f"{path}: {key}") if isinstance(text, str) else text
@@ -100,8 +109,8 @@ def check_env_spec(path: Path, key: str, text: Any) -> None:
         package = entry.partition(":")[0].split(".")[0] if isinstance(entry, str) else ""
         if package not in ENVIRONMENTS:
             raise DatasetError(
-                f"{path}: {place} is {entry!r:.80}, which is code outside of {', '.join(ENVIRONMENTS)}; merpo runs no "
-                "such code, but Minari's own tools would. If you trust it, import the arrays with --ignore-env-spec"
+                f"{path}: {place} is {entry!r:.80}, expected an entry point in {', '.join(ENVIRONMENTS)}; merpo does "
+                "not run it, but Minari's own tools would. If you trust it, import the arrays with --ignore-env-spec"
             )
 
 
@@ -118,14 +127,14 @@ def _entry_points(spec: dict[str, Any], key: str) -> Iterator[tuple[str, Any]]:
 def _space(path: Path, key: str, text: Any) -> Iterator[Box]:
     if text is None:
         raise DatasetError(
-            f"{path}: {key} is missing; Minari would run the env_spec to find it, merpo does not. "
-            "Load and save the dataset with Minari where you trust it"
+            f"{path}: {key} is missing; merpo does not run the env_spec to find it, as Minari would. "
+            "If you trust the dataset, load and save it with Minari"
         )
     yield from _boxes(path, key, _KIND.parse_json(text, f"{path}: {key}"), (), 0)
 
 
 def _boxes(path: Path, key: str, space: Any, place: tuple[str, ...], depth: int) -> Iterator[Box]:
-    """The boxes of a space; `place` is where its arrays lie."""
+    """Yield the boxes of a space; `place` is the path of its arrays in an episode."""
     kind = space.get("type") if isinstance(space, dict) else None
     below = space.get("subspaces") if isinstance(space, dict) else None
     if depth > MAX_DEPTH:
@@ -155,20 +164,20 @@ def _box(path: Path, key: str, space: dict[str, Any], place: tuple[str, ...]) ->
         raise DatasetError(f"{path}: {where}.shape is {shape!r:.60}, expected a list of positive lengths")
     bounds = [_flat(space.get(end)) for end in ("low", "high")]
     if any(len(bound) not in (1, size) for bound in bounds):
-        raise DatasetError(f"{path}: {where} has bounds of other sizes than its shape {shape}")
+        raise DatasetError(f"{path}: {where} has bounds whose sizes do not match its shape {shape}")
     low, high = (bound * size if len(bound) == 1 else bound for bound in bounds)
     return Box(place, size, low, high)
 
 
 def _flat(value: Any, depth: int = 0) -> list[float]:
-    """The numbers of nested lists, none where they nest absurdly."""
+    """The numbers in nested lists; lists nested deeper than 32 levels are ignored."""
     if isinstance(value, list) and depth < 32:
         return [number for item in value for number in _flat(item, depth + 1)]
     return [float(value)] if isinstance(value, int | float) else []
 
 
 def _nearest_dataset(folder: Path) -> str:
-    """A hint at another name or version beside the one that is not there."""
+    """A hint at the nearest name or version beside a missing dataset."""
     try:
         return nearest(folder.name, [one.name for one in folder.parent.iterdir() if one.is_dir()])
     except OSError:

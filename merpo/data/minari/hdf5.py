@@ -1,4 +1,4 @@
-"""Episodes of Minari's HDF5 backend, read so that a file can neither reach outside of itself nor swell in memory."""
+"""Reader of Minari's HDF5 backend: no links to other files, no filter plugins, bounded memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merpo.data.minari.files import MinariDataset, Space, inside
+from merpo.data.minari.files import MinariDataset, Space, require_inside
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
@@ -19,22 +19,22 @@ __all__ = ["read_hdf5"]
 FLAGS = ("rewards", "terminations", "truncations")
 MAX_EPISODES = 10_000_000
 MAX_CHUNK = 256 << 20  # bytes
-MOST_COMPRESSED = 1100  # deflate makes at most 1032 bytes of one
-FILTERS = (1, 2, 3, 5, 6, 32000)  # deflate, shuffle, fletcher32, n-bit, scale-offset, lzf: none loads a plugin
+MAX_COMPRESSION = 1100  # decompressed bytes per stored byte; deflate reaches at most 1032
+FILTERS = (1, 2, 3, 5, 6, 32000)  # built-in: deflate, shuffle, fletcher32, n-bit, scale-offset, lzf
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError, IndexError)
 
 
 def read_hdf5(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
-    """The arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
+    """Yield the arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
 
     Raises `DatasetError` naming file and object for links, external or virtual storage, filters that load code,
-    and whatever declares more than it stores.
+    and arrays that declare more than they store.
     """
     try:
         import h5py
     except ImportError:
-        raise MerpoError("h5py is not installed, which reads HDF5; pip install 'merpo[minari]'") from None
-    path = inside(dataset.folder / "main_data.hdf5")
+        raise MerpoError("reading HDF5 needs h5py, which is not installed; pip install 'merpo[minari]'") from None
+    path = require_inside(dataset.folder / "main_data.hdf5")
     if not path.is_file():
         raise DatasetError(f"{path}: no such file")
     try:
@@ -47,7 +47,7 @@ def read_hdf5(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
 
 
 class _Reader:
-    """Reads one file and counts what it has read."""
+    """Reads one file and counts the bytes read."""
 
     def __init__(self, h5py: Any, path: Path) -> None:
         self.h5py, self.path, self.bytes = h5py, path, 0
@@ -66,19 +66,19 @@ class _Reader:
             }
 
     def child(self, group: Any, name: str, place: str) -> Any:
-        """What lies in a group under a name, unless it is a link that leads elsewhere."""
+        """The member of a group under a name; raises `DatasetError` for anything but a hard link."""
         if not isinstance(group, self.h5py.Group):
-            raise DatasetError(f"{self.path}: {place.rpartition('/')[0]} is no group")
+            raise DatasetError(f"{self.path}: {place.rpartition('/')[0]} is not a group")
         link = group.get(name, getlink=True)
         if link is None:
             raise DatasetError(f"{self.path}: {place} is missing")
         if not isinstance(link, self.h5py.HardLink):
-            leads = f"{getattr(link, 'filename', '')} {getattr(link, 'path', '')}".strip()
-            raise DatasetError(f"{self.path}: {place} is a {type(link).__name__} to {leads[:100]!r}; refused")
+            target = f"{getattr(link, 'filename', '')} {getattr(link, 'path', '')}".strip()
+            raise DatasetError(f"{self.path}: {place} is a {type(link).__name__} to {target[:100]!r}; refused")
         return group[name]
 
     def matrix(self, episode: Any, place: str, space: Space) -> NDArray[Any]:
-        """The boxes of a space side by side [rows, .]."""
+        """The boxes of a space, concatenated along dim 1 [rows, .]."""
         parts = []
         for box in space:
             node, where = episode, place.rpartition("/")[0]
@@ -87,20 +87,18 @@ class _Reader:
                 node = self.child(node, name, where)
             array = self.array(node, where)
             if array.ndim == 0 or array.size != len(array) * box.size:
-                raise DatasetError(f"{self.path}: {where} has shape {array.shape}, its space {box.size} per row")
+                raise DatasetError(f"{self.path}: {where} has shape {array.shape}, expected {box.size} numbers per row")
             parts.append(array.reshape(len(array), box.size))
         if len({len(part) for part in parts}) > 1:
             raise DatasetError(f"{self.path}: {place} has parts of unequal lengths")
         return np.concatenate(parts, axis=1)
 
     def array(self, node: Any, place: str) -> NDArray[Any]:
-        """The numbers of an HDF5 dataset that are all in this file."""
+        """The array of an HDF5 dataset that is stored entirely in this file."""
         if not isinstance(node, self.h5py.Dataset):
             raise DatasetError(f"{self.path}: {place} is a {type(node).__name__}, expected an array")
         if node.external is not None:
-            raise DatasetError(
-                f"{self.path}: {place} keeps its bytes in another file, {node.external[0][0]!r}; refused"
-            )
+            raise DatasetError(f"{self.path}: {place} is stored in another file, {node.external[0][0]!r}; refused")
         if node.is_virtual:
             raise DatasetError(f"{self.path}: {place} is a virtual dataset, a view of other files; refused")
         if node.dtype.kind not in "biuf" or node.dtype.subdtype is not None or node.shape is None:
@@ -121,8 +119,8 @@ class _Reader:
         chunk = int(np.prod(node.chunks, dtype=np.float64)) * node.dtype.itemsize if node.chunks else 0
         self.bytes += declared
         if self.bytes > MAX_BYTES or chunk > MAX_CHUNK:
-            raise DatasetError(f"{self.path}: {place} brings it to {self.bytes} bytes in memory, at most {MAX_BYTES}")
-        if declared > MOST_COMPRESSED * min(stored, self.path.stat().st_size):
+            raise DatasetError(f"{self.path}: {place} needs {self.bytes} bytes in memory, expected at most {MAX_BYTES}")
+        if declared > MAX_COMPRESSION * min(stored, self.path.stat().st_size):
             raise DatasetError(
                 f"{self.path}: {place} declares {declared} bytes {node.shape} and stores {stored}; refused"
             )

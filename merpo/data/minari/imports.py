@@ -1,4 +1,4 @@
-"""Minari's datasets into the store: metadata and arrays are read here, nothing that they name is executed."""
+"""Import of Minari datasets into the store, by merpo's own readers: no code that they name is executed."""
 
 from __future__ import annotations
 
@@ -34,32 +34,32 @@ def import_minari(
 ) -> list[str]:
     """Read, check and store datasets; returns the collections' names.
 
-    What is not on this machine is downloaded through Minari. Raises `DatasetError` for what is refused.
+    A dataset that is not on this machine is downloaded by Minari. Raises `DatasetError` for an invalid or unsafe one.
     """
     known = {text: minari_place(require_id(text)) for text in ids}
     check_params(params or {}, [*known, *(name for _, name in known.values())])
-    made: dict[tuple[str, str], list[Imported]] = {}
+    imported: dict[tuple[str, str], list[Imported]] = {}
     for text, (place, name) in known.items():
         _ensure_local(text, note)
         dataset = open_minari(text, ignore_env_spec)
-        carried = dataset.metadata.get(TASK_KEY)
-        carried = carried if isinstance(carried, dict) else {}
+        recorded = dataset.metadata.get(TASK_KEY)
+        recorded = recorded if isinstance(recorded, dict) else {}
         task = next((p for p in ((params or {}).get(text), (params or {}).get(name)) if p is not None), None)
-        task = _carried_task(carried) if task is None else task  # {} is a task, of a family that has a single one
+        task = _recorded_task(recorded) if task is None else task  # {} is the task of a family with a single one
         task = {"minari": text, **_environment(dataset)} if task is None else task
-        its_family = family or _family(carried)
+        its_family = family or _family(recorded)
         one = read_minari(dataset, task, name)
         reference = minari_reference(dataset.metadata, task, text, note)
         if reference is not None:
             one = one._replace(settings={**one.settings, KEY: reference.model_dump()})
-        made.setdefault((collection or place, its_family), []).append(one)
-    for (chosen, its_family), datasets in made.items():
+        imported.setdefault((collection or place, its_family), []).append(one)
+    for (chosen, its_family), datasets in imported.items():
         store_imported(chosen, datasets, its_family, note)
-    return list(dict.fromkeys(chosen for chosen, _ in made))
+    return list(dict.fromkeys(chosen for chosen, _ in imported))
 
 
 def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
-    """All episodes of a local dataset as one, actions scaled from the bounds of their space to [-1, 1]."""
+    """All episodes of a local dataset, with actions scaled from their space's bounds to [-1, 1]."""
     reader = READERS.get(dataset.format)
     if reader is None:
         path, known = dataset.folder / "metadata.json", ", ".join(READERS)
@@ -87,27 +87,27 @@ def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
 
 
 def _bounds(dataset: MinariDataset) -> tuple[list[float], list[float]]:
-    """The bounds of the actions, which must be finite for them to be scaled."""
+    """The bounds of the action space; raises `DatasetError` if they are infinite, as scaling needs them."""
     low, high = ([number for box in dataset.actions for number in getattr(box, end)] for end in ("low", "high"))
     if any(not -1e30 < a < b < 1e30 for a, b in zip(low, high, strict=True)):
         path = dataset.folder / "metadata.json"
-        raise DatasetError(f"{path}: action_space goes from {low[:4]} to {high[:4]}, expected finite bounds")
+        raise DatasetError(f"{path}: action_space has bounds {low[:4]} and {high[:4]}, expected finite bounds")
     return low, high
 
 
-def _family(carried: Mapping[str, Any]) -> str:
-    """The family that a dataset says its task is of: a name, looked up only if a recipe says the same."""
-    name = carried.get("family")
+def _family(recorded: Mapping[str, Any]) -> str:
+    """The name of the task family recorded in the metadata, `LOGS` if none; it is not looked up here."""
+    name = recorded.get("family")
     return name if isinstance(name, str) and re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", name) else LOGS
 
 
-def _carried_task(carried: Mapping[str, Any]) -> Task | None:
-    task = carried.get("task")
+def _recorded_task(recorded: Mapping[str, Any]) -> Task | None:
+    task = recorded.get("task")
     return task if isinstance(task, dict) else None
 
 
 def _environment(dataset: MinariDataset) -> Task:
-    """The name of the environment that the data comes from, where it says so; a family may know it, nothing is made."""
+    """The id of the data's environment as a task parameter, empty if not recorded; no environment is made."""
     text = dataset.metadata.get("env_spec")
     try:
         spec = json.loads(text) if isinstance(text, str) else text
@@ -118,13 +118,13 @@ def _environment(dataset: MinariDataset) -> Task:
 
 
 def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
-    """Download what is not here, through Minari; one line says why where that fails."""
+    """Download a dataset by Minari unless it is on this machine; raises an error with the reason on failure."""
     if (minari_root() / dataset_id / "data" / "metadata.json").exists():
         return
     try:
         from minari.storage.hosting import download_dataset
     except ImportError:
-        raise MerpoError("minari is not installed, which downloads; pip install 'merpo[minari]'") from None
+        raise MerpoError("download needs minari, which is not installed; pip install 'merpo[minari]'") from None
     if not _online():
         raise DatasetError(f"minari:{dataset_id}: not on this machine, and there is no network to download it")
     note(f"minari: {dataset_id} is not in {minari_root()}; downloading")
@@ -132,14 +132,14 @@ def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
         download_dataset(dataset_id)
     except ImportError as error:
         raise MerpoError(f"minari:{dataset_id}: {error!s:.200}") from None
-    except Exception as error:  # noqa: BLE001 - whatever Minari and its clients raise
+    except Exception as error:  # noqa: BLE001 - Minari and its clients may raise anything
         raise DatasetError(
             f"minari:{dataset_id}: cannot be downloaded ({type(error).__name__}: {error!s:.200})"
         ) from None
 
 
 def _online() -> bool:
-    """Whether Minari's default remote answers; where there is a proxy, it is Minari that must find out."""
+    """Whether Minari's default remote is reachable; not tested (True) if another remote or a proxy is configured."""
     import os
     import socket
 

@@ -1,1 +1,1 @@
-"""Simulations of MuJoCo bodies, one at a time or many together; needs the extra `mujoco`."""
+"""Simulations of MuJoCo bodies, single or batched; needs the extra `mujoco`."""

@@ -1,4 +1,4 @@
-"""What Gymnasium's Walker2d-v5, Hopper-v5 and HalfCheetah-v5 start with, see and pay, on arrays of states."""
+"""Initial states, observations, rewards and terminations of Walker2d-v5, Hopper-v5 and HalfCheetah-v5 on arrays."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from merpo_tasks.mujoco.simulation import Array, Simulation, State, logged_warni
 
 __all__ = ["CHEETAH_FRAMES", "WALKER_FRAMES", "asset", "half_cheetah", "hopper", "never", "speed", "walker2d"]
 
-CHEETAH_FRAMES, WALKER_FRAMES = 5, 4  # the hopper's are the walker's
+CHEETAH_FRAMES, WALKER_FRAMES = 5, 4  # the hopper has the walker's
 
 
 def asset(name: str) -> mujoco.MjModel:
-    """A model of one's own from those that come with Gymnasium, e.g. `walker2d_v5.xml` or `half_cheetah.xml`."""
+    """A new copy of a model that ships with Gymnasium, e.g. `walker2d_v5.xml` or `half_cheetah.xml`."""
     return copy.copy(_compiled(name))
 
 
 @functools.cache
 def _compiled(name: str) -> mujoco.MjModel:
-    """Compiled once, as that takes milliseconds."""
+    """The compiled model, cached, as compiling takes milliseconds."""
     with logged_warnings():
         return mujoco.MjModel.from_xml_path(str(Path(gymnasium.__file__).parent / "envs" / "mujoco" / "assets" / name))
 
@@ -58,7 +58,7 @@ def hopper(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
 def _standing(
     models: Sequence[mujoco.MjModel], horizon: int, ended: Callable[[State], NDArray[np.bool_]]
 ) -> Simulation:
-    """What walker and hopper share: paid for their speed and for standing."""
+    """The simulation of walker or hopper: rewarded for speed and for standing."""
     dt = models[0].opt.timestep * WALKER_FRAMES
 
     def start(model: mujoco.MjModel, random: np.random.Generator) -> tuple[Array, Array]:
@@ -69,8 +69,8 @@ def _standing(
         return np.concatenate([state["qpos"][..., 1:], state["qvel"].clip(-10, 10)], axis=-1)
 
     def reward(before: State, actions: Array, after: State) -> Array:
-        paid: Array = speed(before, after, dt) + ~ended(after) - 1e-3 * np.square(actions).sum(-1)
-        return paid
+        rewards: Array = speed(before, after, dt) + ~ended(after) - 1e-3 * np.square(actions).sum(-1)
+        return rewards
 
     return Simulation(models, WALKER_FRAMES, horizon, start, observe, reward, ended)
 
@@ -87,18 +87,18 @@ def half_cheetah(models: Sequence[mujoco.MjModel], horizon: int) -> Simulation:
         return np.concatenate([state["qpos"][..., 1:], state["qvel"]], axis=-1)
 
     def reward(before: State, actions: Array, after: State) -> Array:
-        paid: Array = speed(before, after, dt) - 0.1 * np.square(actions).sum(-1)
-        return paid
+        rewards: Array = speed(before, after, dt) - 0.1 * np.square(actions).sum(-1)
+        return rewards
 
     return Simulation(models, CHEETAH_FRAMES, horizon, start, observe, reward, never)
 
 
 def speed(before: State, after: State, dt: float) -> Array:
-    """How fast the first coordinate moved during a step [...]."""
+    """The velocity of the first coordinate during a step [...]."""
     moved: Array = after["qpos"][..., 0] - before["qpos"][..., 0]
     return moved / dt
 
 
 def never(state: State) -> NDArray[np.bool_]:
-    """An episode that nothing but time ends [...]."""
+    """No termination: False for every state [...]."""
     return np.zeros(state["qpos"].shape[:-1], dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""The environments of several tasks as functions of MuJoCo's state, and the warnings of a simulation that is lost."""
+"""`Simulation`: the environments of several tasks as functions of MuJoCo's state; and MuJoCo's warnings."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ Array: TypeAlias = NDArray[np.floating[Any]]
 State: TypeAlias = Mapping[str, Array]  # fields of MjData, each [*lead, ...]
 
 LOG = logging.getLogger("merpo_tasks.mujoco").info
-# Among the counts of warnings since a reset, three neighbours: a position, speed or acceleration became NaN or huge.
-# MuJoCo then puts the body back to its model's first state and goes on, as if nothing had happened.
+# The warning counters for NaN or huge positions, velocities and accelerations since a reset, three adjacent ones.
+# MuJoCo then silently resets the body to its model's initial state and continues.
 UNSTABLE = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADQACC) + 1)
 
 
 @final
 @dataclass(frozen=True)
 class Simulation:
-    """What the environments of T tasks are. The functions take arrays with leading dims [T, E]."""
+    """The environments of T tasks; functions take arrays with leading dims [T, E]."""
 
-    models: Sequence[mujoco.MjModel]  # one per task, alike but for their numbers, with controls in [-1, 1]
-    frame_skip: int  # MuJoCo's steps in one step
+    models: Sequence[mujoco.MjModel]  # one per task, equal except in parameter values, with controls in [-1, 1]
+    frame_skip: int  # MuJoCo's steps per step
     horizon: int
-    start: Callable[[mujoco.MjModel, np.random.Generator], tuple[Array, Array]]  # one first state: qpos [nq], qvel [nv]
+    start: Callable[[mujoco.MjModel, np.random.Generator], tuple[Array, Array]]  # initial qpos [nq], qvel [nv]
     observe: Callable[[State], Array]  # -> [T, E, O]
     reward: Callable[[State, Array, State], Array]  # state before, actions [T, E, A], state after -> [T, E]
     ended: Callable[[State], NDArray[np.bool_]]  # -> [T, E]
-    fields: tuple[str, ...] = ("qpos", "qvel")  # what a State holds; what MuJoCo derives is one of its steps old
+    fields: tuple[str, ...] = ("qpos", "qvel")  # keys of a State; quantities that MuJoCo derives lag one substep behind
 
 
 @final
 class logged_warnings:  # noqa: N801
-    """MuJoCo's warnings go to Python's log, not to the terminal and to `MUJOCO_LOG.TXT` in the current folder.
+    """Context in which MuJoCo's warnings go to Python's log, not to the terminal and `MUJOCO_LOG.TXT`.
 
-    A class, as one made from a generator would cost a tenth of a half cheetah's step.
+    A class, as a generator-based context manager would take a tenth of the time of a half cheetah's step.
     """
 
     __slots__ = ("_before",)

@@ -1,1 +1,1 @@
-"""Environments of the point robots: a point that walks on a plane."""
+"""Environments and images of the point robots."""

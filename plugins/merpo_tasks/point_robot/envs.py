@@ -1,4 +1,4 @@
-"""Gymnasium environments of the point robots: a point on a plane walks to a goal."""
+"""Gymnasium environments of the point robots: a point moves on a plane to a goal."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Array = NDArray[np.float32]
 Reward = Literal["dense", "sparse"]
 
 STEP = 0.1  # largest step of the point along one axis
-RADIUS = 0.2  # of the goal: within it the sparse reward is not zero
-DRAWN = 0.06  # radius in pictures of a goal that is a point
+RADIUS = 0.2  # of the goal, within which the sparse reward is nonzero
+DRAWN = 0.06  # radius of a point goal in images
 
 
 class PlaneEnv(gymnasium.Env[Array, Array], ABC):
-    """It starts at the origin and sees where it is; the action box is [-0.1, 0.1]²."""
+    """A point that starts at the origin and observes its position; the action box is [-0.1, 0.1]²."""
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012
 
@@ -35,19 +35,19 @@ class PlaneEnv(gymnasium.Env[Array, Array], ABC):
         self._position = np.zeros(2)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Array, dict[str, Any]]:
-        """Back to the origin."""
+        """Reset the point to the origin."""
         super().reset(seed=seed)
         self._position = np.zeros(2)
         return self._position.astype(np.float32), {}
 
     @abstractmethod
     def step(self, action: Array) -> tuple[Array, float, bool, bool, dict[str, Any]]:
-        """Move, and be paid."""
+        """Move the point and compute the reward."""
 
 
 @final
 class PointRobotWindEnv(PlaneEnv):
-    """s' = s + a + wind, r = −‖s' − goal‖, start at the origin, action box [-0.1, 0.1]²; it never terminates."""
+    """s' = s + a + wind, r = −‖s' − goal‖, start at the origin, action box [-0.1, 0.1]²; never terminates."""
 
     def __init__(
         self,
@@ -67,15 +67,15 @@ class PointRobotWindEnv(PlaneEnv):
         return self._position.astype(np.float32), reward, False, False, {}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The goal and the point [H, W, 3]; None unless `render_mode` is "rgb_array"."""
+        """An image of goal and point [H, W, 3]; None unless `render_mode` is "rgb_array"."""
         return picture(self._position, self.goal, DRAWN) if self.render_mode == "rgb_array" else None
 
 
 @final
 class SparsePointRobotEnv(PlaneEnv):
-    """s' = s + a, start at the origin, action box [-0.1, 0.1]²; it never terminates.
+    """s' = s + a, start at the origin, action box [-0.1, 0.1]²; never terminates.
 
-    Dense r = −‖s' − goal‖, sparse r = 1 − ‖s' − goal‖ within 0.2 of the goal, else 0; `info` has the latter always.
+    Dense r = −‖s' − goal‖; sparse r = 1 − ‖s' − goal‖ within 0.2 of the goal, else 0, also in `info["sparse_reward"]`.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class SparsePointRobotEnv(PlaneEnv):
         return self._position.astype(np.float32), reward, False, False, {"sparse_reward": sparse}
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The half circle, the goal's disc and the point [H, W, 3]; None unless `render_mode` is "rgb_array"."""
+        """An image of half circle, goal disc and point [H, W, 3]; None unless `render_mode` is "rgb_array"."""
         return picture(self._position, self.goal, RADIUS) if self.render_mode == "rgb_array" else None
 
     def __reduce__(self) -> tuple[Any, ...]:

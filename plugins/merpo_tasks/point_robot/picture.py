@@ -1,4 +1,4 @@
-"""A picture of a point on the plane and its goal, drawn by NumPy."""
+"""Images of a point on the plane and its goal, drawn with NumPy."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from numpy.typing import NDArray
 
 __all__ = ["picture"]
 
-HEIGHT, WIDTH, METRES = 240, 320, 3.2  # a picture's pixels, and how wide it is in the plane
+HEIGHT, WIDTH, METRES = 240, 320, 3.2  # pixels, and the image's width in the plane
 MIDDLE = (0.0, 0.5)
-POINT = 0.04  # its radius
+POINT = 0.04  # radius of the point
 WHITE, GREY, GREEN, RED = (1.0, 1.0, 1.0), (0.8, 0.8, 0.8), (0.6, 0.85, 0.6), (0.8, 0.2, 0.1)
 
 
 def picture(position: NDArray[np.float64], goal: NDArray[np.float64], radius: float) -> NDArray[np.uint8]:
-    """The unit half circle, the goal's disc and the point [HEIGHT, WIDTH, 3]."""
+    """An image of the unit half circle, the goal disc and the point [HEIGHT, WIDTH, 3]."""
     scale = METRES / WIDTH
     x = (np.arange(WIDTH) - WIDTH / 2) * scale + MIDDLE[0]
     y = (HEIGHT / 2 - np.arange(HEIGHT))[:, None] * scale + MIDDLE[1]
