@@ -1,4 +1,4 @@
-"""The one hook of merpo."""
+"""Pluggy hook of merpo: `merpo_components`."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ hookimpl = pluggy.HookimplMarker("merpo")
 
 @hookspec
 def merpo_components() -> Sequence[type[Component]]:  # type: ignore[empty-body]
-    """The component classes that a plugin brings; the interface that a class implements tells its kind."""
+    """The component classes that a plugin provides; a class's kind is the interface that it implements."""

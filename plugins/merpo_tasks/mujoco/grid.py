@@ -44,7 +44,7 @@ class MujocoGrid:
         """What is seen now [T, E, O]."""
         return self._seen
 
-    def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+    def step(self, observations: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
         """One step of everything that runs, together. An unstable simulation ends, and earns nothing for that step."""
         simulation, running, before, moves = self._simulation, self.running, self._state, actions.numpy()
         self._controls[...] = moves
@@ -56,7 +56,7 @@ class MujocoGrid:
         rewards = np.where(running & ~lost, simulation.reward(before, moves, self._state), 0.0)
         ends = running & (simulation.ended(self._state) | lost)
         cuts = running & (self._steps >= simulation.horizon)
-        batch = Batch(seen, actions, _tensor(rewards), self._seen, _tensor(ends))
+        batch = Batch(observations, actions, _tensor(rewards), self._seen, _tensor(ends))
         self._finish(ends | cuts)
         return batch, _tensor(cuts)
 
