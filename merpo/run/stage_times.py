@@ -88,7 +88,7 @@ class StageTimes:
 
     def write(self) -> None:
         """Store what is known by now."""
-        self._folder.must_be_there()
+        self._folder.check_exists()
         known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in ANEW}
         atomic_write_json(self._folder.path / FILE, known)
 

@@ -491,7 +491,8 @@ def test_a_signal_before_there_is_a_run_folder(
     monkeypatch.setattr(stop, "requested", lambda: True)
     answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "collect.seed=1")
     assert answer.code == 75
-    last = "stopped by a signal after step 1 of 'collect', which is kept; to go on, the same command with --out early\n"
+    last = "stopped by a signal after step 1 of 'collect', whose state is saved; "
+    last += "to go on, the same command with --out early\n"
     assert answer.err.endswith(last)
     assert not (tmp_path / "early").exists()
     answer = merpo_cli("run", "tiny.toml", "--out", "early")  # its data is there
