@@ -1,4 +1,4 @@
-"""What episodes of one policy on one task were like: return, length, and how many truly ended."""
+"""Statistics of the episodes of one policy on one task: return, length and termination rate."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class EpisodeStats(BaseModel):
     return_mean: float  # undiscounted
     return_std: float
     length: float  # steps
-    termination_rate: float  # the share of episodes that truly ended; time cut the others
+    termination_rate: float  # fraction of episodes with a terminal state; the others were truncated
 
 
 def of_evaluation(evaluation: Evaluation, task: int) -> EpisodeStats:
-    """What was measured on the task at this place."""
+    """The statistics of an evaluation, for the task at index `task`."""
     return _stats(evaluation.returns[task], evaluation.lengths[task], evaluation.terminations[task])
 
 
 def of_data(data: TaskDataset) -> EpisodeStats:
-    """The episodes of a dataset: how its behaviour policy acted."""
+    """The statistics of a dataset's episodes, that is, of its behaviour policy."""
     offsets = data.episode_offsets
     return _stats(data.episode_returns(), offsets[1:] - offsets[:-1], data.terminations[offsets[1:] - 1])
 
 
 def _stats(returns: torch.Tensor, lengths: torch.Tensor, terminations: torch.Tensor) -> EpisodeStats:
-    """Of [E] each."""
+    """Statistics of E episodes from [E] values each."""
     returns = returns.double()
     return EpisodeStats(
         episodes=len(returns),

@@ -1,4 +1,4 @@
-"""What can be said of a policy from logs alone: how far it departs from them, and what its own critic expects."""
+"""Off-policy estimates from logs alone: distance of a policy from the logged actions, and values of its critic."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimates", "estimate"]
 
-ROWS = 4096  # of each task's log
+ROWS = 4096  # maximum rows of each task's log
 
 
 class Estimates(BaseModel):
-    """What is said of the policies of unseen tasks without an environment, one number per task."""
+    """Estimates for the policies of unseen tasks without an environment, one number per task."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -30,7 +30,7 @@ class Estimates(BaseModel):
     q_adapted: list[float] = []
 
     def columns(self, tasks: int) -> dict[str, list[float]]:
-        """What there is for each of so many tasks, under the heads of tables."""
+        """The available estimates for T = `tasks`, by column heading."""
         named = {
             "departure": self.departure,
             "Q logged": self.q_logged,
@@ -41,7 +41,7 @@ class Estimates(BaseModel):
 
 
 def estimate(method: Method, adapted: Adapted, data: TaskData) -> Estimates:
-    """Means over rows of each task's log of the policies' departures and of the critic's values, where finite."""
+    """Means over rows of each task's log of the policy's departure and, if finite, of the critic's values."""
     rows = data.first(ROWS)
 
     def expected(actions: torch.Tensor) -> list[float]:
