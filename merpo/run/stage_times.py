@@ -1,4 +1,4 @@
-"""Seconds that went into what a run's folder holds, over all the processes that worked on it."""
+"""Seconds per stage of a run, summed over all processes that worked on its folder."""
 
 from __future__ import annotations
 
@@ -22,22 +22,21 @@ __all__ = ["StageTimes"]
 State = TypeVar("State", bound=Any)
 
 FILE = "timings.json"
-WHOLE = {"fit": META, "adapt": ADAPTED}  # stages around others -> the artifact that is there once they have ended
+WHOLE = {"fit": META, "adapt": ADAPTED}  # outer stages -> the artifact written at their end
 _SECONDS = TypeAdapter(dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]])
 
 
 @final
 class StageTimes:
-    """The time of every stage is stored when the stage is saved, and with every checkpoint within it (`timings.json`).
+    """The times of stages, stored in `timings.json` with every saved stage and every checkpoint within one.
 
-    A stage that is loaded keeps the time that it took; one that goes on adds to it. What a kill took, the work after
-    the last checkpoint, is not counted. Where a merpo that did not store times made the folder, they are those in its
-    report, and not known where that has none.
+    A loaded stage keeps its stored time; a resumed one adds to it. Work lost by a kill after the last checkpoint is not
+    counted. For a folder of an older merpo without stored times, they are read from its report, if any.
     """
 
     def __init__(self, folder: RunFolder, watch: Stopwatch) -> None:
-        """Raises `ArtifactError` where `timings.json` is damaged."""
-        self.reused: list[str] = []  # the stages that this process loaded
+        """Read stored times; raises `ArtifactError` if `timings.json` is damaged."""
+        self.reused: list[str] = []  # stages loaded by this process
         self.watch = watch
         self._folder = folder
         path = folder.path / FILE
@@ -47,7 +46,7 @@ class StageTimes:
         self._unstarted = not (folder.path / CHECKPOINTS).exists()
 
     def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
-        """`RunFolder.stage`, timed."""
+        """`RunFolder.stage` with its time recorded."""
         computed = False
 
         def timed() -> dict[str, Params]:
@@ -57,7 +56,7 @@ class StageTimes:
                 self._before.pop(name, None)
             with self.watch.stage(name):
                 groups = compute()
-            self.write()  # before the stage counts as finished, so that a finished one has its time
+            self.write()  # before the stage is saved, so that every finished stage has a time
             return groups
 
         groups = self._folder.stage(name, timed)
@@ -68,14 +67,14 @@ class StageTimes:
         return groups
 
     def loaded(self, name: str) -> None:
-        """A stage around others was loaded whole, and with it all of them that this process has not begun."""
+        """Record that an outer stage was loaded, with all stages within it that this process has not started."""
         begun = (*self.watch.read(), *self.reused, *OUTPUTS)
         within = [stage for stage in self._folder.recorded() if stage not in begun]
         self.reused += [*within, name]
         self._unknown.update(stage for stage in within if stage not in self._before)
 
     def resume(self, resume: Resume) -> Resume:
-        """The same; a stage of which the beginning has no time has none as a whole."""
+        """`resume`, recording that a stage resumed without a stored time has no known total."""
 
         def found(label: str, start: State) -> tuple[int, State]:
             step, state = resume(label, start)
@@ -87,13 +86,13 @@ class StageTimes:
         return found
 
     def write(self) -> None:
-        """Store what is known by now."""
+        """Store the times known so far."""
         self._folder.check_exists()
         known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in ANEW}
         atomic_write_json(self._folder.path / FILE, known)
 
     def read(self) -> dict[str, float | None]:
-        """Seconds by stage; None where a stage was reused, or gone on with, that has no stored time."""
+        """Seconds by stage; None for a reused or resumed stage without a stored time."""
         known = self._known()
         names = dict.fromkeys(["data", *self._before, *self.reused, *self.watch.seconds])
         return {name: known.get(name) for name in names if name in known or name in self._unknown}
@@ -105,7 +104,7 @@ class StageTimes:
 
 
 def _of_report(path: Path) -> dict[str, float]:
-    """What a report says of training and adaptation; nothing where there is none that can be read."""
+    """The times of training and adaptation in a report; empty if it is missing or damaged."""
     try:
         found = load_report(path).timings
     except ArtifactError:
@@ -114,7 +113,7 @@ def _of_report(path: Path) -> dict[str, float]:
 
 
 def _read(path: Path) -> dict[str, float]:
-    """What is stored."""
+    """The stored times."""
     try:
         return _SECONDS.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
