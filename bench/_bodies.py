@@ -1,4 +1,4 @@
-"""Gymnasium's MuJoCo bodies as a family whose tasks differ in mass, and the loop in which peers evaluate a policy."""
+"""A task family of Gymnasium's MuJoCo bodies with different masses, and the evaluation loop of other libraries."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = {
 
 @final
 class Bodies(TaskFamily):
-    """A body whose parts are heavier from task to task. Only time ends an episode, so that all do the same work."""
+    """A body with greater masses from task to task. Episodes end only by time, so that all have the same length."""
 
     name = "bodies"
 
@@ -41,7 +41,7 @@ class Bodies(TaskFamily):
         return Spec(observation_dim=17, action_dim=6)
 
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
-        """Masses times 1 to HEAVIEST."""
+        """Tasks with masses multiplied by 1 to HEAVIEST."""
         n = train + test
         made: list[Task] = [{"factor": 1.0 + (HEAVIEST - 1.0) * i / max(1, n - 1)} for i in range(n)]
         return made[:train], made[train:]
@@ -54,7 +54,7 @@ class Bodies(TaskFamily):
         return env
 
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
-        """The states of all tasks as arrays, or the default."""
+        """A grid with the states of all tasks as arrays, or the default."""
         if not self.together:
             return super().grid(tasks, episodes, seed, restart)
         body, file, _ = KINDS[self.body]
@@ -65,14 +65,14 @@ class Bodies(TaskFamily):
 
 
 def loop(envs: Sequence[Any], networks: Sequence[MLP], seed: int) -> list[float]:
-    """Returns of one episode in each environment, its policy's mode asked for one action at a time."""
+    """Returns of one episode in each environment, with its policy's mode computed for one step at a time."""
     totals = []
     for env, network in zip(envs, networks, strict=True):
         dtype = next(network.parameters()).dtype
         observation, _ = env.reset(seed=seed)
         total, done = 0.0, False
         while not done:
-            seen = torch.as_tensor(observation, dtype=torch.float32)[None]  # merpo's environments see in float32
+            seen = torch.as_tensor(observation, dtype=torch.float32)[None]  # merpo's environments use float32
             with torch.no_grad():
                 action = distribution(network, seen.to(dtype)).mode()[0].float()
             observation, reward, terminated, truncated, _ = env.step(action.numpy())

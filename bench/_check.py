@@ -1,4 +1,4 @@
-"""Whether the references do the same as merpo: their parameters must be equal after some steps."""
+"""Check that the reference implementations and merpo have equal parameters after some steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check"]
 def check(
     make: Callable[[], Problem], kinds: Iterable[type[Reference]], steps: int = 3, tolerance: float = 1e-9
 ) -> None:
-    """Stop unless merpo and the references agree in float64 after a few steps of a small problem; say so otherwise."""
+    """Check that merpo and the references agree in float64 after a few steps of a small problem; exit if not."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -32,7 +32,7 @@ def check(
 
 
 def _difference(ours: Stepper, theirs: Reference, t: int, steps: int) -> float:
-    """The largest difference of any number that task t learnt."""
+    """The largest difference of a learnt number of task t."""
     for _ in range(steps):
         theirs.step()
     state, named = ours.state, {}

@@ -1,4 +1,4 @@
-"""The `merpo` command in a process of its own, checked by the file that it must leave behind."""
+"""The `merpo` command in a separate process, checked by an expected output file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["merpo"]
 def merpo(
     *arguments: str, makes: Path | None = None, quiet: bool = False, env: Mapping[str, str] | None = None
 ) -> None:
-    """`merpo *arguments` with `env` added to the environment; raises if it fails or leaves no file `makes`."""
+    """Run `merpo *arguments` with `env` added to the environment; raises if it fails or does not write `makes`."""
     line = [sys.executable, "-m", "merpo", *arguments]
     stdout = subprocess.DEVNULL if quiet else None
     subprocess.run(line, check=True, env={**os.environ, **(env or {})}, stdout=stdout)

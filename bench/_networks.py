@@ -20,7 +20,7 @@ __all__ = ["MLP", "EnsembleMLP", "Fields", "Ring", "Scales", "distribution", "nl
 
 
 def depth(params: Params) -> int:
-    """How many layers there are."""
+    """The number of layers."""
     return sum(1 for key in params if key.startswith("w"))
 
 
@@ -34,7 +34,7 @@ class MLP(nn.Module):
             weight, bias = params[f"w{i}"], params[f"b{i}"]
             linear = nn.Linear(*weight.shape)
             with torch.no_grad():
-                linear.weight.copy_(weight.T)  # theirs are [out, in]
+                linear.weight.copy_(weight.T)  # PyTorch's weights are [out, in]
                 linear.bias.copy_(bias)
             layers += [linear, activation()]
         self.layers = nn.Sequential(*layers[:-1])
@@ -44,7 +44,7 @@ class MLP(nn.Module):
         return self.layers(inputs)
 
     def export(self) -> Params:
-        """The parameters as merpo has them."""
+        """The parameters in merpo's format."""
         linears = [layer for layer in self.layers if isinstance(layer, nn.Linear)]
         weights = {f"w{i}": layer.weight.detach().T for i, layer in enumerate(linears)}
         return weights | {f"b{i}": layer.bias.detach() for i, layer in enumerate(linears)}
@@ -69,7 +69,7 @@ class EnsembleMLP(nn.Module):
         return hidden
 
     def export(self) -> Params:
-        """The parameters as merpo has them."""
+        """The parameters in merpo's format."""
         weights = {f"w{i}": weight.detach() for i, weight in enumerate(self.weights)}
         return weights | {f"b{i}": bias.detach()[:, 0] for i, bias in enumerate(self.biases)}
 
@@ -84,11 +84,11 @@ class Scales(NamedTuple):
 
     @staticmethod
     def of(params: Params) -> Scales:
-        """From one task's part of an ensemble's parameters."""
+        """The scales in one task's parameters of an ensemble."""
         return Scales(*(params[f"stat.{field}"].flatten() for field in Scales._fields))
 
     def normalised(self, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        """What the model's networks take."""
+        """The normalised inputs of the model's networks."""
         return (torch.cat([observations, actions], dim=-1) - self.input_mean) / self.input_std
 
 
@@ -130,14 +130,14 @@ class Fields:
 
 
 class Ring(Fields):
-    """D_model of one task: the most recent rows."""
+    """Ring buffer of one task's D_model: the most recent rows."""
 
     def __init__(self, capacity: int, spec: Spec) -> None:
         super().__init__(torch.zeros(capacity, 2 * spec.observation_dim + spec.action_dim + 2), spec)
         self.written = 0
 
     def append(self, fields: Sequence[np.ndarray]) -> None:
-        """Write over the oldest."""
+        """Write rows over the oldest."""
         slots = (self.written + np.arange(len(fields[0]))) % len(self)
         for array, new in zip(self.arrays, fields, strict=True):
             array[slots] = new

@@ -1,4 +1,4 @@
-"""Command-line options that all scripts share: the folder of the results, and a tiny size to try a script with."""
+"""Command-line options common to all scripts: the folder of the results, and a tiny size for a trial run."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def options(doc: str | None, script: str) -> argparse.ArgumentParser:
     """A parser with `--out` and `--tiny`, for `parse`; `script` is the caller's `__file__`."""
     made = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--out", type=Path, metavar="FOLDER", help="folder of the result files (bench/results)")
-    made.add_argument("--tiny", action="store_true", help="smallest sizes, to try the script; needs --out")
+    made.add_argument("--tiny", action="store_true", help="smallest sizes, for a trial run; needs --out")
     made.set_defaults(script=Path(script).stem)
     return made
 
 
 def parse(made: argparse.ArgumentParser, **tiny: Any) -> argparse.Namespace:
-    """The command line's arguments; with `--tiny`, the values of `tiny` replace the defaults."""
+    """The parsed command line; with `--tiny`, the values of `tiny` replace the defaults."""
     if made.parse_known_args()[0].tiny:
         made.set_defaults(**tiny)
     found = made.parse_args()
@@ -33,13 +33,13 @@ def parse(made: argparse.ArgumentParser, **tiny: Any) -> argparse.Namespace:
 
 
 def recorded(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The arguments as a result file states them."""
+    """The arguments for a result file."""
     given = {key: str(value) if isinstance(value, Path) else value for key, value in vars(arguments).items()}
     left_out = {"out", "script"} if arguments.tiny else {"out", "script", "tiny"}
     return {key: value for key, value in given.items() if key not in left_out}
 
 
 def skip(reason: str) -> NoReturn:
-    """End a script that cannot run on this machine: say why, write nothing, exit with 0."""
+    """Exit with 0 from a script that cannot run on this machine, printing the reason and writing nothing."""
     sys.stdout.write(f"skipped: {reason}\n")
     raise SystemExit(0)

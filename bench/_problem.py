@@ -1,4 +1,4 @@
-"""Random tasks of given sizes, on which one step of Algorithm 1 is timed, and what it must multiply."""
+"""Random tasks of given sizes for timing one step of Algorithm 1, and the FLOP of its matrix products."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ __all__ = ["SIZES", "Problem", "Sizes", "Stepper", "make_data", "make_problem", 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Shapes of a family of tasks and of what is learnt on them."""
+    """Dimensions of a task family, and sizes of networks and batches."""
 
     observation_dim: int
     action_dim: int
     hidden: tuple[int, ...]  # of policies and critics
     dynamics_hidden: tuple[int, ...]
-    batch: int  # half of it from the model
+    batch: int  # half of the rows are from the model
     rollout_batch: int
     members: int = 7
     elites: int = 5
@@ -43,7 +43,7 @@ class Sizes:
 
 
 SIZES = {
-    "tiny": Sizes(3, 2, (9, 8), (6,), 8, 7, 4, 3, (5,)),  # for checks; uneven on purpose
+    "tiny": Sizes(3, 2, (9, 8), (6,), 8, 7, 4, 3, (5,)),  # for checks; uneven on purpose, to find errors in shapes
     "3x64": Sizes(2, 2, (64,) * 3, (64,) * 3, 128, 64),  # Point-Robot-Wind, networks that learn it
     "4x256": Sizes(17, 6, (256,) * 4, (256,) * 4, 256, 128),
     "5x300": Sizes(17, 6, (300,) * 5, (256,) * 4, 256, 260),  # Walker-2D-Params, A.2.1 and A.2.2
@@ -51,24 +51,24 @@ SIZES = {
 
 
 class Problem(NamedTuple):
-    """T tasks at the start of training."""
+    """T tasks with the initial training state."""
 
     rac: RAC
     state: TaskState
     data: TaskData
     members: Params  # every member's network [T, member, ...]
-    elites: torch.Tensor  # which of them are the best, best first [T, elite]
-    models: Params  # those [T, elite, ...]
+    elites: torch.Tensor  # indices of the best members, best first [T, elite]
+    models: Params  # the elites' networks [T, elite, ...]
     anchors: Anchors | None
 
     @property
     def tasks(self) -> int:
-        """T."""
+        """The number of tasks, T."""
         return self.data.n_tasks
 
 
 class Stepper:
-    """`rac_step` on a problem, again and again: merpo's side of a comparison."""
+    """Repeated `rac_step` on a problem: merpo's side of a comparison."""
 
     def __init__(self, problem: Problem, seed: int = 0) -> None:
         self.problem = problem
@@ -131,7 +131,7 @@ def multiplications(*sizes: int) -> int:
 
 
 def step_flop(problem: Problem) -> float:
-    """FLOP of the matrix products of one `rac_step` as merpo does it, without padding (2 per multiplication).
+    """FLOP of the matrix products of merpo's `rac_step`, without padding (2 per multiplication).
 
     A forward pass costs P, Q, M, C per row of policy, critic, model, behaviour clone; a backward pass to the weights
     twice that, less the first layer's input gradient; one to the inputs alone, once that.
@@ -145,11 +145,11 @@ def step_flop(problem: Problem) -> float:
     batch, rollouts = settings.batch_size, settings.rollout_batch * settings.rollout_length
     real = round(batch * settings.real_ratio)
     rho, dealt = batch - real, dynamics.elites * -(-rollouts // dynamics.elites)
-    pushed = rho if critic.penalty == "rho" else 3 * critic.proposals * rho  # rows that Eq. (1) pushes down
-    proposals = 0 if critic.penalty == "rho" else rho  # π(s') at the states of ρ; π(s) is there already
+    pushed = rho if critic.penalty == "rho" else 3 * critic.proposals * rho  # rows at which Eq. (1) penalises Q
+    proposals = 0 if critic.penalty == "rho" else rho  # π(s') at the states of ρ; π(s) is already computed
     total = rollouts * p + dealt * m  # D_model: each row by one elite
     total += batch * p + batch * k * q  # π(s'), targets
-    total += proposals * p  # the actions that are pushed down
+    total += proposals * p  # the actions at which Q is penalised
     total += (batch + pushed) * k * (3 * q - value[0] * value[1])  # Eq. (1)
     total += batch * (3 * p - policy[0] * policy[1])  # π(s) at the data's states and at those of ρ
     total += rho * k * 2 * q  # Q(s, a) and its gradient in a

@@ -1,7 +1,7 @@
-"""RAC for one task as peers write it: modules, a `torch.optim.Adam` for each, a forward pass for each use, `.item()`.
+"""RAC for one task in the usual style: modules, a `torch.optim.Adam` for each, a forward pass for each use, `.item()`.
 
-Tasks come one after the other. The random numbers are drawn as `merpo.algorithm.rac.rac_step` draws them, so that the
-parameters must come out the same; `_check.py` says whether they do.
+Tasks are trained one after the other. Random numbers are drawn as in `merpo.algorithm.rac.rac_step`, so that the
+parameters must be equal; `_check.py` checks this.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["Reference"]
 
 
 class Reference(OneTask):
-    """Task `t` of a problem, trained as peers do."""
+    """Training of task `t` of a problem in the usual style."""
 
     def step(self) -> dict[str, float]:
         """One inner step."""
@@ -65,8 +65,8 @@ class Reference(OneTask):
     def soft_maximum(self, rho: Batch) -> list[torch.Tensor]:
         """log ∫ exp Q of every critic, by proposals from three places.
 
-        As in OfflineRL-Kit, states are repeated for each proposal before the policy sees them, and actions keep
-        their graph, so that the critics' loss also gives gradients to the policy, which nobody reads.
+        As in OfflineRL-Kit, states are repeated for each proposal before the policy's forward pass, and actions keep
+        their graph, so that the critics' loss also computes unused gradients of the policy.
         """
         n, b, a = self.knobs.proposals, len(rho.rewards), self.spec.action_dim
         states, parts = rho.observations.repeat(n, 1), []
@@ -96,7 +96,7 @@ class Reference(OneTask):
                 old.copy_(old * (1.0 - self.settings.polyak) + new * self.settings.polyak)
 
     def improve(self, real: Batch, rho: Batch) -> dict[str, float]:
-        """A step of the policy on Eq. (7); the critics get gradients that nobody reads."""
+        """A step of the policy on Eq. (7); the critics' gradients are computed but unused."""
         policy = distribution(self.policy, rho.observations)
         loss, log_probs = self.sac_loss(policy, rho)
         metrics = {}
@@ -115,7 +115,7 @@ class Reference(OneTask):
     def regularized(
         self, loss: torch.Tensor, on_rho: TanhGaussian, on_data: TanhGaussian, real: Batch, rho: Batch
     ) -> tuple[torch.Tensor, dict[str, float]]:
-        """The loss with both divergences, λ tuned just before."""
+        """The loss with both divergences, with λ tuned beforehand."""
         clone, meta = self.anchors
         with torch.no_grad():
             behavior = distribution(clone, real.observations).log_prob(real.actions)
@@ -130,7 +130,7 @@ class Reference(OneTask):
         return loss + self.lambda_ * (alpha * to_behavior + (1.0 - alpha) * to_meta), found
 
     def tune_temperature(self, log_probs: torch.Tensor) -> None:
-        """SAC's dual."""
+        """A step on SAC's entropy temperature."""
         if self.settings.temperature_lr > 0:
             target = self.settings.target_entropy * self.spec.action_dim
             descend(self.temperature_adam, -self.log_temperature * (log_probs.mean() + target))

@@ -1,4 +1,4 @@
-"""The steps of Eq. (4) for one task as peers write them: a module per member, or one ensemble module per task."""
+"""The steps of Eq. (4) for one task in the usual style: a module per member, or one ensemble module per task."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Fitted = tuple[Params, float]  # θ_n [member, ...], and the seconds that the st
 
 
 class Draws:
-    """One task's rows, and the batches that `TaskData.sample` draws with the same seed."""
+    """One task's rows, and the same batches as `TaskData.sample` with the same seed."""
 
     def __init__(self, data: TaskData, t: int, seed: int) -> None:
         self.fields = Fields(data.rows[data.starts[t] : data.starts[t] + data.sizes[t]], data.spec)
@@ -31,7 +31,7 @@ class Draws:
 
 
 def fit_modules(phi: Params, draws: Draws, steps: int, batch: int, lr: float, eta: float) -> Fitted:
-    """Every member a module of its own with an Adam of its own, one after the other."""
+    """Fit with a separate module and Adam for every member, one after the other."""
     scales, members = Scales.of(phi), len(phi["w0"])
     weights = {key: value for key, value in phi.items() if not key.startswith("stat.")}
     nets = [MLP({key: value[i] for key, value in weights.items()}, nn.SiLU) for i in range(members)]
@@ -48,7 +48,7 @@ def fit_modules(phi: Params, draws: Draws, steps: int, batch: int, lr: float, et
 
 
 def fit_ensemble(phi: Params, draws: Draws, steps: int, batch: int, lr: float, eta: float) -> Fitted:
-    """All members in one module, with one Adam."""
+    """Fit with all members in one module, with one Adam."""
     net, scales, members = EnsembleMLP(phi), Scales.of(phi), len(phi["w0"])
     adam = torch.optim.Adam(net.parameters(), lr)
     centre = [parameter.detach().clone() for parameter in net.parameters()]
@@ -61,7 +61,7 @@ def fit_ensemble(phi: Params, draws: Draws, steps: int, batch: int, lr: float, e
 def _step(
     net: nn.Module, adam: torch.optim.Adam, centre: list[torch.Tensor], batch: Batch, scales: Scales, eta: float
 ) -> float:
-    """One Adam step on Eq. (4); the members' losses are added, so that each has the gradient of its own."""
+    """One Adam step on Eq. (4); the members' losses are added, so that each gets its own gradient."""
     loss = nll(net, scales, batch).sum() + eta * sum(_distances(net, centre))
     adam.zero_grad()
     loss.backward()

@@ -1,6 +1,6 @@
-"""The reference without its waste: one policy pass per state, no unused gradients, elites only, fused Adam.
+"""An optimised reference: one policy pass per state, no unused gradients, elites only, fused Adam.
 
-Still a task at a time and a module per network: what stacking and hand-written passes give beyond it is merpo's own.
+Still one task at a time and a module per network: the difference to merpo is stacking and hand-written passes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Shared(Reference):
         states = rho.observations
         if self.anchors is not None:
             states = torch.cat([real.observations, states])
-        policy = distribution(self.policy, states)  # the critics' step does not move it
+        policy = distribution(self.policy, states)  # unchanged by the critics' step
         on_rho = _rows(policy, slice(-len(rho.rewards), None))
         metrics = self.evaluate_shared(real, rho, on_rho)
         with _frozen(self.critics):
@@ -74,7 +74,7 @@ def _rows(policy: TanhGaussian, part: slice) -> TanhGaussian:
 
 @contextmanager
 def _frozen(nets: list[MLP]) -> Iterator[None]:
-    """The networks without gradients of their own while a graph is built."""
+    """Disable the networks' gradients within the block."""
     for net in nets:
         net.requires_grad_(False)
     try:

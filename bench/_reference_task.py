@@ -1,4 +1,4 @@
-"""What a peer holds for one task: modules, optimisers, buffers; and how it gets rows from the data and the model."""
+"""State of a reference implementation for one task: modules, optimisers, buffers, and sampling of rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class OneTask:
     """Task `t` of a problem, ready to be trained."""
 
     fused = False
-    all_members = True  # the model computes every member for every row, of which an elite is then chosen
+    all_members = True  # compute every member for every row, then choose an elite
 
     def __init__(self, problem: Problem, t: int, seed: int = 0) -> None:
         def mine(params: Params) -> Params:
@@ -92,7 +92,7 @@ class OneTask:
         return [self.knobs.output_scale * net(inputs).squeeze(-1) for net in critics or self.critics]
 
     def export(self) -> dict[str, torch.Tensor]:
-        """All that was learnt, under the names that `_check.py` gives merpo's."""
+        """All learnt parameters, under the names of merpo's in `_check.py`."""
         named = {f"policy.{key}": value for key, value in self.policy.export().items()}
         for group, nets in (("critic", self.critics), ("target", self.targets)):
             parts = [net.export() for net in nets]

@@ -1,4 +1,4 @@
-"""Result files: written atomically, and only if they hold every row, arm and finite number that they should."""
+"""Result files, written atomically and only if complete: every expected row, arm and finite number."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["RESULTS", "IncompleteResultsError", "json_problems", "markdown_probl
 
 RESULTS = Path(__file__).parent / "results"
 CIRCUMSTANCES = ("machine", "arguments")  # top-level keys of JSON that describe a measurement
-SHOWN = 10  # problems in a message
+SHOWN = 10  # maximum number of problems in a message
 NOT_A_NUMBER = re.compile(r"(?<!\w)(nan|inf|None)(?!\w)")
 
 
@@ -34,8 +34,8 @@ def write_results(
 ) -> None:
     """Write JSON (from a mapping) and Markdown (from text) to the given paths, all of them or none.
 
-    `missing` names what the script itself found to be absent. `optional` are top-level keys of JSON whose values may be
-    empty or `None`. Raises `IncompleteResultsError`, with existing files left as they are, if anything is missing.
+    `missing` lists results that the script did not obtain. `optional` are top-level keys of JSON whose values may be
+    empty or `None`. Raises `IncompleteResultsError`, leaving existing files unchanged, if anything is missing.
     """
     found: dict[Path, list[str]] = {}
     for path, content in files.items():
@@ -52,7 +52,7 @@ def write_results(
 
 
 def json_problems(content: Mapping[str, Any], optional: Iterable[str] = ()) -> list[str]:
-    """Every empty, absent or non-finite value, with its place; a description of circumstances alone is no result."""
+    """Every empty, absent or non-finite value, with its place; also JSON with nothing but circumstances."""
     described = {*CIRCUMSTANCES, *optional}
     found = [] if content.keys() - described else ["no results"]
     for key, value in content.items():
@@ -61,7 +61,7 @@ def json_problems(content: Mapping[str, Any], optional: Iterable[str] = ()) -> l
 
 
 def markdown_problems(text: str) -> list[str]:
-    """No table, tables without rows, and cells that are not finite numbers."""
+    """The problems of Markdown: no table, tables without rows, and cells that are not finite numbers."""
     lines = text.splitlines()
     tables = [list(part) for is_table, part in groupby(lines, lambda line: line.startswith("|")) if is_table]
     found = [] if tables else ["no table"]

@@ -1,4 +1,4 @@
-"""Datasets of random transitions in a store of their own, as collection writes them."""
+"""Datasets of random transitions in a temporary store, in the format of collection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LENGTH = 200  # steps per episode, as in the paper's suites
 
 @contextmanager
 def own_store() -> Iterator[Path]:
-    """A store in a temporary folder, which is gone afterwards."""
+    """A temporary data store, deleted after the block."""
     before = os.environ.get("MERPO_DATA")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MERPO_DATA"] = folder
@@ -38,7 +38,7 @@ def own_store() -> Iterator[Path]:
 
 
 def store_tasks(family: str, tasks: Sequence[Task], rows: int, observation_dim: int, action_dim: int) -> list[str]:
-    """`task-000` and so on, each with `rows` transitions in episodes of 200 steps; gives the names for a recipe."""
+    """Store `task-000`, ..., each with `rows` transitions in episodes of 200 steps; returns the names for a recipe."""
     folder = collection_path(store_root(), COLLECTION)
     for index, task in enumerate(tasks):
         data = replace(_random(rows, observation_dim, action_dim, index), task=task)

@@ -1,4 +1,4 @@
-"""Timing variants beside each other in one process, against each other and against the machine's matrix product."""
+"""Interleaved timing of variants in one process, relative to each other and to the machine's matrix product."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ __all__ = [
     "write",
 ]
 
-Variant = Callable[[], object]  # works once; a float that it returns is the seconds that count, instead of all of them
+Variant = Callable[[], object]  # does the work once; may return the seconds to be counted instead of the measured ones
 GEMM = 1024  # the product of two such square matrices is the machine's rate
 GEMM_REPEATS = 5
 
 
 class Summary(NamedTuple):
-    """What rounds gave."""
+    """Median and range over rounds."""
 
     median: float
     low: float
@@ -51,7 +51,7 @@ class Summary(NamedTuple):
 
 
 class Timings(NamedTuple):
-    """Seconds of every variant in every round, and the rate of sgemm beside them."""
+    """Seconds of every variant in every round, and the rate of sgemm in the same rounds."""
 
     seconds: dict[str, list[float]]
     gemm: list[float]  # FLOP/s
@@ -60,13 +60,13 @@ class Timings(NamedTuple):
 def parser(doc: str | None, script: str, rounds: int) -> argparse.ArgumentParser:
     """The options of every script that times something: the shared ones, rounds and threads."""
     made = options(doc, script)
-    made.add_argument("--rounds", type=int, default=rounds, help="how often every variant is timed")
-    made.add_argument("--threads", type=int, default=2, help="torch's threads")
+    made.add_argument("--rounds", type=int, default=rounds, help="number of rounds in which every variant is timed")
+    made.add_argument("--threads", type=int, default=2, help="PyTorch threads")
     return made
 
 
 def prepare(arguments: argparse.Namespace) -> None:
-    """The machine as a run has it, until the script ends; to be called before anything is computed."""
+    """Set up the process as in a run, until the script ends; to be called before any computation."""
     block = machine(arguments.threads)
     block.__enter__()
     atexit.register(block.__exit__, None, None, None)
@@ -147,7 +147,7 @@ def show(
 ) -> dict[str, Any]:
     """Print the variants as a table, and return it with the rounds.
 
-    `x name` is how many times as fast as that variant one is; `work` the FLOP that every variant is credited with.
+    Column `x name` is the speed relative to that variant; `work` is the FLOP counted for every variant.
     """
     gemm, scale = summary(timings.gemm), {"s": 1.0, "ms": 1e3, "us": 1e6}[unit]
     made = rows(timings, references, work)
@@ -179,7 +179,7 @@ def write(
     missing: Iterable[str] = (),
     optional: Iterable[str] = (),
 ) -> None:
-    """What was measured as <name>.json, with the machine and the arguments; `markdown` as <name>.md beside it.
+    """Write measurements as <name>.json, with the machine and the arguments, and `markdown` as <name>.md.
 
     The name is by default the script's; `missing` and `optional` are as in `write_results`.
     """
@@ -193,7 +193,7 @@ def write(
 
 
 def _machine() -> dict[str, Any]:
-    """Where and when; the load says whether other processes took part of the machine."""
+    """The machine, the date, and the load, which shows whether other processes were running."""
     return {
         "cpu": processor(),
         "cores": os.cpu_count(),

@@ -10,7 +10,7 @@ from merpo.recipe.tiny import TINY
 
 __all__ = ["tiny_overrides"]
 
-NAMES = ("title", "component")  # stay those of the recipe
+NAMES = ("title", "component")  # unchanged keys
 MORE = {"method.adaptation.critic_lead": 1, "method.adaptation.rho_batch": 16}
 
 

@@ -1,4 +1,4 @@
-"""What checkpoints cost: the seconds of a whole run that go by in `Context.save_state`, and the size of each loop's."""
+"""Cost of checkpoints: the seconds of a complete run spent in `Context.save_state`, and the size of each loop's."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOPS = ("collect", "meta-model", "behavior", "meta-policy", "adapt")
 
 
 def main() -> None:
-    """Run the recipe, print, write."""
+    """Run the recipe, print a table and write the results."""
     arguments = _arguments()
     spent: dict[str, dict[str, float]] = {}
     keep = Keeper.save_state

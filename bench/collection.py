@@ -1,10 +1,10 @@
-"""Collecting data by SAC: seconds per task, merpo with all tasks at once beside Stable-Baselines3 task by task.
+"""Data collection by SAC: seconds per task, merpo with all tasks at once and Stable-Baselines3 task by task.
 
-Same network sizes, batch, update interval and environment steps; `sac_parity.py` says that both learn as well. Making
-networks and environments is in the time of both; merpo's also holds its measuring of the first and the last policy.
-Point-Robot-Wind, or the family and the `collect` section of a recipe, of which `--steps` replaces the length.
+Same network sizes, batch, update interval and environment steps; `sac_parity.py` shows that both reach equal returns.
+The time includes making networks and environments, and for merpo also measuring the first and the last policy.
+Point-Robot-Wind, or the family and the `collect` section of a recipe, with `--steps` as the length.
 
-`--budgets` prints a table of recipes instead: what each collects and how long that takes at the pace of a few steps.
+`--budgets` prints a table of recipes instead: the data of each, and the time estimated from the pace of a few steps.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BUDGETS = [f"{folder}{body}" for body in BODIES for folder in ("", "table2/")]
 
 
 def main() -> None:
-    """Time, print, write."""
+    """Time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     if arguments.budgets:
@@ -75,7 +75,7 @@ def together(family: TaskFamily, settings: CollectSettings, count: int, clock: C
 
 
 def sb3(family: TaskFamily, settings: CollectSettings, clock: Callable[[], float]) -> float:
-    """Seconds of Stable-Baselines3 for one task; its small batches are quickest with one thread."""
+    """Seconds of Stable-Baselines3 for one task; one thread is fastest for its small batches."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     start = clock()
@@ -92,7 +92,7 @@ def sb3(family: TaskFamily, settings: CollectSettings, clock: Callable[[], float
 
 
 def budgets(recipes: list[str]) -> list[dict[str, object]]:
-    """A row per recipe, printed as Markdown; the pace is CPU time, as of a thread with a core to itself."""
+    """Print a Markdown table with a row per recipe; the pace is CPU time, as on an idle core."""
     print("| recipe | tasks | steps per task | batch, networks | gradient steps/s | hours | rows | disk |")
     print("|---|---|---|---|---|---|---|---|")
     rows: list[dict[str, object]] = []
@@ -118,7 +118,7 @@ def budgets(recipes: list[str]) -> list[dict[str, object]]:
 
 
 def _problem(arguments: argparse.Namespace) -> tuple[TaskFamily, CollectSettings]:
-    """A recipe's family and settings, or Point-Robot-Wind with settings of its own; both `--steps` long."""
+    """A recipe's family and settings, or Point-Robot-Wind with default settings; both with `--steps` steps."""
     lengths = {"steps": arguments.steps, "checkpoint_every": arguments.steps, "seed_steps": 100}
     if arguments.recipe is None:
         return PointRobotWind(), CollectSettings(batch_size=arguments.batch, **lengths)
@@ -131,11 +131,13 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--tasks", type=int, nargs="+", default=[1, 8, 50])
     made.add_argument("--steps", type=int, default=500)
     made.add_argument("--batch", type=int, default=64)
-    made.add_argument("--recipe", type=Path, help="whose family and collect section are taken")
+    made.add_argument("--recipe", type=Path, help="recipe whose family and collect section are used")
     made.add_argument("--set", dest="overrides", action="append", default=[], help="as of merpo collect")
-    made.add_argument("--cpu", action="store_true", help="CPU seconds, which other work on the machine disturbs less")
+    made.add_argument("--cpu", action="store_true", help="measure CPU seconds, which other processes disturb less")
     made.add_argument("--warmup", type=int, default=1, help="rounds that are not counted")
-    made.add_argument("--budgets", nargs="*", metavar="NAME", help="the table, of all recipes for bodies or of these")
+    made.add_argument(
+        "--budgets", nargs="*", metavar="NAME", help="print the table of these recipes, or of all MuJoCo recipes"
+    )
     arguments = parse(made, rounds=1, warmup=0, tasks=[2], steps=150, batch=8)
     if arguments.budgets == []:
         arguments.budgets = BUDGETS

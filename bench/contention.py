@@ -1,8 +1,8 @@
-"""An inner step while other processes keep every core busy, and while none does.
+"""Time of an inner step with all cores busy with other processes, and with idle cores.
 
-Variants are numbers of threads, and how long an idle thread spins before it sleeps: libgomp's own choice, and
-`merpo.support.machine.SPINS`, with which the command line runs. Each is a process of its own, as OpenMP reads that
-once. They are timed one after the other, so that they do not keep each other busy.
+Variants are numbers of threads, and how long an idle thread spins before it sleeps: libgomp's default, and
+`merpo.support.machine.SPINS`, which the command line uses. Each is a separate process, because OpenMP reads the setting
+once. They are timed one after the other, so that they do not disturb each other.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ BURN = "while True: pass"
 
 
 def main() -> None:
-    """Time, print, write; or, as one of the processes, step and print the milliseconds of every step."""
+    """Time all variants and write the results; or, as one of the processes, print the milliseconds of every step."""
     arguments = _arguments()
     if arguments.worker:
         return steps(arguments)
@@ -57,7 +57,7 @@ def compare(name: str, title: str, arguments: argparse.Namespace) -> dict[str, l
 
 
 def steps(arguments: argparse.Namespace) -> None:
-    """What a variant's process does: a line per step."""
+    """The main loop of a variant's process: prints a line per step."""
     prepare(arguments)
     stepper = Stepper(make_problem(SIZES[arguments.sizes[0]], 8))
     for k in range(2 + arguments.rounds):
@@ -79,7 +79,7 @@ def _run(name: str, title: str, arguments: argparse.Namespace) -> list[float]:
 
 @contextmanager
 def _busy(count: int) -> Iterator[None]:
-    """So many processes that do nothing as fast as they can, each of a session of its own, as another user's."""
+    """Processes in busy loops, each in a separate session, like another user's."""
     burning = [subprocess.Popen([sys.executable, "-c", BURN], start_new_session=True) for _ in range(count)]
     try:
         yield

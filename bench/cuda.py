@@ -1,6 +1,6 @@
-"""The inner step on a GPU for 1 to 64 tasks: recorded as a CUDA graph, as it stands, and on this machine's CPU.
+"""The inner step on a GPU for 1 to 64 tasks: captured as a CUDA graph, eager, and on this machine's CPU.
 
-Without a CUDA device it says so, and writes nothing. Before it times, it checks that all give the same numbers.
+Without a CUDA device it prints a message and writes nothing. Before timing, it checks that all results are equal.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from merpo.nn.params import clone, to_device
 from merpo.nn.workers import Workers
 from merpo.testing.laws import leaves
 
-TOLERANCE = 1e-2  # after a few float32 steps on devices that sum in other orders, relative to one
+TOLERANCE = 1e-2  # relative, after a few float32 steps on devices with different orders of summation
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     if not torch.cuda.is_available():
         skip("PyTorch finds no CUDA device")
@@ -48,19 +48,19 @@ class OnGpu:
         self.share = Workers(1)
 
     def recorded(self, steps: int) -> None:
-        """Steps as a run does them."""
+        """Steps as in a run, with the captured graph."""
         self.state, _, _ = rac_steps(
             self.rac, self.state, self.data, self.models, self.anchors, self.noise, steps, self.share
         )
 
     def plain(self, steps: int) -> None:
-        """Steps as they stand."""
+        """Eager steps."""
         for _ in range(steps):
             self.state, _, _ = rac_step(self.rac, self.state, self.data, self.models, self.anchors, self.noise)
 
 
 def measure(name: str, tasks: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Seconds per step of each way."""
+    """Seconds per step of each variant."""
     problem, steps = make_problem(SIZES[name], tasks), arguments.steps
     one, two = OnGpu(problem), OnGpu(problem)
 
@@ -86,7 +86,7 @@ def measure(name: str, tasks: int, arguments: argparse.Namespace) -> dict[str, A
 
 
 def check(steps: int = 3) -> None:
-    """Stop unless the GPU's steps, recorded or not, give what the CPU's give."""
+    """Check that the GPU's steps, captured or eager, have the CPU's results; exit if not."""
     problem = make_problem(SIZES["tiny"], 3, rows=40)
     assert problem.anchors is not None
     state, noise = clone(problem.state), Streams.seeded(range(3))
@@ -105,7 +105,7 @@ def check(steps: int = 3) -> None:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=9)
     made.add_argument("--tasks", type=int, nargs="+", default=[1, 8, 32, 64])
-    made.add_argument("--steps", type=int, default=10, help="steps in a row, whose mean is timed")
+    made.add_argument("--steps", type=int, default=10, help="steps in sequence, whose mean is timed")
     made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
     return parse(made, rounds=1, tasks=[2], steps=2, sizes=["tiny"])
 

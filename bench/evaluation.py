@@ -1,8 +1,8 @@
-"""Returns of a policy per task, all different, in as many MuJoCo environments: merpo beside a plain Gymnasium loop.
+"""Evaluation of a different policy per task in MuJoCo environments: merpo and a plain Gymnasium loop.
 
-`gym loop` is the peers' way: task by task, one environment, one action at a time from a `torch.nn.Module`. Its
-environments are made beforehand, `merpo` makes its own every time. `env by env` is merpo with the default grid: the
-actions of all tasks in one call, but Gymnasium's environments. The returns must be the same.
+`gym loop` is the usual approach: task by task, one environment, one action at a time from a `torch.nn.Module`. Its
+environments are made beforehand, those of `merpo` in every round. `env by env` is merpo with the default grid: the
+actions of all tasks in one call, but Gymnasium's environments. The returns must be equal.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from merpo.nn.packed import pack
 from merpo.nn.policy import act, init_policy
 from merpo.types import Params
 
-TOLERANCE = 1e-5  # of a return; merpo adds its rewards up in float32
+TOLERANCE = 1e-5  # of a return; merpo sums rewards in float32
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     write(arguments, {"bodies": {name: measure(name, arguments) for name in arguments.bodies}})
@@ -53,7 +53,7 @@ def measure(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def check(family: Bodies, envs: list[Any], params: Params) -> None:
-    """Stop unless the returns are equal, with policies in float64: contacts make much of a difference in rounding."""
+    """Check that the returns are equal, with policies in float64, because contacts magnify rounding; exit if not."""
     theirs = torch.tensor(loop(envs, modules(params), 1), dtype=torch.float64)
     tasks = family.tasks(len(envs), 0)[0]
     ours = evaluate(family, tasks, stacked(params), 1, 1).returns[:, 0].double()
@@ -64,19 +64,19 @@ def check(family: Bodies, envs: list[Any], params: Params) -> None:
 
 
 def policies(family: Bodies, hidden: list[int], count: int) -> Params:
-    """Networks with weights so large that actions fill their box, as trained ones do: else the bodies hardly move."""
+    """Networks with weights so large that actions cover their range, as after training; else the bodies hardly move."""
     params = init_policy(family.spec(), hidden, torch.Generator().manual_seed(0), (count,))
     return {key: math.sqrt(6.0) * value if key.startswith("w") else value for key, value in params.items()}
 
 
 def modules(params: Params) -> list[MLP]:
-    """One task's network each."""
+    """A module per task."""
     count = len(params["w0"])
     return [MLP({key: value[t] for key, value in params.items()}).to(params["w0"].dtype) for t in range(count)]
 
 
 def stacked(params: Params) -> Callable[[torch.Tensor], torch.Tensor]:
-    """All tasks' actions at once."""
+    """A function that computes all tasks' actions at once."""
     packed, dtype = pack(params), params["w0"].dtype
     return lambda observations: act(packed, observations.to(dtype)).float()
 

@@ -1,6 +1,6 @@
-"""What two choices change in the returns of seeded random actions: stale constants (walker), contact forces (ant).
+"""Effect of two choices on returns of seeded random actions: stale constants (walker), contact forces (ant).
 
-Each pair plays the same tasks, seeds and actions; differences are paired, with 95 % intervals over episodes.
+Each pair has the same tasks, seeds and actions; differences are paired, with 95 % intervals over episodes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from _results import write_results
 
 from merpo_tasks import AntFwdBack, Walker2DParams
 
-SCALE = 0.3  # standard deviation of the actions, with which bodies stand for a while
+SCALE = 0.3  # standard deviation of the actions, small enough for bodies to stay upright for a while
 
 
 def main() -> None:
-    """Play, print, write."""
+    """Run the episodes, print a table and write the results."""
     made = options(__doc__, __file__)
     made.add_argument("--episodes", type=int, default=20, help="of each task")
     arguments = parse(made, episodes=2)

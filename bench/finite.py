@@ -1,6 +1,6 @@
-"""What it costs to look at every step's losses and duals on the CPU (`Context.check`), beside the step itself.
+"""Cost of checking every step's losses and duals on the CPU (`Context.check`), relative to the step itself.
 
-The sizes are those of the README's recipe: its step of Algorithm 1, as adaptation does it, and its step of Eq. (4).
+The sizes are those of the README's recipe: its step of Algorithm 1 in adaptation, and its step of Eq. (4).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS, BATCH, STEPS = 2000, 128, 10
 
 
 def main() -> None:
-    """Time, print, write."""
+    """Time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     found, sizes = {}, SIZES[arguments.sizes]
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def share(title: str, step: Variant, metrics: dict[str, torch.Tensor], rounds: int) -> dict[str, Any]:
-    """The check's part of a step, round by round."""
+    """The check's fraction of a step's time, round by round."""
     check = _one_of(lambda: [Context().check("adapt", 1, metrics) for _ in range(CALLS)], CALLS)
     timings = interleave({STEP: step, CHECK: check}, rounds)
     made = show(title, timings, (STEP,), unit="us")
@@ -54,7 +54,7 @@ def share(title: str, step: Variant, metrics: dict[str, torch.Tensor], rounds: i
 
 
 def _one_of(work: Callable[[], object], calls: int) -> Variant:
-    """Several in one timing: seconds of one."""
+    """Seconds of one call, from several in one timing."""
 
     def timed() -> float:
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""What the benchmarks found, beside what the engine is to reach: `python bench/goals.py` only reads their JSON.
+"""Measured figures and the engine's goals in one table: `python bench/goals.py` only reads the benchmarks' JSON.
 
-Writes `goals.md`, unless a figure of the table is not there. Ratios are medians of rounds in which both sides took
-turns, brackets their least and greatest; above the floor is reached.
+Writes `goals.md`, unless a figure of the table is missing. Ratios are medians over interleaved rounds, with their least
+and greatest in brackets; a goal is reached above its floor.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Found = dict[str, float]  # median, low, high
 
 
 class Goal(NamedTuple):
-    """Where a figure is, and what it should be."""
+    """A figure's place in the results, and its floor or limit."""
 
     what: str
     script: str
@@ -31,12 +31,12 @@ class Goal(NamedTuple):
 
 
 def speedup(*path: str, over: str) -> Callable[[Any], Found]:
-    """How many times as fast as another variant merpo is."""
+    """A reader of merpo's speed relative to another variant."""
     return lambda found: _merpo(found, *path)["speedup"][over]
 
 
 def of_sgemm(*path: str) -> Callable[[Any], Found]:
-    """The share of the machine's matrix product that merpo's step reaches."""
+    """A reader of the FLOP/s of merpo's step relative to the machine's matrix product."""
 
     def read(found: Any) -> Found:
         row, sgemm = _merpo(found, *path), _at(found, *path)["sgemm"]
@@ -48,7 +48,7 @@ def of_sgemm(*path: str) -> Callable[[Any], Found]:
 
 
 def scaling(found: Any) -> Found:
-    """One thread's seconds over two threads'."""
+    """The ratio of one thread's seconds to two threads'."""
     parts = found["sizes"]["5x300"]
     one, two = (sorted(parts[name]["alone"]) for name in ("1 thread", "2 threads, patient"))
     middle = len(one) // 2
@@ -94,9 +94,9 @@ GOALS = (
 
 
 def main() -> None:
-    """Print the table, and write it."""
+    """Print the table and write it."""
     made = options(__doc__, __file__)
-    made.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="where the JSON is")
+    made.add_argument("--results", type=Path, default=RESULTS, metavar="FOLDER", help="folder of the JSON files")
     arguments = parse(made)
     missing = []
     lines = [

@@ -1,4 +1,4 @@
-"""How the time of an inner step grows with tasks, and that of loading and sampling with transitions per task."""
+"""Scaling of the time of an inner step with tasks, and of loading and sampling with transitions per task."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ ROWS, CALLS = 128, 50  # rows of a sample, and samples per timing
 
 @dataclass(frozen=True)
 class Stored:
-    """One task's transitions in a store, and how to read them."""
+    """One task's transitions in a store, with functions that read them."""
 
     folder: Path
     name: str
 
     def read(self) -> object:
-        """Memory-mapped and checked, as a run does, without the SHA-256."""
+        """Read memory-mapped and checked, as in a run, without the SHA-256."""
         return read_dataset(self.folder, self.name, verify=False)
 
     def verified(self) -> object:
-        """The same with the SHA-256."""
+        """Read memory-mapped and checked, with the SHA-256."""
         return read_dataset(self.folder, self.name)
 
     def stacked(self) -> TaskData:
-        """Shuffled in memory, as training reads them."""
+        """Read shuffled into memory, as for training."""
         return stack_tasks([read_dataset(self.folder, self.name, verify=False)[0]], SPEC)
 
 
 def main() -> None:
-    """Time, print, write."""
+    """Time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     tasks = measure_tasks(arguments)
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def measure_tasks(arguments: argparse.Namespace) -> dict[str, Any]:
-    """An inner step for more and more tasks."""
+    """Time an inner step for increasing numbers of tasks."""
     counts = [2**k for k in range(arguments.doublings + 1)]
     sizes = SIZES["3x64"]
     steppers = {str(n): Stepper(make_problem(sizes, n)) for n in counts}
@@ -64,7 +64,7 @@ def measure_tasks(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def measure_transitions(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Loading and sampling of more and more transitions of one task."""
+    """Time loading and sampling for increasing numbers of transitions of one task."""
     counts = [10**k for k in range(4, arguments.largest + 1)]
     stored = {str(n): store(folder, n) for n in counts}
     found: dict[str, Any] = {}
@@ -83,7 +83,7 @@ def measure_transitions(arguments: argparse.Namespace, folder: Path) -> dict[str
 
 
 def store(folder: Path, rows: int) -> Stored:
-    """Random transitions, written as collection writes them."""
+    """Store random transitions in the format of collection."""
     name = f"task-{rows}.random"
     write_dataset(
         folder, name, make_dataset(SPEC, rows, 0), family="random", family_settings={}, task_index=0,
@@ -105,7 +105,7 @@ def _sampler(data: TaskData) -> Callable[[], float]:
 
 
 def show_growth(title: str, what: str, timings: Timings, scale: float, unit: str) -> dict[str, Any]:
-    """Print the time for every size, and how many times it is that of the smallest and of the size before."""
+    """Print the time for every size, and its ratios to the smallest and to the previous size."""
     print(f"\n{title}")
     print(f"  {what:>12}  {unit + ' (min-max)':>30}  {'x smallest':>10}  {'x before':>10}")
     table, names = [], list(timings.seconds)

@@ -1,7 +1,7 @@
-"""One RAC step for all tasks of a batch (Algorithm 1, lines 3 to 5): merpo beside a loop over tasks of modules.
+"""One RAC step for all tasks of a batch (Algorithm 1, lines 3 to 5): merpo and a loop over tasks with modules.
 
-`modules` is the peers' way (`_reference.py`), `shared` the same without waste (`_reference_shared.py`); both must
-give merpo's parameters. FLOP are those of merpo's own products, so that GFLOP/s of the others is useful work only.
+`modules` is the usual style (`_reference.py`), `shared` an optimised version (`_reference_shared.py`); both must give
+merpo's parameters. FLOP are those of merpo's products, so that the others' GFLOP/s count useful work only.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from _timing import interleave, parser, prepare, show, write
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     for knobs in ({}, {"lambda_tune": False}):
@@ -57,7 +57,7 @@ def measure(name: str, arguments: argparse.Namespace) -> object:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=15)
     made.add_argument("--tasks", type=int, default=8)
-    made.add_argument("--steps", type=int, default=5, help="steps in a row, as in training, whose mean is timed")
+    made.add_argument("--steps", type=int, default=5, help="steps in sequence, as in training, whose mean is timed")
     made.add_argument("--sizes", nargs="+", choices=sorted(SIZES), default=["3x64", "5x300"])
     return parse(made, rounds=1, tasks=2, steps=1, sizes=["tiny"])
 

@@ -1,8 +1,8 @@
-"""Loading the paper's largest data, 20 tasks with 40,000 transitions of Walker-2D-Params' sizes, as a run does it.
+"""Loading of the paper's largest data, 20 tasks with 40,000 transitions of Walker-2D-Params' sizes, as in a run.
 
-"loaded" is all that a run does before it trains: SHA-256 and checks of every dataset, then every task's rows shuffled
-and stacked. The transitions are random, and are in the system's cache, as they were just written. Wall and CPU time
-are of one thread: where they differ, other programs ran beside it.
+"loaded" is all work before training: SHA-256 and checks of every dataset, then every task's rows shuffled and stacked.
+The transitions are random, and in the system's cache, as they were just written. Wall and CPU time are of one thread:
+if they differ, other programs were running.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ OBSERVATION, ACTION = 17, 6  # Walker-2D-Params
 
 
 def main() -> None:
-    """Time, print, write."""
+    """Time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     with own_store():
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def recipe_of(names: list[str]) -> Recipe:
-    """All datasets but the last one to train on."""
+    """A recipe with all datasets but the last for training."""
     return from_tables(
         {
             "title": "Loading",
@@ -50,13 +50,13 @@ def recipe_of(names: list[str]) -> Recipe:
 
 
 def load(recipe: Recipe) -> object:
-    """As `merpo run` does."""
+    """Load as `merpo run` does."""
     train, test = load_data(recipe, recipe.method.min_transitions)
     return [stack_tasks([data for data, _ in part], recipe.tasks.spec(), recipe.seed) for part in (train, test)]
 
 
 def measure(name: str, work: Callable[[], object], rounds: int) -> dict[str, dict[str, float]]:
-    """CPU and wall seconds, after one round that does not count."""
+    """CPU and wall seconds, after one warm-up round."""
     work()
     cpu, wall = [], []
     for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""The most memory that a run of recipes/table2/walker_2d_params.toml holds: `merpo run` in a process of its own.
+"""Peak memory of a run of recipes/table2/walker_2d_params.toml: `merpo run` in a separate process.
 
 Everything has the recipe's sizes: 20 + 5 tasks with 40,000 transitions each, networks, ensembles, batches, the buffers
 of model rollouts. Only steps and iterations are few (`--times 4` shows how memory grows with them), and the transitions
@@ -46,7 +46,7 @@ ELSE = {
 
 
 def main() -> None:
-    """Store data, run, measure, write."""
+    """Store data, run, measure and write the results."""
     arguments = _arguments()
     prepare(arguments)
     recipe = load_recipe(RECIPE, arguments.set)
@@ -70,7 +70,7 @@ def _store(recipe: Recipe) -> list[str]:
 
 
 def _run(recipe: Recipe, names: list[str], overrides: list[str], changed: dict[str, Any]) -> None:
-    """`merpo run` with few steps, in a process whose memory is measured."""
+    """Run `merpo run` with few steps, in a process whose memory is measured."""
     count = recipe.data.train_tasks
     every = {**changed, "data.train": names[:count], "data.test": names[count:]}
     settings = [*overrides, *(f"{key}={json.dumps(value)}" for key, value in every.items())]
@@ -82,7 +82,9 @@ def _run(recipe: Recipe, names: list[str], overrides: list[str], changed: dict[s
 
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=1)
-    made.add_argument("--times", type=int, default=1, help="so many times the few steps, to see that memory stays")
+    made.add_argument(
+        "--times", type=int, default=1, help="factor on the number of steps, to show that memory stays constant"
+    )
     made.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a value of the recipe")
     return parse(made, set=tiny_overrides(tasks__horizon=LENGTH))
 

@@ -1,7 +1,7 @@
-"""A meta-iteration (Algorithm 2, lines 10 to 17) at the paper's sizes: what it costs beside its inner steps.
+"""Time of a meta-iteration (Algorithm 2, lines 10 to 17) at the paper's sizes, and of its inner steps alone.
 
-One call of `fit_meta_policy` runs all iterations. Between two of them as many inner steps are timed alone, on the same
-tasks. The time of the inner steps within an iteration is taken at `rac_step` itself.
+One call of `fit_meta_policy` runs all iterations. Between two of them the same number of inner steps is timed alone, on
+the same tasks. The time of the inner steps within an iteration is measured in `rac_step` itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ITERATION, INNER, ALONE = "meta-iteration", "its inner steps", "inner steps alon
 
 
 class Watch:
-    """Called after every meta-iteration: notes its time, then times inner steps alone."""
+    """Callback after every meta-iteration: records its time, then times inner steps alone."""
 
     def __init__(self, problem: Problem, steps: int) -> None:
         self.problem, self.steps = problem, steps
@@ -41,14 +41,14 @@ class Watch:
         self.peak = 0  # bytes, before anything of this class is in memory
 
     def rac_step(self, *arguments: Any, **options: Any) -> Any:
-        """The core's, timed."""
+        """`merpo.algorithm.rac.rac_step`, timed."""
         start = time.perf_counter()
         found = rac_step(*arguments, **options)
         self.inner += time.perf_counter() - start
         return found
 
     def log(self, *_: object) -> None:
-        """The end of an iteration; the first one is a warm-up."""
+        """Record the end of an iteration; the first one is a warm-up."""
         now = time.perf_counter()
         if self.alone is None:
             self.peak = peak_bytes()
@@ -69,7 +69,7 @@ class Watch:
 
 
 def main() -> None:
-    """Time, print, write."""
+    """Time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     imported = peak_bytes()
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> Watch:
 
 
 def some_tasks(problem: Problem, count: int) -> Problem:
-    """The problem of the first tasks alone."""
+    """The problem restricted to the first tasks."""
     where = torch.arange(count)
     assert problem.anchors is not None
     return problem._replace(
@@ -119,7 +119,7 @@ def some_tasks(problem: Problem, count: int) -> Problem:
 
 
 def peak_bytes() -> int:
-    """The most memory that the process has held."""
+    """The process's peak memory."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
 

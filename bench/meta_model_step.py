@@ -1,8 +1,8 @@
-"""One step of Eq. (4) for all members of all tasks: merpo beside peers' loops over tasks.
+"""One step of Eq. (4) for all members of all tasks: merpo and the usual loops over tasks.
 
 `modules` has a module per member, `ensemble` a module per task with a `bmm` per layer, as OfflineRL-Kit; both must give
-merpo's parameters. Only the steps are timed, not the copies of the meta-model with which they start; but merpo works on
-groups of tasks, and the copies of its second and later groups are in its time.
+merpo's parameters. Only the steps are timed, not the initial copies of the meta-model; but merpo works on groups of
+tasks, and its time includes the copies of the second and later groups.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Problem:
         return theta, time.perf_counter() - begun[0]
 
     def peer(self, fit: Callable[..., Fitted], steps: int) -> list[Fitted]:
-        """The same task by task."""
+        """θ [T, member, ...] by a reference, task by task, and seconds."""
         phi = dict(self.phi.items())
         draws = [Draws(self.data, t, t) for t in range(self.data.n_tasks)]
         return [fit(phi, each, steps, self.batch, LEARNER.inner_lr, LEARNER.eta) for each in draws]
@@ -70,7 +70,7 @@ class Problem:
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     check()
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def measure(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All variants for so many tasks."""
+    """Time all variants for a number of tasks."""
     problem, steps = Problem(SIZES[arguments.sizes], count, 2000, arguments.batch), arguments.steps
     variants = {
         "modules": lambda: _seconds(problem.peer(fit_modules, steps)) / steps,
@@ -92,7 +92,7 @@ def measure(count: int, arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def check(steps: int = 3, tolerance: float = 1e-9) -> None:
-    """Stop unless all give the same parameters in float64 after a few steps of a small problem."""
+    """Check that all have equal parameters in float64 after a few steps of a small problem; exit if not."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:

@@ -1,4 +1,4 @@
-"""Section 4.1's claim: after few steps from the meta-model, a new task's model is better than one from scratch.
+"""Test of Section 4.1's claim: after few steps from the meta-model, a task's model is better than one from scratch.
 
 The held-out negative log-likelihood of unseen tasks' models, by gradient steps on their own data: from the meta-model
 of a recipe, and from an untrained one with the same statistics and batches, without a penalty. From scratch all
@@ -32,7 +32,7 @@ RATES = (3e-4, 1e-3, 3e-3)
 
 
 def main() -> None:
-    """Fit, adapt, print, write."""
+    """Fit, adapt, print a table and write the results."""
     arguments = _arguments()
     torch.set_num_threads(1)
     began = time.monotonic()

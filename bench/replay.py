@@ -1,4 +1,4 @@
-"""Drawing real rows: `TaskData.sample` beside NumPy arrays per task and field, and its share of an inner step."""
+"""Sampling of real rows: `TaskData.sample` and NumPy arrays per task and field, and its fraction of an inner step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CALLS = 50  # per round, as one takes less than a millisecond
 
 
 class Kit:
-    """Arrays per task and field."""
+    """Rows in NumPy arrays per task and field."""
 
     def __init__(self, data: TaskData) -> None:
         parts = zip(data.starts, data.sizes, strict=True)
@@ -36,7 +36,7 @@ class Kit:
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     data = make_data(SIZES[arguments.sizes], arguments.stored, arguments.rows)
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def check(kit: Kit, data: TaskData) -> None:
-    """Stop unless the same indices give the same rows."""
+    """Check that equal indices give equal rows; exit if not."""
     ours = data.sample(Streams.seeded(range(data.n_tasks)), 16)
     for t, fields in enumerate(kit.tasks):
         index = torch.randint(len(fields), (16,), generator=torch.Generator().manual_seed(t)).numpy()
@@ -64,7 +64,7 @@ def check(kit: Kit, data: TaskData) -> None:
 
 
 def share(arguments: argparse.Namespace, data: TaskData) -> dict[str, Any]:
-    """All draws of an inner step (starts of rollouts, rows of the data and of the model), and the step beside them."""
+    """Time all draws of an inner step (starts of rollouts, rows of the data and of the model), and the step itself."""
     problem = make_problem(SIZES[arguments.sizes], data.n_tasks)._replace(data=data)
     stepper = Stepper(problem)
     stepper.step()  # fills some of the model's buffer
@@ -90,7 +90,7 @@ def _draws(problem: Problem, buffer: ModelBuffer, noise: Streams) -> Callable[[]
 
 
 def _often(work: Callable[[], object]) -> Variant:
-    """Many calls in one timing: seconds of one."""
+    """Seconds of one call, from many in one timing."""
 
     def timed() -> float:
         start = time.perf_counter()
@@ -104,10 +104,10 @@ def _often(work: Callable[[], object]) -> Variant:
 def _arguments() -> argparse.Namespace:
     made = parser(__doc__, __file__, rounds=21)
     made.add_argument("--sizes", choices=sorted(SIZES), default="5x300")
-    made.add_argument("--stored", type=int, default=20, help="tasks that are held")
-    made.add_argument("--rows", type=int, default=40_000, help="rows of each")
+    made.add_argument("--stored", type=int, default=20, help="stored tasks")
+    made.add_argument("--rows", type=int, default=40_000, help="rows per task")
     made.add_argument("--tasks", type=int, default=8, help="tasks of a batch")
-    made.add_argument("--batch", type=int, default=128, help="rows drawn of each")
+    made.add_argument("--batch", type=int, default=128, help="rows drawn per task")
     made.add_argument("--step-rounds", type=int, default=7)
     return parse(made, rounds=1, sizes="tiny", stored=4, rows=200, tasks=2, batch=8, step_rounds=1)
 

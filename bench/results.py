@@ -1,9 +1,9 @@
-"""The claims of Section 5.2 on Point-Robot-Wind, on unseen tasks, with 4 seeds: `python bench/results.py`.
+"""Experiments for the claims of Section 5.2: unseen tasks of Point-Robot-Wind, 4 seeds: `python bench/results.py`.
 
-Every arm is a recipe run by `merpo run` with one thread, two at a time. What has finished is not run again, so that
-the script can be stopped and started. Arms marked `@` take the meta-artifact of MerPO-Adp and change the adaptation
-only. The winds are others than those with which the recipes were tuned. Prints the tables of the runs that are there;
-writes `point_robot_wind.json` and the tables of `point_robot_wind.md` once no run is missing.
+Every arm is a recipe run by `merpo run` with one thread, two at a time. Finished runs are not repeated, so that the
+script can be interrupted and resumed. Arms marked `@` use the meta-artifact of MerPO-Adp and change only the
+adaptation. The winds differ from those used for tuning the recipes. Prints the tables of the existing runs; writes
+`point_robot_wind.json` and the tables of `point_robot_wind.md` once all runs exist.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ rows of ρ of the batch": "ablations/rho_of_batch",
     "@ time-outs as terminations": "merpo_adp",
 }
-CUT = "@ time-outs as terminations"  # the arm whose datasets say that time-outs are terminations
-WINDS = 2026  # seed of the tasks: other winds than those with which the recipes were tuned (1337, 11)
+CUT = "@ time-outs as terminations"  # the arm whose datasets record time-outs as terminations
+WINDS = 2026  # seed of the tasks: winds other than those used for tuning the recipes (1337, 11)
 ABLATIONS = (  # on medium data
     "alpha_1",
     "cql",
@@ -74,7 +74,7 @@ Arm = dict[str, list[list[float]]]  # returns [seed][task] of each policy
 
 @dataclass(frozen=True)
 class Plan:
-    """Which runs there are to be, and where."""
+    """The planned runs and their folder."""
 
     runs: Path
     seeds: Sequence[int]
@@ -89,15 +89,15 @@ class Plan:
         return main + [(f"ablations/{name}", "medium", s) for s in self.ablation_seeds for name in self.ablations]
 
     def folder(self, recipe: str, quality: str, seed: int) -> Path:
-        """Where a run is."""
+        """The folder of a run."""
         return self.runs / f"{recipe.replace('/', '-')}-{quality}-{seed}"
 
     def report(self, recipe: str, quality: str, seed: int) -> Path:
-        """The last file that a run writes."""
+        """The report of a run, the last file that it writes."""
         return self.folder(recipe, quality, seed) / "report.json"
 
     def finished(self, recipe: str, quality: str, seed: int) -> bool:
-        """Whether a run has come to its report."""
+        """Whether a run has a report."""
         return self.report(recipe, quality, seed).exists()
 
     def settings(self, quality: str) -> list[str]:
@@ -106,7 +106,7 @@ class Plan:
 
 
 def main() -> None:
-    """Run what is missing, print the tables, write them if they are complete."""
+    """Run what is missing, print the tables, and write them if complete."""
     arguments = _arguments()
     plan = _plan(arguments)
     with own_store() if arguments.tiny else contextlib.nullcontext():
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def run_all(plan: Plan, at_once: int) -> None:
-    """Every run that is not there yet."""
+    """Run all jobs without a report."""
     first = [("merpo_adp", quality) for quality in plan.qualities]  # the data first: two runs must not collect the same
     for recipe, quality in [*first, ("ablations/semicircle", "medium")]:
         command(plan, "collect", recipe, quality)
@@ -152,7 +152,7 @@ def run(plan: Plan, recipe: str, quality: str, seed: int) -> None:
 
 
 def _arms(plan: Plan) -> Iterator[tuple[str, dict[str, Arm]]]:
-    """The arms of each quality, of the seeds with which all of `MAIN` has finished."""
+    """The arms of each quality, for the seeds with which all of `MAIN` have finished."""
     for quality in plan.qualities:
         there = [s for s in plan.seeds if all(plan.finished(recipe, quality, s) for recipe in MAIN.values())]
         if there:
@@ -275,7 +275,7 @@ def _differences(table: dict[str, Arm]) -> list[str]:
 
 
 def _by_task(rows: Arm) -> list[str]:
-    """MerPO-Adp task by task: mean over seeds, and in brackets the least and greatest seed."""
+    """MerPO-Adp's returns by task: mean over seeds, with the least and greatest seed in brackets."""
     lines = [
         "| MerPO-Adp, unseen task | adapted − behaviour | adapted − meta-policy | oracle − meta-policy |",
         "|---|---|---|---|",
@@ -300,13 +300,13 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--seeds", type=int, default=4)
     made.add_argument("--ablation-seeds", type=int, default=1)
     made.add_argument("--jobs", type=int, default=2)
-    made.add_argument("--tables", action="store_true", help="only the tables, from the runs that are there")
-    made.add_argument("--runs", type=Path, metavar="FOLDER", help="where the runs are (runs/results)")
+    made.add_argument("--tables", action="store_true", help="print only the tables, from existing runs")
+    made.add_argument("--runs", type=Path, metavar="FOLDER", help="folder of the runs (runs/results)")
     return parse(made, seeds=1)
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
-    """Everything, or with `--tiny` the arms of one quality and one ablation, beside the results."""
+    """The plan of all runs, or with `--tiny` of the arms of one quality and one ablation."""
     seeds, ablation_seeds = range(arguments.seeds), range(arguments.ablation_seeds)
     if arguments.tiny:
         runs = arguments.runs or arguments.out / "runs"

@@ -1,6 +1,6 @@
-"""Rollouts of length one: merpo, which computes one elite per row, beside the way of OfflineRL-Kit, MOPO and MBPO.
+"""Rollouts of length one: merpo, with one elite per row, and the approach of OfflineRL-Kit, MOPO and MBPO.
 
-There, task by task, every member predicts and samples every row, and an elite is then chosen per row at random, in
+In those, task by task, every member predicts and samples every row, and an elite is then chosen per row at random, in
 NumPy. With equal members and the noise set to zero both must give the same rows.
 """
 
@@ -29,7 +29,7 @@ SHAPES = {  # tasks, rows, and how many times the rounds asked for
 
 
 class Kit:
-    """One task's rollouts in the way of the public implementations."""
+    """One task's rollouts as in the public implementations."""
 
     def __init__(self, problem: Problem, t: int, seed: int, still: bool = False) -> None:
         def mine(params: Params) -> Params:
@@ -66,7 +66,7 @@ class Kit:
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     check()
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def measure(tasks: int, count: int, rounds: int) -> dict[str, Any]:
-    """Both variants for so many tasks and rows each: whole rollouts, and the model's step alone."""
+    """Time both variants for numbers of tasks and rows: complete rollouts, and the model's step alone."""
     problem = make_problem(SIZES["4x256"], tasks)
     kits = [Kit(problem, t, t) for t in range(tasks)]
     noise = Streams.seeded(range(tasks))
@@ -119,7 +119,7 @@ def flop(problem: Problem, count: int, with_policy: bool) -> float:
 
 
 def check(tolerance: float = 1e-5) -> None:
-    """Stop unless both give the same rows where all members of a task are equal and nothing is drawn but the starts."""
+    """Check that both give equal rows if a task's members are equal and only the starts are random; exit if not."""
     problem, count = make_problem(SIZES["tiny"], 3, rows=40), 7
     problem = _alike(problem)
     seeds = range(problem.tasks)

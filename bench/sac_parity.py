@@ -1,9 +1,9 @@
-"""merpo's SAC, with which it collects data, beside Stable-Baselines3's on one task: Point-Robot-Wind, or a recipe's.
+"""Returns of merpo's SAC (data collection) and Stable-Baselines3's on one task of Point-Robot-Wind or of a recipe.
 
 Same network sizes, rates, batch, discount, seed steps and environment steps; both start from random networks. At every
-checkpoint the same function measures both: the mean return of stochastic episodes, and that of the mode.
-Both learn from the same kind of reward, unscaled. The log-std is bounded by [-5, 2] here and by [-20, 2] there.
-The two take turns, seed after seed. Beside seconds there are CPU seconds, which other work disturbs less.
+checkpoint the same function measures both: the mean return of stochastic episodes, and that of the mode. Rewards are
+unscaled for both. The log-std is bounded by [-5, 2] in merpo and by [-20, 2] in Stable-Baselines3. The two alternate,
+seed after seed. CPU seconds are reported, too, because other processes disturb them less.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ EPISODES = 20
 
 
 class Learned(NamedTuple):
-    """Returns at every checkpoint, and seconds of training with the measuring left out."""
+    """Returns at every checkpoint, and seconds of training without measuring."""
 
     stochastic: list[float]
     mode: list[float]
@@ -53,19 +53,19 @@ class Learned(NamedTuple):
 
 
 class Clock:
-    """Seconds since it was made, less those of what it was told to leave out."""
+    """A clock that excludes the time of `leave_out`."""
 
     def __init__(self) -> None:
         self._start = self._now()
 
     def leave_out(self, work: Callable[[], object]) -> None:
-        """Do `work` while the clock stands still."""
+        """Do `work` with the clock stopped."""
         before = self._now()
         work()
         self._start += self._now() - before
 
     def seconds(self) -> tuple[float, float]:
-        """Of the wall, and of the CPU."""
+        """Wall and CPU seconds."""
         wall, cpu = self._now() - self._start
         return float(wall), float(cpu)
 
@@ -74,7 +74,7 @@ class Clock:
 
 
 def main() -> None:
-    """Train both, print the comparison, write the JSON after every seed but the first."""
+    """Train both, print the comparison, and write the JSON after every seed but the first."""
     arguments = _arguments()
     if stable_baselines3 is None:
         skip("stable_baselines3 is not installed (pip install 'merpo[bench]')")
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def _problem(arguments: argparse.Namespace) -> tuple[TaskFamily, CollectSettings]:
-    """Whose environment and which settings: a recipe's, or those of Point-Robot-Wind."""
+    """The task family and settings: a recipe's, or those of Point-Robot-Wind."""
     family, settings = PointRobotWind(), CollectSettings()
     if arguments.recipe:
         recipe = load_recipe(arguments.recipe, arguments.overrides)
@@ -108,7 +108,7 @@ def _problem(arguments: argparse.Namespace) -> tuple[TaskFamily, CollectSettings
 
 
 def train_merpo(family: TaskFamily, task: Task, settings: CollectSettings, seed: int) -> Learned:
-    """One run of `train_behavior` on one task; its own measuring of checkpoints is in the time."""
+    """One run of `train_behavior` on one task; the time includes its measuring of checkpoints."""
     critic = Conservative(hidden=settings.hidden, output_scale=settings.value_scale)
     clock = Clock()
     found = train_behavior(family, critic, [task], settings, merpo.Context(seed=seed))
@@ -157,7 +157,7 @@ def train_sb3(family: TaskFamily, task: Task, settings: CollectSettings, seed: i
 
 
 def measure(family: TaskFamily, task: Task, act: Act) -> tuple[float, float]:
-    """The mean return of stochastic episodes, and of those of the mode."""
+    """The mean return of stochastic episodes, and of deterministic ones."""
     found = [
         evaluate(family, [task], lambda s: act(s, mode), EPISODES, 0).returns.mean()  # noqa: B023
         for mode in (False, True)
@@ -225,7 +225,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--seeds", type=int, default=8)
     made.add_argument("--steps", type=int, default=2000, help="environment steps of each run")
     made.add_argument("--every", type=int, default=250, help="environment steps between checkpoints")
-    made.add_argument("--recipe", type=Path, help="whose family and collect section are taken")
+    made.add_argument("--recipe", type=Path, help="recipe whose family and collect section are used")
     made.add_argument("--set", dest="overrides", action="append", default=[], help="as of merpo collect")
     made.add_argument("--task", type=int, default=0, help="which task of the family")
     arguments = parse(made, seeds=2, steps=600, every=300)

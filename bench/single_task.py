@@ -1,8 +1,8 @@
-"""One step for one task, where there is nothing to stack: RAC, and COMBO with both forms of Eq. (1).
+"""One step for a single task, without stacking: RAC, and COMBO with both forms of Eq. (1).
 
 COMBO is RAC without anchors. `modules` and `shared` are as in `inner_step.py`; with the log-sum-exp penalty `modules`
-repeats states for their proposals and lets the critics' loss go back into the policy, as OfflineRL-Kit does, and there
-is no `shared`.
+repeats states for their proposals and backpropagates the critics' loss into the policy, as OfflineRL-Kit does, and
+there is no `shared`.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Check, time, print, write."""
+    """Check that results agree, time all variants, print a table and write the results."""
     arguments = _arguments()
     prepare(arguments)
     write(arguments, {"cases": {name: measure(name, arguments) for name in arguments.cases}})
 
 
 def measure(case: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """All variants of one case."""
+    """Time all variants of one case."""
     knobs = CASES[case]
     kinds = {"modules": Reference} if "critic" in knobs else {"modules": Reference, "shared": Shared}
     check(lambda: make_problem(SIZES["tiny"], 1, rows=40, **knobs), kinds.values())

@@ -1,7 +1,7 @@
-"""Stepping one environment: CPU time per step beside loops over `mujoco.mj_step`, and of the grid of many.
+"""CPU time per environment step: one environment, plain loops over `mujoco.mj_step`, and the grid of many.
 
-"bare" only sets controls and steps; "same work" also reads the observation, computes the reward and the end by the same
-functions, in a plain loop. CPU time of the process is measured, as other programs may run beside it.
+"bare" only sets controls and steps; "same work" also reads the observation and computes reward and termination by the
+same functions, in a plain loop. CPU time of the process is measured, as other programs may be running.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STEPS, EPISODES = 1000, 16
 
 
 def main() -> None:
-    """Time, print, write."""
+    """Time all variants, print a table and write the results."""
     made = parser(__doc__, __file__, rounds=9)
     made.set_defaults(threads=1)
     arguments = parse(made, rounds=1)
@@ -88,7 +88,7 @@ def _environment(env: Any, moves: np.ndarray) -> float:
 
 
 def _grid(family: Any, tasks: Any, moves: np.ndarray) -> float:
-    """Two tasks with some episodes each; the time is that of one step of one of them."""
+    """Seconds of one step of one environment, in a grid of two tasks with several episodes each."""
     grid = family.grid(tasks, EPISODES, 0, restart=True)
     steps = STEPS // (2 * EPISODES)
     start = time.process_time()

@@ -1,7 +1,7 @@
 """Where merpo's time goes in the steps whose floors `goals.py` checks: by kind of work.
 
-What is left besides the matrix products bounds what a better engine could still gain: `products alone` is the speed-up
-that a step would have if its products took the time they take and all else none.
+The time outside matrix products bounds the possible gain of a better engine: `products alone` is the speed-up of a step
+with the same products and no other work.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ RECORDED = 0.5  # seconds, at least
 PRODUCTS = "matrix products"
 TINY = ("inner step 3×64, 8 tasks", "rollouts 8 × 260")  # the cases of `--tiny`
 Work = Callable[[], object]
-STEPS = 5  # in a row, so that the copies of the meta-model with which they start count for little
+STEPS = 5  # in sequence, so that the initial copies of the meta-model count for little
 
 
 def main() -> None:
-    """Record every case, print, write."""
+    """Profile every case, print a table and write the results."""
     arguments = parse(parser(__doc__, __file__, rounds=9), rounds=1)
     prepare(arguments)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every recording is a line on the terminal
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else every recording prints a line
     makers = cases()
     names = TINY if arguments.tiny else list(makers)
     found = {name: measure(name, makers[name](), arguments.rounds) for name in names}
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def cases() -> dict[str, Callable[[], Work]]:
-    """Every case's name, and what makes its work ready."""
+    """The cases: name, and a function that prepares the work."""
     soft = {"anchored": False, "critic": {"penalty": "logsumexp"}}
     made: dict[str, Callable[[], Work]] = {
         "inner step 3×64, 8 tasks": lambda: Stepper(make_problem(SIZES["3x64"], 8)).step,

@@ -4,5 +4,5 @@ from __future__ import annotations
 
 import lazy_loader
 
-# The public names are listed in `__init__.pyi`, for this line and for type checkers.
+# The public names are listed in `__init__.pyi`, which type checkers read, too.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

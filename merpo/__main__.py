@@ -1,4 +1,4 @@
-"""`python -m merpo` is `merpo`, where the command is not on the path."""
+"""Entry point of `python -m merpo`, for when the command `merpo` is not on the path."""
 
 from merpo.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The one tree of errors that leaves the library; the command line prints them without a traceback and exits with 2."""
+"""Exceptions of the library; the command line prints them without a traceback and exits with their `exit_code`."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = [
 
 
 class MerpoError(Exception):
-    """Anything wrong that a user can mend. The message names the place, what was found and what was expected."""
+    """Base class of errors that a user can fix. The message names the place, the value found and the expected one."""
 
     exit_code = 2
 
 
 class RecipeError(MerpoError):
-    """A recipe, an override or a component's field that is not valid."""
+    """An invalid recipe, override or component field."""
 
 
 class DatasetError(MerpoError):
-    """A dataset that is missing, damaged, or does not fit the others; `at` is the array and row that are wrong."""
+    """A dataset that is missing, damaged, or does not fit the others; `at` is the wrong array and row."""
 
     def __init__(self, message: str, at: tuple[str, int] | None = None) -> None:
         super().__init__(message)
@@ -44,11 +44,11 @@ class PluginError(MerpoError):
 
 
 class TrainingError(MerpoError):
-    """Training that cannot go on, such as a loss that is not finite."""
+    """Training that cannot continue, such as after a loss that is not finite."""
 
 
 class StoppedError(MerpoError):
-    """A run that a signal asked to stop, and that can go on. The exit code is EX_TEMPFAIL of <sysexits.h>."""
+    """A run that was stopped by a signal and can be resumed. The exit code is EX_TEMPFAIL of <sysexits.h>."""
 
     exit_code = 75
 

@@ -1,7 +1,7 @@
-"""Heavy modules, imported at their first use, so that `merpo --help` and `merpo show` answer at once.
+"""Heavy modules, imported at their first use, so that `merpo --help` and `merpo show` start quickly.
 
-`from merpo.lazy import torch` costs nothing; the import happens when an attribute is first read. Type checkers see the
-real modules.
+`from merpo.lazy import torch` costs nothing; the module is imported when an attribute is first read. Type checkers
+see the real modules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["F", "gymnasium", "np", "torch"]
 
 
 class _LazyModule(ModuleType):
-    """Stands in for a module until one of its attributes is read."""
+    """A placeholder that imports a module when one of its attributes is read."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") and name != "__version__":  # introspection must not trigger the import

@@ -1,6 +1,6 @@
-"""Fixtures for the tests of a plugin. Pytest finds them wherever merpo is installed; nothing is imported before use.
+"""Pytest fixtures for the tests of plugins, registered by an entry point; merpo is imported when they are used.
 
-`tiny_tasks` is what a method is given, `tiny_dataset` what is stored of one task, and `merpo_runner` calls `merpo`.
+`tiny_tasks` is a method's input, `tiny_dataset` one task's stored data, and `merpo_runner` calls `merpo`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["merpo_runner", "tiny_dataset", "tiny_tasks"]
 
 @pytest.fixture
 def tiny_dataset() -> TaskDataset:
-    """One task's dataset: 60 transitions in 6 episodes, three observations, two actions. The same at every call."""
+    """One task's dataset: 60 transitions in 6 episodes, observation dim 3, action dim 2. The same at every call."""
     from merpo.testing.inputs import tiny_datasets
 
     return tiny_datasets(1)[0]
@@ -29,7 +29,7 @@ def tiny_dataset() -> TaskDataset:
 
 @pytest.fixture
 def tiny_tasks() -> TaskData:
-    """Three tasks of 60 transitions each, stacked: what `Method.fit` and `Method.adapt` are given."""
+    """Three tasks of 60 transitions each, stacked: an input of `Method.fit` and `Method.adapt`."""
     from merpo.data.dataset import stack_tasks
     from merpo.testing.inputs import tiny_datasets, tiny_spec
 
@@ -38,7 +38,7 @@ def tiny_tasks() -> TaskData:
 
 @pytest.fixture
 def merpo_runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MerpoRunner:
-    """`merpo_runner("run", recipe)`: the command line in a folder and with a data store of the test's own."""
+    """`merpo_runner("run", recipe)`: the command line, with a folder and a data store private to the test."""
     from merpo.testing.runner import MerpoRunner
 
     monkeypatch.setenv("MERPO_DATA", str(tmp_path / "merpo-data"))

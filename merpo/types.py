@@ -1,4 +1,4 @@
-"""The few types that every file shares. Dims: T tasks, M members, C critics, B rows, O observation, A action."""
+"""Common types of all packages. Dims: T tasks, M members, C critics, B rows, O observation, A action."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = [
     "Terminated",
 ]
 
-# Parameters of one or many networks: leading dims say whose, `[task, member | critic, in, out]`. Keys that begin with
-# `stat.` are statistics of the data (normalisation); they are saved and broadcast like the rest, never trained.
+# Parameters of one or many networks, with leading dims `[task, member | critic, in, out]`. Keys that begin with `stat.`
+# are statistics of the data (normalisation); they are saved and broadcast like the rest, but not trained.
 Params: TypeAlias = "dict[str, torch.Tensor]"
 
 # One task's parameters as plain JSON values, e.g. `{"wind": [0.01, -0.03]}`.
@@ -35,16 +35,16 @@ Terminated: TypeAlias = "Callable[[torch.Tensor, torch.Tensor, torch.Tensor], to
 
 
 class Spec(NamedTuple):
-    """What all tasks of a family share. Actions are always in [-1, 1]."""
+    """The properties common to all tasks of a family. Actions are always in [-1, 1]."""
 
     observation_dim: int
     action_dim: int
     terminated: Terminated | None = None
-    normalization: Normalization | None = None  # what observations went through; None: they are the environment's
+    normalization: Normalization | None = None  # applied to the observations; None: they are the environment's
 
 
 class Batch(NamedTuple):
-    """Independent transitions. `terminations` is 1.0 where the episode truly ended; time-outs are 0.0 and bootstrap."""
+    """Independent transitions. `terminations` is 1.0 at terminal states; time-outs are 0.0 and bootstrap."""
 
     observations: torch.Tensor  # [*lead, B, O]
     actions: torch.Tensor  # [*lead, B, A]
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
 
 
 class Probes(NamedTuple):
-    """Where Eq. (1) pushes Q down: P state-action pairs per task."""
+    """State-action pairs at which Eq. (1) pushes Q down, P per task."""
 
     observations: torch.Tensor  # [T, P, O]
     actions: torch.Tensor  # [T, P, A]
@@ -62,38 +62,38 @@ class Probes(NamedTuple):
 
 
 class Propose(Protocol):
-    """Draws actions from the current policy."""
+    """A function that draws actions from the current policy."""
 
     def __call__(self, observations: torch.Tensor, n: int) -> tuple[torch.Tensor, torch.Tensor]:
         """`n` actions per row: observations [T, B, O] -> actions [T, n, B, A] and log-densities [T, n, B]."""
         ...
 
     def at_rho(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same at the states of ρ, where the policy has been computed already."""
+        """`n` actions per state of ρ and their log-densities; the policy there is already computed."""
         ...
 
 
 class Grid(Protocol):
-    """E environments of each of T tasks, stepped together: ended ones start again (training), or stay ended."""
+    """E environments of each of T tasks, stepped together: ended episodes restart (training), or stay ended."""
 
     @property
     def running(self) -> np.ndarray:
-        """Which are in an episode [T, E]; all of them where they start again."""
+        """Mask [T, E] of environments within an episode; all of them if ended episodes restart."""
         ...
 
     def observations(self) -> torch.Tensor:
-        """What is seen now [T, E, O]."""
+        """The current observations [T, E, O]."""
         ...
 
-    def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
-        """`actions` [T, E, A] at what was `seen`: the transitions [T, E, ...] and which were cut by time [T, E].
+    def step(self, observations: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+        """The transitions [T, E, ...] by `actions` [T, E, A] at `observations`, and the truncations [T, E].
 
-        Those that stay ended do not move, get no reward, and neither end nor are cut again.
+        Ended environments keep their state, with reward, termination and truncation 0.
         """
         ...
 
     def close(self) -> None:
-        """Let go of everything that was opened."""
+        """Release all resources."""
         ...
 
 
@@ -103,7 +103,7 @@ SMALLEST_STD = 1e-6
 
 
 class Normalization(NamedTuple):
-    """x = (s − mean) / std for every observation s; the inside of a method sees x, environments give s."""
+    """Normalisation of observations, x = (s − mean) / std: methods use x, environments give s."""
 
     mean: torch.Tensor  # [O], or [T, O] where tasks have their own
     std: torch.Tensor
@@ -114,7 +114,7 @@ class Normalization(NamedTuple):
         return (observations - mean) / scale
 
     def undo(self, observations: torch.Tensor) -> torch.Tensor:
-        """The inverse of `apply`, but for rounding."""
+        """The inverse of `apply`, up to rounding."""
         mean, scale = self._columns()
         return observations * scale + mean
 
@@ -124,7 +124,7 @@ class Normalization(NamedTuple):
 
     @property
     def scale(self) -> torch.Tensor:
-        """What is divided by: `std`, but never 0."""
+        """The divisor: `std`, at least 1e-6."""
         return self.std.clamp(min=SMALLEST_STD)
 
     def _columns(self) -> tuple[torch.Tensor, torch.Tensor]:

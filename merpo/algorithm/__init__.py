@@ -1,1 +1,1 @@
-"""The paper's algorithms, in its order; neither datasets nor recipes are known here."""
+"""The paper's algorithms, in its order; independent of dataset files and recipes."""

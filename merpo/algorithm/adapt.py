@@ -1,4 +1,4 @@
-"""Section 4.3: a policy for an unseen task from its own data, the meta-model and the meta-policy."""
+"""Section 4.3: adaptation of a policy to an unseen task, from its own data, the meta-model and the meta-policy."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from merpo.types import Params
 __all__ = ["AdaptedPolicies", "adapt_policies"]
 
 ALPHA_EVERY = 10  # RAC steps per update of α, as in meta-training (Table 2: inner steps)
-CURVES = ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta")  # the metrics that are recorded
+CURVES = ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta")  # recorded metrics
 
 
 class AdaptedPolicies(NamedTuple):
-    """Policies of T tasks, copies of them on the way, and metrics of every step."""
+    """Adapted policies of T tasks, snapshots during adaptation, and metrics of every step."""
 
     state: TaskState
-    snapshots: dict[int, Params]  # after so many steps, [T, ...]
+    snapshots: dict[int, Params]  # number of steps -> policies [T, ...]
     curves: dict[str, torch.Tensor]  # [steps, T]
 
     def adapted(self, models: dict[str, Params] | None, references: dict[str, Params]) -> Adapted:
-        """The same as a method's result; `models` has the tasks' "models" and "scores", None without a model."""
+        """The result in a method's format; `models` has the tasks' "models" and "scores", None without a model."""
         return Adapted(
             policy=self.state.policy,
             snapshots=self.snapshots,
@@ -54,22 +54,22 @@ def adapt_policies(
     settings: AdaptSettings,
     context: Context,
 ) -> AdaptedPolicies:
-    """RAC (Algorithm 1) on every task for `settings.steps` steps; in the first `critic_lead` only critics move.
+    """RAC (Algorithm 1) on every task for `settings.steps` steps; the first `critic_lead` train only the critics.
 
-    Without `behavior` nothing regularizes the policy: with a conservative critic that is COMBO.
+    Without `behavior` the policy is not regularized: with a conservative critic that is COMBO.
     """
-    own = {key: getattr(settings, key) for key in ("critic_lr", "actor_lr", "polyak", "rho_batch")}
-    knobs = rac.settings.model_copy(update={key: value for key, value in own.items() if value is not None})
-    rac = rac._replace(settings=knobs)
+    overrides = {key: getattr(settings, key) for key in ("critic_lr", "actor_lr", "polyak", "rho_batch")}
+    overrides = {key: value for key, value in overrides.items() if value is not None}
+    rac = rac._replace(settings=rac.settings.model_copy(update=overrides))
     state = _start(rac, data, meta, settings, context)
     noise = context.streams("adapt", data.n_tasks)
     anchors = None if behavior is None else Anchors(fast_layout(behavior), fast_layout(meta.policy))
     models = None if models is None else fast_layout(models)
     history = _History.empty(context.snapshots)
-    first, kept = context.resume("adapt", {"state": state, "noise": noise, **history.start()})
+    first, saved = context.resume("adapt", {"state": state, "noise": noise, **history.start()})
     if first:
-        state = kept["state"]
-        history = history.restored(kept)
+        state = saved["state"]
+        history = history.restored(saved)
     with worker_pool(context.workers) as workers:
         for step in range(first + 1, settings.steps + 1):
             history.snapshot(step - 1, state.policy)
@@ -90,18 +90,18 @@ def adapt_policies(
 
 
 class _History(NamedTuple):
-    """What adaptation records on the way: copies of the policies after some steps, and metrics of every step."""
+    """Record of an adaptation: snapshots of the policies after some steps, and metrics of every step."""
 
-    steps: tuple[int, ...]  # after which a copy is made
-    policies: dict[int, Params]  # [T, ...]
-    curves: dict[str, list[torch.Tensor]]  # [T] of every step
+    steps: tuple[int, ...]  # steps after which a snapshot is taken
+    policies: dict[int, Params]  # step -> policies [T, ...]
+    curves: dict[str, list[torch.Tensor]]  # metric -> [T] of every step
 
     @staticmethod
     def empty(steps: tuple[int, ...]) -> _History:
         return _History(steps, {}, {})
 
     def snapshot(self, step: int, policy: Params) -> None:
-        """Copy the policy after `step` steps, if it is one of those to be copied."""
+        """Copy the policy after `step` steps, if a snapshot is due."""
         if step in self.steps:
             self.policies[step] = clone(policy)
 
@@ -112,26 +112,26 @@ class _History(NamedTuple):
                 self.curves.setdefault(key, []).append(metrics[key])
 
     def start(self) -> dict[str, Any]:
-        """The form of `state`; a checkpoint with copies after other steps is refused."""
+        """The template of `state` for `Context.resume`; refuses a checkpoint with snapshots after other steps."""
         return {"policies": None, "curves": None, "steps": self._constant()}
 
     def state(self) -> dict[str, Any]:
-        """What a checkpoint saves; policies as plain dicts."""
+        """The tree that a checkpoint saves; policies as plain dicts."""
         policies = {str(step): dict(policy) for step, policy in self.policies.items()}
         curves = {key: torch.stack(rows) for key, rows in self.curves.items()}
         return {"policies": policies, "curves": curves, "steps": self._constant()}
 
-    def restored(self, kept: dict[str, Any]) -> _History:
+    def restored(self, saved: dict[str, Any]) -> _History:
         """The inverse of `state`."""
-        policies = {int(step): fast_layout(policy) for step, policy in kept["policies"].items()}
-        return _History(self.steps, policies, {key: list(rows) for key, rows in kept["curves"].items()})
+        policies = {int(step): fast_layout(policy) for step, policy in saved["policies"].items()}
+        return _History(self.steps, policies, {key: list(rows) for key, rows in saved["curves"].items()})
 
     def _constant(self) -> Constant:
         return Constant(torch.tensor(sorted(self.steps), dtype=torch.int64))
 
 
 def _start(rac: RAC, data: TaskData, meta: MetaPolicy, settings: AdaptSettings, context: Context) -> TaskState:
-    """Networks from the meta-policy and meta-Q, or fresh ones; duals from the training tasks' means."""
+    """The initial state: networks from meta-policy and meta-Q, or untrained; duals from the training tasks' means."""
     n = data.n_tasks
     generator = context.generator("adapt-init")
     policy = init_policy(data.spec, rac.settings.policy_hidden, generator)

@@ -1,4 +1,4 @@
-"""A clone of each task's behaviour policy, by maximum likelihood on its data."""
+"""Behaviour cloning: an estimate of each task's behaviour policy, by maximum likelihood on its data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["fit_behavior"]
 
 
 def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, stage: str) -> Params:
-    """π̂_β,n [T, ...] maximising E_{D_n}[log π̂_β(a|s)] for every task alone."""
+    """π̂_β,n [T, ...] maximising E_{D_n}[log π̂_β(a|s)] for every task separately."""
     params = to_device(init_policy(data.spec, settings.hidden, context.generator("behavior")), context.device)
     params = fast_layout(expand(params, data.n_tasks))
     state = adam_init(params, dims=1)

@@ -1,4 +1,4 @@
-"""The dual variables of each task: β of Eq. (1), λ of Eq. (7), the entropy temperature, and α beside them (A.2.2)."""
+"""Dual variables of each task: β of Eq. (1), λ of Eq. (7), the entropy temperature, and the balance α (A.2.2)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from merpo.nn.optim import AdamState, adam, adam_init
 
 __all__ = ["Duals", "init_duals", "tune_beta", "tune_lambda", "tune_temperature"]
 
-LOG_BETA_MAX = math.log(1e6)  # the bound of public COMBO and CQL implementations
+LOG_BETA_MAX = math.log(1e6)  # as in public COMBO and CQL implementations
 
 
 class Duals(NamedTuple):
-    """One of each per task, [T]."""
+    """Dual variables and their optimiser states, [T] each."""
 
     log_beta: torch.Tensor
     lambda_: torch.Tensor
@@ -26,7 +26,7 @@ class Duals(NamedTuple):
 
 
 def init_duals(settings: RacSettings, alpha: float, tasks: int, device: torch.device | str) -> Duals:
-    """The values with which training starts; β = 0 is log β = −∞, which stays so."""
+    """Initial values of the duals; β = 0 is log β = −∞, which tuning does not change."""
     ones = torch.ones(tasks, device=device)
     log_beta = ones * (math.log(settings.beta_initial) if settings.beta_initial > 0 else -math.inf)
     return Duals(
@@ -43,9 +43,9 @@ def tune_beta(duals: Duals, gap: torch.Tensor, settings: RacSettings) -> Duals:
     """Tune β (A.2.2). Ascent on β(E_ρ[Q] − E_D[Q] − τ) in log β: β grows where `gap` [T] is above τ."""
     if not settings.beta_tune or settings.beta_initial == 0:
         return duals
-    slope = -(duals.log_beta.exp() * (gap - settings.beta_threshold))  # Adam descends
-    moved, state = adam({"x": duals.log_beta}, {"x": slope}, duals.beta_opt, settings.beta_lr)
-    return duals._replace(log_beta=moved["x"].clamp(max=LOG_BETA_MAX), beta_opt=state)
+    grad = -(duals.log_beta.exp() * (gap - settings.beta_threshold))  # Adam descends
+    new, state = adam({"x": duals.log_beta}, {"x": grad}, duals.beta_opt, settings.beta_lr)
+    return duals._replace(log_beta=new["x"].clamp(max=LOG_BETA_MAX), beta_opt=state)
 
 
 def tune_lambda(duals: Duals, to_behavior: torch.Tensor, to_meta: torch.Tensor, settings: RacSettings) -> Duals:
@@ -58,12 +58,12 @@ def tune_lambda(duals: Duals, to_behavior: torch.Tensor, to_meta: torch.Tensor, 
 
 
 def tune_temperature(duals: Duals, log_probs: torch.Tensor, action_dim: int, settings: RacSettings) -> Duals:
-    """SAC's temperature: it grows where the policy's entropy, −mean of `log_probs` [T, B], is below its target."""
+    """Tune SAC's temperature: it grows where the policy's entropy, −mean of `log_probs` [T, B], is below its target."""
     if not settings.max_entropy or settings.temperature_lr == 0:
         return duals
-    slope = -(log_probs.mean(-1) + settings.target_entropy * action_dim)
-    moved, state = adam({"x": duals.log_temperature}, {"x": slope}, duals.temperature_opt, settings.temperature_lr)
-    return duals._replace(log_temperature=moved["x"], temperature_opt=state)
+    grad = -(log_probs.mean(-1) + settings.target_entropy * action_dim)
+    new, state = adam({"x": duals.log_temperature}, {"x": grad}, duals.temperature_opt, settings.temperature_lr)
+    return duals._replace(log_temperature=new["x"], temperature_opt=state)
 
 
 def temperature(duals: Duals, settings: RacSettings) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Section 4.1: the meta-model φ_m of Eq. (3) (Algorithm 2, lines 2 to 7)."""
+"""Section 4.1: training of the meta-model φ_m of Eq. (3) (Algorithm 2, lines 2 to 7)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["fit_meta_model", "init_meta_model", "meta_model_iteration"]
 
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
-    """An untrained meta-model φ_m [member, ...]; its statistics are those of all training tasks' rows."""
+    """An untrained meta-model φ_m [member, ...], with normalisation statistics of all training tasks' rows."""
     phi = dynamics.init(data.spec, from_rows(data.rows, data.spec), generator)
     return fast_layout(to_device(phi, data.rows.device))
 
 
 def meta_model_iteration(learner: MetaLearner, phi: Params, tasks: InnerLoop, outer: AdamState) -> Params:
     """Eq. (3). Algorithm 2, lines 3 to 6, for the tasks of a batch: the next φ_m; `outer` is updated in place."""
-    # Lines 3 to 5: θ_n of every task by the inner steps of Eq. (4), and what they mean for φ_m
+    # Lines 3 to 5: θ_n of every task by the inner steps of Eq. (4), and from them the direction of the step on φ_m
     direction = learner.direction(phi, tasks.adapt, tasks.query)
     # Line 6: the step on φ_m
     if learner.outer_optimizer == "sgd":
@@ -65,13 +65,13 @@ def fit_meta_model(
             )
             phi = meta_model_iteration(learner, phi, batch, outer)
             if context.end_step(k, total):
-                context.log("meta-model", k, total, {"nll": _likelihood(dynamics, phi, batch)})
+                context.log("meta-model", k, total, {"nll": _nll(dynamics, phi, batch)})
             context.save_state("meta-model", k, lambda: (phi, outer, chooser, noise))  # noqa: B023
     return phi
 
 
-def _likelihood(dynamics: DynamicsLearner, phi: Params, batch: InnerLoop) -> torch.Tensor:
-    """The mean negative log-likelihood of φ_m on the first rows of the tasks: nothing is drawn for a log."""
+def _nll(dynamics: DynamicsLearner, phi: Params, batch: InnerLoop) -> torch.Tensor:
+    """The mean negative log-likelihood of φ_m on the first rows of the tasks; no random draws."""
     rows = batch.data.first(batch.batch_size)
     with torch.no_grad():
         losses = dynamics.loss(expand(phi, batch.data.n_tasks), Batch(*(x.unsqueeze(1) for x in rows)))

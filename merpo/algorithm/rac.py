@@ -28,7 +28,7 @@ __all__ = [
 
 
 class RAC(NamedTuple):
-    """The components and knobs of Algorithm 1."""
+    """The settings and components of Algorithm 1."""
 
     settings: RacSettings
     critic: Critic
@@ -37,7 +37,7 @@ class RAC(NamedTuple):
 
 
 class TaskState(NamedTuple):
-    """Everything that T tasks learn; the leading dim of every leaf is the task."""
+    """The training state of T tasks; the leading dim of every leaf is the task."""
 
     policy: Params
     critic: Params  # [T, critic, ...]
@@ -49,14 +49,14 @@ class TaskState(NamedTuple):
 
 
 class Anchors(NamedTuple):
-    """What the policy is kept near: the behaviour clones [T, ...] and the meta-policy (no task dim)."""
+    """The policies of the regularization terms: the behaviour clones [T, ...] and the meta-policy (no task dim)."""
 
     behavior: Params
     meta: Params
 
 
 def fresh_state(policy: Params, critic: Params, duals: Duals, buffer: ModelBuffer) -> TaskState:
-    """A state whose optimisers have not moved and whose targets are the critics themselves."""
+    """A state with initial optimiser states and target networks equal to the critics."""
     policy, critic = fast_layout(policy), fast_layout(critic)
     return TaskState(policy, critic, clone(critic), adam_init(policy, 1), adam_init(critic, 1), duals, buffer)
 
@@ -84,13 +84,13 @@ def rac_step(
 ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
     """Algorithm 1, lines 3 to 5, once for T tasks: the new state, the states of ρ_n [T, B, O], and metrics [T].
 
-    The state's networks, optimisers and ring are updated in place: the old state must not be read again. Without
+    The state's networks, optimisers and buffer are updated in place: do not use the argument afterwards. Without
     `improve` only the critics are trained.
     """
-    # Line 3: model rollouts into D_model, and a batch of each
+    # Line 3: model rollouts into D_model, and a batch each of D_n and D_model
     state, real, rho = gather_batches(rac, state, data, models, noise)
     policy = requires_grad(state.policy) if improve else state.policy
-    n_real = real.actions.shape[1] if improve and anchors is not None else 0  # only Eq. (9) reads π there
+    n_real = real.actions.shape[1] if improve and anchors is not None else 0  # Eq. (9) needs π there
     on_data, on_rho = policy_at(policy, real.observations[:, :n_real], rho.observations)
     # Line 4: conservative policy evaluation, Eq. (1)
     state, metrics = evaluate_policy(rac, state, real, rho, on_rho, noise)
@@ -104,9 +104,9 @@ def rac_step(
 def gather_batches(
     rac: RAC, state: TaskState, data: TaskData, models: Params | None, noise: Streams
 ) -> tuple[TaskState, Batch, Batch]:
-    """Line 3: roll out the model, then draw rows of D_n and of ρ from D_model; rewards are scaled here, once.
+    """Line 3: roll out the model, then draw rows of D_n and, from D_model, of ρ; their rewards are scaled.
 
-    The first rows of ρ are the model's share of d_f. Without a model ρ is the policy at the dataset's own states (CQL),
+    The first rows of ρ are the model rows of d_f. Without a model, ρ is the policy at the dataset's own states (CQL),
     and all rows are real.
     """
     settings = rac.settings
@@ -129,7 +129,7 @@ def scaled(batch: Batch, factor: float) -> Batch:
 
 
 def policy_at(policy: Params, of_data: torch.Tensor, of_rho: torch.Tensor) -> tuple[TanhGaussian, TanhGaussian]:
-    """π at the data's states and at those of ρ, [T, B, O] both: computed once, as line 4 does not change π."""
+    """π at the data's states and at those of ρ, both [T, B, O], in one forward pass; line 4 does not change π."""
     both = distribution(policy, torch.cat([of_data, of_rho], dim=1))
     parts = zip(*(torch.split(leaf, [of_data.shape[1], of_rho.shape[1]], dim=1) for leaf in both), strict=True)
     on_data, on_rho = (TanhGaussian(*leaves) for leaves in parts)
@@ -137,7 +137,7 @@ def policy_at(policy: Params, of_data: torch.Tensor, of_rho: torch.Tensor) -> tu
 
 
 class Proposals(NamedTuple):
-    """Actions of the current policy for the critic's penalty (`merpo.Propose`); π at the states of ρ is known."""
+    """Actions of the current policy for the critic's penalty (`merpo.Propose`); `on_rho` is π at the states of ρ."""
 
     policy: Params
     on_rho: TanhGaussian
@@ -149,7 +149,7 @@ class Proposals(NamedTuple):
             return self._draw(distribution(self.policy, observations), n)
 
     def at_rho(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same at the states of ρ."""
+        """`n` actions and their log-densities at each state of ρ, from the distribution already computed."""
         with torch.no_grad():
             return self._draw(self.on_rho, n)
 
@@ -161,14 +161,14 @@ class Proposals(NamedTuple):
 def evaluate_policy(
     rac: RAC, state: TaskState, real: Batch, rho: Batch, on_rho: TanhGaussian, noise: Streams
 ) -> tuple[TaskState, dict[str, torch.Tensor]]:
-    """Line 4: one step of every critic on Eq. (1), β tuned just before it, and the targets' Polyak step.
+    """Line 4: one step of every critic on Eq. (1), with β tuned beforehand, and the targets' Polyak step.
 
     `on_rho` is the policy at the states of ρ.
     """
     settings, critic = rac.settings, rac.critic
     n_real, rows = real.rewards.shape[1], settings.batch_size
     mixed = real
-    if n_real < rows:  # d_f: the first rows of ρ are the model's share
+    if n_real < rows:  # d_f: the first rows of ρ are its model rows
         mixed = tree_map(lambda a, b: torch.cat([a, b[:, : rows - n_real]], dim=1), real, rho)
     with torch.no_grad():
         draws = noise.normal(rows, real.actions.shape[-1])
@@ -209,10 +209,10 @@ def improve_policy(
     anchors: Anchors | None,
     noise: Streams,
 ) -> tuple[TaskState, dict[str, torch.Tensor]]:
-    """Line 5: one step of the policy on Eq. (7), [T], the entropy temperature and λ tuned just before it.
+    """Line 5: one step of the policy on Eq. (7), [T], with the entropy temperature and λ tuned beforehand.
 
-    `policy` is the state's, followed by autograd; `on_data` and `on_rho` are its distributions at the states of D_n and
-    of ρ. Without anchors the loss is SAC's.
+    `policy` is the state's, requiring gradients; `on_data` and `on_rho` are its distributions at the states of D_n
+    and of ρ. Without anchors the loss is SAC's.
     """
     settings, duals = rac.settings, state.duals
     tau = temperature(duals, settings)[:, None]
@@ -235,6 +235,6 @@ def improve_policy(
 
 
 def _anchor_distributions(anchors: Anchors, real: Batch, rho: Batch) -> tuple[TanhGaussian, TanhGaussian]:
-    """π̂_β at the data's states and π_c at the states of ρ, neither of which this step moves."""
+    """π̂_β at the data's states and π_c at the states of ρ, without gradients."""
     with torch.no_grad():
         return distribution(anchors.behavior, real.observations), distribution(anchors.meta, rho.observations)

@@ -1,4 +1,4 @@
-"""How RAC's steps are carried out: groups of tasks in threads, or one recorded step on a GPU."""
+"""Execution of RAC steps: groups of tasks in threads on CPU, or one captured CUDA graph on a GPU."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from merpo.nn.params import clone, concatenate, tree_map, view
 from merpo.nn.workers import Workers, groups
 from merpo.types import Params
 
-__all__ = ["Ahead", "FixedStep", "rac_steps"]
+__all__ = ["DrawBuffers", "FixedStep", "rac_steps"]
 
 
 def rac_steps(
@@ -28,7 +28,7 @@ def rac_steps(
     workers: Workers,
     improve: bool = True,
 ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-    """`steps` times `rac_step`, each worker for a group of the tasks; states of ρ and metrics are the last step's."""
+    """`steps` calls of `rac_step`, each worker for a group of tasks; states of ρ and metrics are the last step's."""
     if state.buffer.rows.is_cuda:
         fixed = workers.once(
             ("rac step", improve), lambda: FixedStep(rac, state, data, models, anchors, noise, improve)
@@ -36,16 +36,16 @@ def rac_steps(
         return fixed.run(state, data, models, anchors, noise, steps)
 
     def group(index: range) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-        part, picked = view(state, index), view(models, index)
-        own_anchors = None if anchors is None else Anchors(view(anchors.behavior, index), anchors.meta)
-        rows, own = data.select(index), noise.select(torch.tensor(index))
+        part, part_models = view(state, index), view(models, index)
+        part_anchors = None if anchors is None else Anchors(view(anchors.behavior, index), anchors.meta)
+        rows, streams = data.select(index), noise.select(torch.tensor(index))
         for _ in range(steps):
-            part, states, metrics = rac_step(rac, part, rows, picked, own_anchors, own, improve)
+            part, states, metrics = rac_step(rac, part, rows, part_models, part_anchors, streams, improve)
         return part, states, metrics
 
     done = workers.map(group, groups(data.n_tasks, data.n_tasks, workers.count))
     parts, states, metrics = zip(*done, strict=True)
-    # the networks and the ring were changed in place, slice by slice; the rest is new
+    # networks, optimisers and buffer rows were updated in place through views; the rest is new
     duals = concatenate([part.duals for part in parts])
     written = torch.cat([part.buffer.written for part in parts])
     state = state._replace(duals=duals, buffer=state.buffer._replace(written=written))
@@ -53,49 +53,49 @@ def rac_steps(
 
 
 @final
-class Ahead:
-    """All draws of a step, in order; a step must ask for the same ones each time, as Algorithm 1's does.
+class DrawBuffers:
+    """Buffers for the random draws of one step, in order; every step must make the same draws, as Algorithm 1's does.
 
-    What a CUDA graph has recorded reads from where it read when it was recorded, and a generator on the CPU cannot be
-    part of it. So a step is done once with `learn`, which notes what it asks for; from then on `fill` draws all of it.
+    A CUDA graph reads from fixed addresses, and a generator on the CPU cannot be part of it. So the first step runs
+    after `record`, which stores the draws it makes; before each further step `fill` draws all of them anew.
     """
 
     def __init__(self, device: torch.device | str) -> None:
         self._device = torch.device(device)
         self._draws: list[Draw] = []
-        self._held: list[torch.Tensor] = []
-        self._generators: Sequence[torch.Generator] | None = None  # while it learns
+        self._buffers: list[torch.Tensor] = []
+        self._generators: Sequence[torch.Generator] | None = None  # while recording
         self._next = 0
 
-    def learn(self, generators: Sequence[torch.Generator]) -> None:
-        """Note from now on what is asked for, and draw it from `generators`."""
-        self._draws, self._held, self._generators = [], [], generators
+    def record(self, generators: Sequence[torch.Generator]) -> None:
+        """Record the draws of the next step, made from `generators`."""
+        self._draws, self._buffers, self._generators = [], [], generators
 
     def fill(self, generators: Sequence[torch.Generator]) -> None:
-        """Draw all that the next step will ask for: the same numbers, in the same order, as it would."""
+        """Make all draws of the next step in advance: the same numbers, in the same order."""
         self._generators, self._next = None, 0
-        for draw, held in zip(self._draws, self._held, strict=True):
-            held.copy_(draw(generators))
+        for draw, buffer in zip(self._draws, self._buffers, strict=True):
+            buffer.copy_(draw(generators))
 
-    def again(self) -> None:
-        """The numbers that are there once more, from the first."""
+    def rewind(self) -> None:
+        """Reuse the present numbers, from the first."""
         self._generators, self._next = None, 0
 
     def next(self, draw: Draw) -> torch.Tensor:
-        """What was drawn for this request, in the same tensor each time; raises `IndexError` for one too many."""
+        """The numbers of the next draw, in the same tensor each time; raises `IndexError` for one too many."""
         if self._generators is not None:
             self._draws.append(draw)
-            self._held.append(draw(self._generators).to(self._device))
-            return self._held[-1]
+            self._buffers.append(draw(self._generators).to(self._device))
+            return self._buffers[-1]
         self._next += 1
-        return self._held[self._next - 1]
+        return self._buffers[self._next - 1]
 
 
-WARM_UPS = 3  # steps before a recording, in which libraries set themselves up
+WARM_UPS = 3  # steps before the capture, in which libraries initialise themselves
 
 
-class Found(NamedTuple):
-    """What a step gives besides the new state."""
+class StepOutput(NamedTuple):
+    """The outputs of a step besides the new state."""
 
     states: torch.Tensor  # of ρ, [T, B, O]
     metrics: dict[str, torch.Tensor]
@@ -103,11 +103,11 @@ class Found(NamedTuple):
 
 @final
 class FixedStep:
-    """`rac_step` for T tasks, whichever they are, with room for all that it reads and writes.
+    """`rac_step` for any T tasks on static buffers; on a GPU it is captured as a CUDA graph.
 
-    On a GPU a step is some hundreds of small kernels, each of which the CPU must start; a recorded step is one start.
-    Where it cannot be recorded (a component may ask the GPU for a number), it is done as it stands, and a warning says
-    so. Every step must draw the same random numbers, in number and shape.
+    On a GPU a step is some hundreds of small kernels, each launched by the CPU; a captured step is one launch. If the
+    capture fails (a component may read a number from the GPU), the step runs eagerly and a warning is logged. Every
+    step must draw random numbers of the same count and shapes.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class FixedStep:
         self._rac, self._improve = rac, improve
         self._state, self._models, self._anchors = clone(state), _copied(models), _copied(anchors)
         self._data = data._replace(starts=list(data.starts), sizes=list(data.sizes))
-        self._ahead = Ahead(noise.device)
-        own = [torch.Generator() for _ in noise.generators]  # nobody's numbers
-        self._noise = Streams(own, noise.device, self._ahead.next)
-        self._ahead.learn(own)
-        self._found = self._step()
-        self._graph = self._recorded() if noise.device.type == "cuda" else None
+        self._draws = DrawBuffers(noise.device)
+        generators = [torch.Generator() for _ in noise.generators]  # only for recording the draws
+        self._noise = Streams(generators, noise.device, self._draws.next)
+        self._draws.record(generators)
+        self._output = self._step()
+        self._graph = self._captured() if noise.device.type == "cuda" else None
 
     def run(
         self,
@@ -139,41 +139,43 @@ class FixedStep:
         noise: Streams,
         steps: int,
     ) -> tuple[TaskState, torch.Tensor, dict[str, torch.Tensor]]:
-        """`steps` steps from `state`, with the tasks' own noise. The new state is this object's, until the next run."""
-        _fill(self._state, state)
-        _fill(self._models, models)
-        _fill(self._anchors, anchors)
+        """`steps` steps from `state`, with the tasks' own noise. The result is valid until the next run."""
+        _copy_into(self._state, state)
+        _copy_into(self._models, models)
+        _copy_into(self._anchors, anchors)
         self._data.starts[:], self._data.sizes[:] = data.starts, data.sizes  # type: ignore[index]
         for _ in range(steps):
-            self._ahead.fill(noise.generators)
+            self._draws.fill(noise.generators)
             if self._graph is None:
-                self._found = self._step()
+                self._output = self._step()
             else:
                 self._graph.replay()
-        return self._state, self._found.states.clone(), clone(self._found.metrics)
+        return self._state, self._output.states.clone(), clone(self._output.metrics)
 
-    def _step(self) -> Found:
+    def _step(self) -> StepOutput:
         new, states, metrics = rac_step(
             self._rac, self._state, self._data, self._models, self._anchors, self._noise, self._improve
         )
-        _fill(self._state, new)
-        return Found(states, metrics)
+        _copy_into(self._state, new)
+        return StepOutput(states, metrics)
 
-    def _recorded(self) -> Any:
-        """The step as a CUDA graph, or None where it cannot be one."""
-        graph, aside = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    def _captured(self) -> Any:
+        """The step as a CUDA graph, or None if it cannot be captured."""
+        graph, side_stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
         try:
-            aside.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(aside):
+            side_stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side_stream):
                 for _ in range(WARM_UPS):
-                    self._ahead.again()
+                    self._draws.rewind()
                     self._step()
-            torch.cuda.current_stream().wait_stream(aside)
-            self._ahead.again()
+            torch.cuda.current_stream().wait_stream(side_stream)
+            self._draws.rewind()
             with torch.cuda.graph(graph):
-                self._found = self._step()
+                self._output = self._step()
         except RuntimeError as error:
-            logging.getLogger(__name__).warning("the step is not recorded as a CUDA graph: %s", error)
+            logging.getLogger(__name__).warning(
+                "the step cannot be captured as a CUDA graph and runs eagerly: %s", error
+            )
             return None
         return graph
 
@@ -182,7 +184,7 @@ def _copied(tree: Any) -> Any:
     return None if tree is None else clone(tree)
 
 
-def _fill(room: Any, tree: Any) -> None:
-    """The numbers of `tree` into `room`, but for those that are there already, as a step works in place."""
-    if room is not None:
-        tree_map(lambda a, b: a if a.data_ptr() == b.data_ptr() else a.copy_(b), room, tree)
+def _copy_into(buffers: Any, tree: Any) -> None:
+    """Copy `tree` into `buffers`, leaf by leaf; leaves that share memory (updated in place) are skipped."""
+    if buffers is not None:
+        tree_map(lambda a, b: a if a.data_ptr() == b.data_ptr() else a.copy_(b), buffers, tree)

@@ -1,4 +1,4 @@
-"""Algorithm 1, line 3: rollouts of the learnt model into D_model."""
+"""Algorithm 1, line 3: rollouts of the learnt model, and the buffer D_model of their rows."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ModelBuffer", "append", "empty_buffer", "penalised_reward", "roll_ou
 
 
 class ModelBuffer(NamedTuple):
-    """The most recent rows of D_model of T tasks, as a ring."""
+    """Ring buffer of the most recent rows of D_model of T tasks."""
 
     rows: torch.Tensor  # [T, capacity, 2 O + A + 2]
-    written: torch.Tensor  # [T], rows ever written
+    written: torch.Tensor  # [T], rows written so far, overwritten ones included
 
 
 def empty_buffer(spec: Spec, tasks: int, capacity: int, device: torch.device | str) -> ModelBuffer:
-    """A buffer of `capacity` rows per task, none written yet."""
+    """An empty buffer of `capacity` rows per task."""
     width = 2 * spec.observation_dim + spec.action_dim + 2
     return ModelBuffer(
         torch.zeros(tasks, capacity, width, device=device), torch.zeros(tasks, dtype=torch.int64, device=device)
@@ -31,13 +31,13 @@ def empty_buffer(spec: Spec, tasks: int, capacity: int, device: torch.device | s
 
 
 def append(buffer: ModelBuffer, rows: torch.Tensor) -> ModelBuffer:
-    """Write `rows` [T, B, D] over the oldest. The buffer's tensor is reused: its old value must not be read again."""
+    """The buffer with `rows` [T, B, D] written over the oldest, in place: do not use the argument afterwards."""
     capacity, count = buffer.rows.shape[1], rows.shape[1]
     rows = rows[:, -capacity:]
     start = buffer.written + (count - rows.shape[1])
     slots = (start[:, None] + torch.arange(rows.shape[1], device=rows.device)) % capacity
-    held = buffer.rows.view(-1, buffer.rows.shape[-1])
-    held.index_copy_(0, flat_index(buffer.rows, slots), rows.flatten(0, 1))
+    flat = buffer.rows.view(-1, buffer.rows.shape[-1])
+    flat.index_copy_(0, flat_index(buffer.rows, slots), rows.flatten(0, 1))
     return ModelBuffer(buffer.rows, buffer.written + count)
 
 
@@ -65,8 +65,8 @@ def roll_out(
 ) -> torch.Tensor:
     """Rows [T, count · length, D] of `count` rollouts per task from states of D_n, each following π for `length` steps.
 
-    A rollout that ended is started anew from another state of D_n, so that every step gives `count` rows.
-    With a `penalty` every reward is less by that much per unit of the model's uncertainty.
+    A rollout that terminates restarts from another state of D_n, so that every step gives `count` rows.
+    `penalty` times the model's uncertainty is subtracted from every reward.
     """
     spec, rows = data.spec, []
     with torch.no_grad():

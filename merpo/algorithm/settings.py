@@ -1,4 +1,4 @@
-"""The knobs of the core's stages, each written once; recipes hold them as sections."""
+"""Settings of the algorithm's stages, which are sections of a recipe."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = [
 
 
 class MetaModelSettings(Settings):
-    """Eq. (3) and Eq. (4): the meta-model and the tasks' models."""
+    """Eq. (3) and Eq. (4): settings of the meta-model and of the tasks' models."""
 
     iterations: int = Field(
         200, ge=0, le=10_000_000, description="Meta-iterations k; 0 leaves the meta-model untrained."
@@ -34,13 +34,13 @@ class MetaModelSettings(Settings):
         25, ge=0, le=10_000_000, description="Steps t of Eq. (4) for one task's model (Table 2)."
     )
     adaptation_lr: float | None = Field(
-        None, gt=0, le=1, description="Rate of Eq. (4); the meta-learner's inner rate where it is not given."
+        None, gt=0, le=1, description="Learning rate of Eq. (4); by default the meta-learner's inner rate."
     )
     holdout: float = Field(0.1, gt=0, lt=1, description="Share of each task's rows kept to choose the best members.")
 
 
 class ModelSettings(Settings):
-    """A.2.1: a task's model from its own data alone."""
+    """A.2.1: settings of a task's model trained on its own data alone."""
 
     steps: int = Field(2000, ge=1, le=10_000_000, description="Maximum-likelihood steps per task.")
     batch_size: int = Field(256, ge=1, le=1_000_000, description="Rows per member and step.")
@@ -49,7 +49,7 @@ class ModelSettings(Settings):
 
 
 class BehaviorSettings(Settings):
-    """The behaviour clone π̂_β, the constant that makes −E_D[log π_n] a divergence."""
+    """Settings of the behaviour clone π̂_β, which makes −E_D[log π_n] a divergence."""
 
     hidden: tuple[int, ...] = Field((64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths.")
     steps: int = Field(500, ge=1, le=10_000_000, description="Maximum-likelihood steps per task.")
@@ -58,7 +58,7 @@ class BehaviorSettings(Settings):
 
 
 class RacSettings(Settings):
-    """Algorithm 1, within one task."""
+    """Settings of Algorithm 1, within one task."""
 
     policy_hidden: tuple[int, ...] = Field(
         (300, 300, 300, 300, 300),
@@ -72,7 +72,7 @@ class RacSettings(Settings):
         1.0,
         gt=0,
         le=1e6,
-        description="Rewards are multiplied by this inside the algorithm; λ, τ and β presuppose it (FOCAL).",
+        description="Factor on rewards inside the algorithm (FOCAL); λ, τ and β apply to scaled rewards.",
     )
     batch_size: int = Field(256, ge=2, le=1_000_000, description="Rows per task and step (Table 2).")
     real_ratio: float = Field(0.5, gt=0, le=1, description="f, the share of rows from the dataset (Table 2).")
@@ -80,8 +80,8 @@ class RacSettings(Settings):
         None,
         ge=1,
         le=1_000_000,
-        description="Rows of ρ in the expectations of Eq. (1) and Eq. (7): at least the model rows of a batch, just "
-        "those if absent. d_f takes no more than its share.",
+        description="Rows of ρ in the expectations of Eq. (1) and Eq. (7): at least, and by default, the model rows of "
+        "a batch. The number of model rows in d_f stays the same.",
     )
     use_model: bool = Field(True, description="Roll out the learnt model; without it the method is model-free (CQL).")
     rollout_length: int = Field(1, ge=1, le=1000, description="Model steps per rollout (Table 2).")
@@ -89,7 +89,7 @@ class RacSettings(Settings):
         0.0,
         ge=0,
         le=1e6,
-        description="What the model's rewards lose per unit of its uncertainty (MOPO); 0 asks for none.",
+        description="Penalty on the model's rewards per unit of its uncertainty (MOPO); 0 for none.",
     )
     rollout_batch: int = Field(128, ge=1, le=1_000_000, description="Rollouts per task and step.")
     model_buffer: int = Field(2048, ge=1, le=10_000_000, description="Most recent rows of D_model kept per task.")
@@ -97,14 +97,16 @@ class RacSettings(Settings):
     actor_lr: float = Field(1e-3, ge=0, le=1, description="Inner actor lr (Table 2).")
     polyak: float = Field(5e-3, gt=0, le=1, description="Step of the target networks towards the critics (SAC).")
     max_entropy: bool = Field(True, description="Entropy term in backup and policy improvement (Table 2).")
-    temperature_initial: float = Field(0.1, gt=0, le=1e6, description="First entropy temperature, in units of reward.")
+    temperature_initial: float = Field(
+        0.1, gt=0, le=1e6, description="Initial entropy temperature, in units of reward."
+    )
     temperature_lr: float = Field(1e-3, ge=0, le=1, description="Adam rate of the log-temperature; 0 keeps it fixed.")
     target_entropy: float = Field(-1.0, ge=-100, le=100, description="Target entropy per action dimension (SAC).")
-    beta_initial: float = Field(1.0, ge=0, le=1e6, description="First β of Eq. (1) (Table 2: log β initial 0).")
+    beta_initial: float = Field(1.0, ge=0, le=1e6, description="Initial β of Eq. (1) (Table 2: log β initial 0).")
     beta_tune: bool = Field(True, description="Tune β by dual ascent (Table 2).")
     beta_lr: float = Field(1e-3, ge=0, le=1, description="Adam rate of log β (Table 2).")
     beta_threshold: float = Field(10.0, ge=-1e6, le=1e6, description="τ, the gap above which β grows (Table 2).")
-    lambda_initial: float = Field(5.0, ge=0, le=1e6, description="First λ of Eq. (7) (Table 2).")
+    lambda_initial: float = Field(5.0, ge=0, le=1e6, description="Initial λ of Eq. (7) (Table 2).")
     lambda_tune: bool = Field(True, description="Tune λ by dual descent (Table 2).")
     lambda_lr: float = Field(1.0, ge=0, le=1e3, description="Rate of λ's plain gradient step (Table 2).")
     lambda_target: float = Field(0.05, ge=-100, le=1e3, description="Target divergence D_target (Table 2).")
@@ -112,7 +114,7 @@ class RacSettings(Settings):
 
 
 class MetaPolicySettings(Settings):
-    """Algorithm 2, lines 9 to 18: the meta-policy and the meta-Q network."""
+    """Algorithm 2, lines 9 to 18: settings of the meta-policy and the meta-Q network."""
 
     iterations: int = Field(
         1000, ge=0, le=10_000_000, description="Meta-iterations k; 0 leaves the meta-policy untrained."
@@ -123,41 +125,39 @@ class MetaPolicySettings(Settings):
     meta_q_lr: float = Field(1e-3, gt=0, le=1, description="Step ξ_q of meta-Q towards the mean critic (Table 2).")
     task_networks: Literal["persistent", "critic-from-meta", "from-meta"] = Field(
         "persistent",
-        description="What a task's networks are at the start of its turn: its own from its last turn (Algorithm 2, "
-        "line 1); its own policy with meta-Q; or the meta-policy with meta-Q (A.2.2's text).",
+        description="A task's networks each time it is sampled: its own from the last time (Algorithm 2, line 1); "
+        "its own policy with meta-Q; or the meta-policy with meta-Q (A.2.2's text).",
     )
 
 
 class AdaptSettings(Settings):
-    """Section 4.3: RAC on an unseen task."""
+    """Section 4.3: settings of RAC on an unseen task."""
 
     steps: int = Field(100, ge=0, le=10_000_000, description="Adaptation steps (Table 2); critic-only steps count too.")
     critic_lead: int = Field(
-        0, ge=0, le=10_000_000, description="Of these steps, how many train the critic alone before the policy moves."
+        0, ge=0, le=10_000_000, description="The first of these steps, which train the critic only."
     )
-    critic_lr: float | None = Field(None, ge=0, le=1, description="Critic rate; the inner critic lr where not given.")
-    actor_lr: float | None = Field(None, ge=0, le=1, description="Policy rate; the inner actor lr where not given.")
+    critic_lr: float | None = Field(None, ge=0, le=1, description="Critic rate; by default the inner critic lr.")
+    actor_lr: float | None = Field(None, ge=0, le=1, description="Policy rate; by default the inner actor lr.")
     polyak: float | None = Field(
         None,
         gt=0,
         le=1,
-        description="Step of the target networks, which start at meta-Q; the inner one where not given.",
+        description="Step of the target networks, which start at meta-Q; by default the inner one.",
     )
-    rho_batch: int | None = Field(
-        None, ge=1, le=1_000_000, description="Rows of ρ; as in meta-training where not given."
-    )
+    rho_batch: int | None = Field(None, ge=1, le=1_000_000, description="Rows of ρ; by default as in meta-training.")
     alpha: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="α of the unseen tasks, kept as it is; the meta-learnt one, scheduled, where absent.",
+        description="Fixed α of the unseen tasks; by default the meta-learnt one, updated by the scheduler.",
     )
     init_policy: bool = Field(True, description="Start the policy from the meta-policy (Fig. 9b: with meta / no init).")
     init_critic: bool = Field(True, description="Start the critics from meta-Q.")
 
 
 class GivenPolicySettings(Settings):
-    """A meta-policy that is given, not learnt (Section 5.1)."""
+    """Settings of a given, not learnt, meta-policy (Section 5.1)."""
 
     source: Literal["none", "random", "run", "policy", "checkpoint"] = Field(
         "random",
@@ -170,19 +170,19 @@ class GivenPolicySettings(Settings):
         description="A run's folder; a file of `merpo export`, or a run's folder; or COLLECTION/DATASET in the store.",
     )
     task: int | None = Field(
-        None, ge=0, le=10_000_000, description="With `policy`: the index of the task, where there are several."
+        None, ge=0, le=10_000_000, description="With `policy`: the index of the task, if there are several."
     )
     hidden: tuple[int, ...] | None = Field(
         None,
         strict=False,
         min_length=1,
         max_length=12,
-        description="With `random`: hidden widths, those of the task's policy unless given. The deeper an untrained "
+        description="With `random`: hidden widths, by default those of the task's policy. The deeper an untrained "
         "network, the nearer its means are to 0 and its stds to 1.",
     )
 
     def model_post_init(self, _: object) -> None:
-        """Refuse a path that is missing, or that nothing would read; likewise a task."""
+        """Refuse a missing or unused path, and an unused task."""
         if bool(self.path) != (self.source in ("run", "policy", "checkpoint")):
             expected = "no path" if self.path else "a path"
             raise ValueError(f"source = {self.source!r} with path = {self.path!r}, expected {expected}")

@@ -1,4 +1,4 @@
-"""Eq. (4): the model of one task, adapted from the meta-model or trained from scratch."""
+"""Eq. (4): task models, adapted from the meta-model or trained from scratch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ OnLosses: TypeAlias = "Callable[[int, torch.Tensor, Sequence[int]], None]"
 
 
 class TaskModels(NamedTuple):
-    """Models of T tasks, with their errors on held-out rows before and after the fit."""
+    """Models of T tasks and their errors on held-out rows before and after training."""
 
     models: Params  # [T, elite, ...]
     scores: torch.Tensor  # [T, member]
@@ -74,20 +74,20 @@ def inner_steps(
     differentiable: bool = False,
     on_losses: Callable[[int, torch.Tensor], None] = lambda step, losses: None,
 ) -> Params:
-    """`steps` gradient steps on Eq. (4) from φ, for every task and member alone: θ [T, member, ...].
+    """`steps` gradient steps on Eq. (4) from φ, for every task and member separately: θ [T, member, ...].
 
-    `on_losses` gets the number of each step, 1, 2, ..., and the losses [T, member] before it.
+    `on_losses` receives the number of each step, 1, 2, ..., and the losses [T, member] before it.
     """
     theta = tree_map(lambda leaf: leaf.expand(tasks, *leaf.shape), phi) if differentiable else expand(phi, tasks)
     state = adam_init(theta, dims=2)
-    fused = type(learner).penalty is MetaLearner.penalty  # then its gradient is 2η(θ − φ)
+    fused = type(learner).penalty is MetaLearner.penalty  # its gradient, 2η(θ − φ), goes into the Adam kernel
     for step in range(steps):
         batch = batches()
         if fused and learner.inner_optimizer == "adam" and not differentiable:
             losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
             on_losses(step + 1, losses)
-            pull = 2.0 * learner.proximal_weight
-            adam_(theta, _subtract(grads, phi, pull), state, lr, decay=pull)
+            decay = 2.0 * learner.proximal_weight
+            adam_(theta, _subtract(grads, phi, decay), state, lr, decay)
             continue
         losses, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
         on_losses(step + 1, losses)
@@ -101,12 +101,12 @@ def inner_steps(
 
 
 def _subtract(grads: Params, phi: Params, factor: float) -> Params:
-    """`grads` [T, member, ...] − `factor` φ: with `adam_`'s decay `factor` θ, the gradient of η‖θ − φ‖²."""
+    """`grads` [T, member, ...] − `factor` φ; `adam_`'s decay adds `factor` θ, for the gradient of η‖θ − φ‖²."""
     return grads if factor == 0 else tree_map(lambda grad, leaf: torch.sub(grad, leaf, alpha=factor), grads, phi)
 
 
 class InnerLoop(NamedTuple):
-    """Eq. (4) on T tasks: the gradient steps that lead from a meta-model to the tasks' models."""
+    """The inner loop, Eq. (4) on T tasks: gradient steps from a meta-model to the tasks' models."""
 
     dynamics: DynamicsLearner
     learner: MetaLearner
@@ -120,14 +120,14 @@ class InnerLoop(NamedTuple):
     on_losses: OnLosses
 
     def adapt(self, phi: Params, differentiable: bool = False, on_tasks: Callable[[int], None] | None = None) -> Params:
-        """θ [T, member, ...] from φ; where the steps are to be differentiated, as one graph.
+        """θ [T, member, ...] from φ, as one graph if `differentiable`.
 
-        Else in groups of tasks, as many at a time as stay in the cache; `on_tasks` gets the number of tasks done,
-        where one worker does them in order.
+        Otherwise in groups of tasks whose activations fit in the cache; `on_tasks` receives the number of finished
+        tasks, if a single worker does them in order.
         """
         if differentiable:
-            everyone = range(self.data.n_tasks)
-            return self._steps(phi, everyone, self.data, self.noise, differentiable=True)
+            all_tasks = range(self.data.n_tasks)
+            return self._steps(phi, all_tasks, self.data, self.noise, differentiable=True)
 
         def group(index: range) -> Params:
             theta = self._steps(phi, index, self.data.select(index), self.noise.select(torch.tensor(index)))
@@ -139,7 +139,7 @@ class InnerLoop(NamedTuple):
         return concatenate(self.workers.map(group, groups(self.data.n_tasks, size, self.workers.count)))
 
     def query(self, theta: Params) -> torch.Tensor:
-        """The loss of the tasks' models θ on other rows, [T, member]."""
+        """The loss of the tasks' models θ on newly drawn rows, [T, member]."""
         return self.dynamics.loss(theta, self._batch(theta, self.data, self.noise, 1))
 
     def _steps(self, phi: Params, index: range, data: TaskData, noise: Streams, differentiable: bool = False) -> Params:
@@ -155,7 +155,7 @@ class InnerLoop(NamedTuple):
         return inner_steps(self.dynamics, self.learner, phi, tasks, steps, lr, batches, differentiable, on_losses)
 
     def _batch(self, params: Params, data: TaskData, noise: Streams, dim: int) -> Batch:
-        """Rows for every member on its own, [T, member, B, ...]: members are trained independently (A.2.1)."""
+        """Separate rows for every member, [T, member, B, ...]: members are trained independently (A.2.1)."""
         members = next(iter(weights(params).values())).shape[dim]
         return data.sample(noise, members, self.batch_size)
 
@@ -177,7 +177,7 @@ def adapt_models(
     before = held_out_errors(dynamics, expand(phi, data.n_tasks), held)
 
     def on_tasks(done: int) -> None:
-        if done < data.n_tasks:  # the last line, of all tasks, has their errors
+        if done < data.n_tasks:  # the line for all tasks follows below, with their errors
             context.log(stage, done, data.n_tasks, {})
 
     def check(step: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
@@ -196,7 +196,7 @@ def fit_models(
 ) -> TaskModels:
     """Models that maximise E_{D_n}[log T̂_θ(s', r | s, a)], from scratch; held-out rows choose the best members.
 
-    The statistics by which a model normalises are those of its own task. `*_before` are of untrained models.
+    A model's normalisation statistics are those of its own task. `*_before` are of untrained models.
     """
     train, held = data.split(settings.holdout)
     theta = _untrained(dynamics, train, context, stage)
@@ -216,30 +216,30 @@ def fit_models(
 
 
 def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
-    """θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
-    own = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
-    made = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in own]
-    return fast_layout(clone(to_device(stack(made), data.rows.device)))
+    """Untrained θ [T, member, ...]: the same weights for every task, and each task's own statistics."""
+    tasks = [data.rows[start : start + size] for start, size in zip(data.starts, data.sizes, strict=True)]
+    models = [dynamics.init(data.spec, from_rows(rows, data.spec), context.generator(stage)) for rows in tasks]
+    return fast_layout(clone(to_device(stack(models), data.rows.device)))
 
 
 class HeldOutErrors(NamedTuple):
-    """Errors of models on rows that they are not trained on, [T, member]."""
+    """Errors of models on held-out rows, [T, member]."""
 
     nll: torch.Tensor  # negative log-likelihood
     score: torch.Tensor  # one-step error
 
 
 def held_out(data: TaskData) -> list[tuple[list[int], Batch]]:
-    """At most 1000 held-out rows of every task, the same for all members: tasks that have equally many, and their rows.
+    """At most 1000 held-out rows of every task, the same for all members, in groups of tasks with equally many.
 
-    Rows are [T, 1, B, ...]. No task's rows are cut because another has fewer.
+    Each group has its tasks' indices and rows [T, 1, B, ...]. A task's rows are never cut to a smaller task's number.
     """
     counts = [min(HELD_OUT, size) for size in data.sizes]
-    found = []
+    same_size = []
     for count in sorted(set(counts)):
-        tasks = [task for task, own in enumerate(counts) if own == count]
-        found.append((tasks, Batch(*(x.unsqueeze(1) for x in data.select(tasks).first(count)))))
-    return found
+        tasks = [task for task, rows in enumerate(counts) if rows == count]
+        same_size.append((tasks, Batch(*(x.unsqueeze(1) for x in data.select(tasks).first(count)))))
+    return same_size
 
 
 def held_out_errors(dynamics: DynamicsLearner, theta: Params, held: TaskData) -> HeldOutErrors:
@@ -247,14 +247,14 @@ def held_out_errors(dynamics: DynamicsLearner, theta: Params, held: TaskData) ->
     parts, order = [], []
     with torch.no_grad():
         for tasks, rows in held_out(held):
-            own = theta if len(tasks) == held.n_tasks else gather(theta, torch.tensor(tasks, device=held.rows.device))
-            parts.append(HeldOutErrors(dynamics.loss(own, rows), dynamics.score(own, rows)))
+            part = theta if len(tasks) == held.n_tasks else gather(theta, torch.tensor(tasks, device=held.rows.device))
+            parts.append(HeldOutErrors(dynamics.loss(part, rows), dynamics.score(part, rows)))
             order += tasks
     return gather(concatenate(parts), torch.tensor(order, device=held.rows.device).argsort())
 
 
 def _best_models(dynamics: DynamicsLearner, theta: Params, held: TaskData, before: HeldOutErrors) -> TaskModels:
-    """The best members of each task on its held-out rows (A.2.1)."""
+    """The models of each task's best members on its held-out rows (A.2.1), and their errors."""
     after = held_out_errors(dynamics, theta, held)
     with torch.no_grad():
         models = fast_layout(dynamics.keep_best(theta, after.score))

@@ -1,1 +1,1 @@
-"""What stages and runs leave on disk."""
+"""Files of stages and runs: artifacts, checkpoints and the run folder."""

@@ -1,4 +1,4 @@
-"""Artifacts: what a stage learned, as one safetensors file whose header says where it comes from."""
+"""Artifacts: a stage's results as one safetensors file, with its origin in the header."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from merpo.types import Params
 __all__ = ["FORMAT_VERSION", "Groups", "load_artifact", "save_artifact"]
 
 FORMAT_VERSION = 1
-_KEY = "merpo-artifact"  # one entry, because safetensors writes several in an order that changes from run to run
+_KEY = "merpo-artifact"  # a single metadata entry, because safetensors writes several in varying order
 
 Groups: TypeAlias = "dict[str, Params]"  # e.g. "meta_policy" -> its parameters
 
 
 def save_artifact(path: Path, groups: Mapping[str, Params], header: Mapping[str, str]) -> str:
-    """Write groups of parameters as `group/parameter`, all or nothing, and return the file's sha256.
+    """Write groups of parameters as tensors `group/parameter`, atomically, and return the file's sha256.
 
     `header` holds text only: the stage's name, the resolved recipe as JSON, versions; `format_version` is added.
     Raises `ArtifactError` for a group without tensors, a group named with a slash, or text that is not `str`.
@@ -41,15 +41,15 @@ def save_artifact(path: Path, groups: Mapping[str, Params], header: Mapping[str,
 
 
 def load_artifact(path: Path, sha256: str | None = None) -> tuple[Groups, dict[str, str]]:
-    """The groups and the header of an artifact, checked against its recorded `sha256` where there is one.
+    """The groups and the header of an artifact, checked against its recorded `sha256` if given.
 
-    The tensors are copies, so that a file that is later replaced or cut cannot reach them. Raises `ArtifactError`
-    where the file is missing, truncated, altered, not an artifact, or of a newer format.
+    The tensors are copies, independent of later changes to the file. Raises `ArtifactError` for a file that is missing,
+    truncated, altered, not an artifact, or of a newer format.
     """
     content = _read(path)
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
-        raise ArtifactError(f"{path}: the content has changed: sha256 is {found}, recorded was {sha256}")
+        raise ArtifactError(f"{path}: the content has changed: sha256 is {found}, expected {sha256}")
     header, tensors = _parse(path, content)
     groups: Groups = {}
     for name, tensor in tensors.items():
@@ -68,13 +68,13 @@ def _read(path: Path) -> bytes:
 
 
 def _parse(path: Path, content: bytes) -> tuple[dict[str, str], Params]:
-    """Header and tensors of a file's content, each tensor owning its memory."""
+    """Header and tensors of a file's content; each tensor owns its memory."""
     from safetensors import SafetensorError
     from safetensors.torch import load
 
     try:
         tensors = {name: tensor.clone() for name, tensor in load(content).items()}
-        size = int.from_bytes(content[:8], "little")  # the length of the JSON that follows, already found valid
+        size = int.from_bytes(content[:8], "little")  # length of the JSON header, validated by `load`
         metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
         header = json.loads(metadata[_KEY]) if _KEY in metadata else None
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
@@ -86,6 +86,6 @@ def _parse(path: Path, content: bytes) -> tuple[dict[str, str], Params]:
     version = header.get("format_version", "none")
     if version != str(FORMAT_VERSION):
         raise ArtifactError(
-            f"{path}: format version {version!r}, expected {str(FORMAT_VERSION)!r}; the merpo that wrote it can read it"
+            f"{path}: format version {version!r}, expected {str(FORMAT_VERSION)!r}; use the merpo that wrote it"
         )
     return header, tensors

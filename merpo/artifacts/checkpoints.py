@@ -1,4 +1,4 @@
-"""A checkpoint on disk: a folder `ckpt-<step>` of one safetensors file and the manifest that vouches for it."""
+"""Checkpoints on disk: a folder `ckpt-<step>` with one safetensors file and a manifest with its checksum."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class _File(BaseModel):
 
 
 class _Manifest(BaseModel):
-    """What a checkpoint is of, and what its file must hash to."""
+    """A checkpoint's origin, and the size and hash of its file."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     format_version: int
-    run: str  # the fingerprint of what is trained
+    run: str  # the run's fingerprint
     label: str
     step: Annotated[int, Field(ge=0)]
     versions: dict[str, str]
@@ -49,17 +49,16 @@ class _Manifest(BaseModel):
 
 
 def write_checkpoint(folder: Path, label: str, step: int, run: str, tensors: Params) -> Path:
-    """Write `folder/ckpt-<step>`, which appears whole or not at all; returns it.
+    """Write `folder/ckpt-<step>` atomically; returns its path.
 
-    The folder's parent must exist, so that a disk that has vanished is noticed. Raises `MerpoError` naming the path if
+    The folder's parent must exist: a disk that is no longer mounted is an error. Raises `MerpoError` naming the path if
     the system refuses.
     """
     from safetensors.torch import save
 
     final = folder / f"ckpt-{step:09d}"
     staged = folder / f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
-    own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    state = save(own)
+    state = save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()})
     digest = {"size": len(state), "sha256": hashlib.sha256(state).hexdigest()}
     content = {
         "format_version": FORMAT_VERSION,
@@ -77,7 +76,7 @@ def write_checkpoint(folder: Path, label: str, step: int, run: str, tensors: Par
             write_synced(staged / STATE, state)
             write_synced(staged / MANIFEST, manifest.encode())
             sync_folder(staged)
-            if final.exists():  # one that was refused, and whose step is now reached again
+            if final.exists():  # a refused checkpoint of the same step
                 shutil.rmtree(final)
             staged.rename(final)
         finally:
@@ -89,7 +88,7 @@ def write_checkpoint(folder: Path, label: str, step: int, run: str, tensors: Par
 
 
 def checkpoint_steps(folder: Path) -> dict[int, Path]:
-    """What look like checkpoints in a folder that need not exist, by step, the last one first."""
+    """Checkpoint folders by step, the last one first, not yet validated; empty if `folder` does not exist."""
     try:
         names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
@@ -103,7 +102,7 @@ def checkpoint_steps(folder: Path) -> dict[int, Path]:
 def read_checkpoint(path: Path, label: str, run: str) -> Params:
     """The tensors of a checkpoint of this label and run, copied into memory.
 
-    Raises `ArtifactError` naming the file where anything is missing, truncated, altered, renamed, another run's, or of
+    Raises `ArtifactError` naming the file if anything is missing, truncated, altered, renamed, of another run, or of
     another format.
     """
     manifest = _read_manifest(path / MANIFEST)
@@ -118,9 +117,9 @@ def read_checkpoint(path: Path, label: str, run: str) -> Params:
 
 
 def remove_leftovers(root: Path) -> None:
-    """Remove what writers that were killed left behind under a folder that only the caller writes."""
-    left = [*root.rglob(".*.tmp-*"), *root.rglob("ckpt-*.tmp-*")]
-    for path in left:
+    """Remove temporary files of killed writers under a folder that only the caller writes to."""
+    leftovers = [*root.rglob(".*.tmp-*"), *root.rglob("ckpt-*.tmp-*")]
+    for path in leftovers:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)
         else:

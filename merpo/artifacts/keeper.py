@@ -1,4 +1,4 @@
-"""When a run keeps its state, which checkpoints stay, and from which of them it goes on."""
+"""Checkpointing of a run: when to write checkpoints, which to keep, and which to resume from."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ __all__ = ["CHECKPOINTS", "Keeper"]
 State = TypeVar("State", bound=Any)
 RunStage = Callable[[str, Callable[[], dict[str, Params]]], dict[str, Params]]
 
-CHECKPOINTS = "checkpoints"  # the folder in a run's folder
-KEPT = 2
-SHARE = 100  # a checkpoint is due when the loop has run so many times as long as the last one took to write
+CHECKPOINTS = "checkpoints"  # subfolder of a run's folder
+KEEP_LAST = 2  # checkpoints kept per loop
+MIN_INTERVAL = 100  # least time between two checkpoints, in multiples of the time that writing the last one took
 
 
 @dataclass
 class _Loop:
-    """A loop that keeps its state."""
+    """The checkpoints of one loop."""
 
-    since: float  # when its state was last written, or it began
-    cost: float = 0.0  # seconds that took
-    good: list[Path] = field(default_factory=list)  # its checkpoints that are known to be whole, oldest first
-    step: int = -1  # of the last of them
+    since: float  # time of the last write, or of the loop's start
+    cost: float = 0.0  # seconds of the last write
+    valid: list[Path] = field(default_factory=list)  # checkpoints known to be valid, oldest first
+    step: int = -1  # step of the last valid checkpoint
 
 
 @final
 class Keeper:
-    """The checkpoints of one run, in a folder that it alone writes (`merpo.support.lock`).
+    """Writes and reads the checkpoints of one run, in a folder with exclusive access (`merpo.support.lock`).
 
-    `resume` and `save_state` are those of `merpo.Context`. A signal stops a loop that has called `resume` at
+    `resume` and `save_state` implement those of `merpo.Context`. A signal stops a loop that has called `resume` at
     its next `save_state`, and other work at its next `on_step`.
     """
 
@@ -55,19 +55,22 @@ class Keeper:
         note: Callable[[str], None],
         sync: Callable[[], None] = lambda: None,
     ) -> None:
-        """`run` is the fingerprint of what is trained; `sync` puts on disk what must not be older than a checkpoint."""
-        self.last: Path | None = None  # the last checkpoint that was written or gone on from
+        """`run` is the run's fingerprint; `sync` is called before each checkpoint, to flush other files to disk.
+
+        `every` is the least number of seconds between two checkpoints, 0 for one after every step.
+        """
+        self.last: Path | None = None  # the last checkpoint written or resumed from
         self._root, self._run, self._every = root, run, every
         self._note, self._sync = note, sync
         self._loops: dict[str, _Loop] = {}
         remove_leftovers(root.parent)
 
     def resume(self, label: str, start: State) -> tuple[int, State]:
-        """The step after which the loop `label` goes on, and its state then; (0, `start`) if nothing was kept."""
+        """The step and state from which the loop `label` resumes; (0, `start`) without a valid checkpoint."""
         if not re.fullmatch(FILE_NAME, label):
             raise PluginError(f"resume: label is {label!r:.80}, expected letters, digits, '.', '_', '+' or '-'")
         if label in self._loops:
-            raise PluginError(f"resume: {label!r} was asked for before, expected a label of its own for each loop")
+            raise PluginError(f"resume: label {label!r} is already in use, expected a separate label for each loop")
         loop = self._loops[label] = _Loop(time.monotonic())
         for step, path in checkpoint_steps(self._root / label).items():
             try:
@@ -76,36 +79,36 @@ class Keeper:
                 place = "" if str(path) in str(error) else f"{path}: "
                 self._note(f"{label}: refused a checkpoint: {place}{error}")
                 continue
-            loop.good, loop.step, self.last = [path], step, path
-            self._note(f"{label}: goes on after step {step} ({path})")
+            loop.valid, loop.step, self.last = [path], step, path
+            self._note(f"{label}: resuming after step {step} ({path})")
             return step, state
         return 0, start
 
     def save_state(self, label: str, step: int, state: Callable[[], Any]) -> None:
-        """Write what `state` gives if it is time, and stop there if a signal asked for it.
+        """Write the result of `state` if a checkpoint is due or the run is to stop; in the latter case stop.
 
-        Raises `TrainingError` where the state has NaN, and writes nothing.
+        Raises `StoppedError` after a signal. Raises `TrainingError`, without writing, if the state has NaN.
         """
         loop = self._loops.get(label)
         if loop is None:
-            raise PluginError(f"save_state: {label!r} has not been asked for with resume")
+            raise PluginError(f"save_state: unknown label {label!r}, expected a call of resume with this label before")
         began, stopping = time.monotonic(), stop.requested()
-        wait = max(self._every, SHARE * loop.cost) if self._every else 0.0
+        wait = max(self._every, MIN_INTERVAL * loop.cost) if self._every else 0.0
         if stopping or began - loop.since >= wait:
             if step != loop.step:
                 self._write(loop, label, step, flatten(state()))
             loop.since = time.monotonic()
             loop.cost = loop.since - began
         if stopping:
-            raise StoppedError(f"stopped by a signal after step {step} of {label!r}, which is kept")
+            raise StoppedError(f"stopped by a signal after step {step} of {label!r}, whose state is saved")
 
     def on_step(self) -> None:
-        """A step of a stage is over; stops where a signal asked for it and no loop has a state to keep first."""
+        """End a step of a stage: stop after a signal, unless a loop still has to save its state."""
         if not self._loops:
             stop.check()
 
     def stages(self, run_stage: RunStage) -> RunStage:
-        """The same, and what loops within a stage kept goes when the stage's result is saved."""
+        """`run_stage`, after which the checkpoints of loops within the stage are deleted."""
 
         def run(name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
             self.on_step()
@@ -120,7 +123,7 @@ class Keeper:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """A `TrainingError` out of the block also names the last good checkpoint."""
+        """Add the path of the last checkpoint to a `TrainingError` raised in the block."""
         try:
             yield
         except TrainingError as error:
@@ -128,7 +131,7 @@ class Keeper:
             raise TrainingError(f"{error}; {last}") from error
 
     def finish(self) -> None:
-        """Everything is saved: no checkpoint is needed any more."""
+        """Delete all checkpoints, once the run's results are saved."""
         self._loops.clear()
         shutil.rmtree(self._root, ignore_errors=True)
 
@@ -136,31 +139,31 @@ class Keeper:
         return read_checkpoint(path, label, self._run)
 
     def _write(self, loop: _Loop, label: str, step: int, tensors: Params) -> None:
-        _refuse_nan(label, step, tensors)
+        _check_nan(label, step, tensors)
         folder = self._root / label
-        _make(self._root)
+        _make_folder(self._root)
         self._sync()
         path = write_checkpoint(folder, label, step, self._run, tensors)
-        loop.good, loop.step, self.last = [*loop.good[1 - KEPT :], path], step, path
+        loop.valid, loop.step, self.last = [*loop.valid[1 - KEEP_LAST :], path], step, path
         for other in checkpoint_steps(folder).values():
-            if other not in loop.good:
+            if other not in loop.valid:
                 shutil.rmtree(other, ignore_errors=True)
 
 
-def _make(folder: Path) -> None:
-    """Make a folder, but not those above it: a run's folder that has vanished is not to come back empty."""
+def _make_folder(folder: Path) -> None:
+    """Make a folder but not its parents, so that a deleted run folder is an error and not made again, empty."""
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:
         raise ArtifactError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
-def _refuse_nan(label: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Refuse a state with NaN; infinity may be meant, as log β is −∞ where there is no β."""
+def _check_nan(label: str, step: int, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise `TrainingError` for a state with NaN; infinity is allowed, as log β is −∞ for β = 0."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and bool(tensor.isnan().any()):
-            where = ""
+            position = ""
             if tensor.dim():
                 row = int(tensor.isnan().reshape(len(tensor), -1).any(1).nonzero()[0])
-                where = f" at row {row} of {len(tensor)} (a task's or a member's, as its first dim is)"
-            raise TrainingError(f"stage {label!r}, step {step}: state {name!r} is NaN{where}, expected finite numbers")
+                position = f" at index {row} of {len(tensor)} in its first dim (tasks or members)"
+            raise TrainingError(f"stage {label!r}, step {step}: state {name!r} is NaN{position}, expected numbers")

@@ -1,4 +1,4 @@
-"""A run's folder: its layout, its writer and its reader."""
+"""The run folder: layout, writer and reader."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ __all__ = [
 
 REPORT = "report.json"
 LOCK = "run.lock"
-META, BEST = "meta", "best-meta"  # artifacts: the meta-artifact at the end, and at the best evaluation on the way
-ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and what led to them
-OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # the artifacts that are no single stage's
+META, BEST = "meta", "best-meta"  # artifacts: the final meta-artifact, and the one with the best evaluation
+ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and snapshots and curves
+OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # artifacts that are not the result of a single stage
 
-# What may differ between two runs that share their stages: it changes what is measured or shown, not what is trained.
+# Recipe tables that do not affect training, only what is measured or shown: runs that differ in them share stages.
 NOT_IN_FINGERPRINT = ("title", "description", "requires", "evaluate", "run")
 
 _ANOTHER = "give another --out"
@@ -54,9 +54,10 @@ _ANOTHER = "give another --out"
 
 @final
 class RunFolder:
-    """`recipe.toml`, `manifest.json`, `artifacts/*.safetensors`, `metrics.jsonl`, `report.json`, `report.html`.
+    """A run folder, for writing.
 
-    A stage that an earlier run of the same recipe, seed and data finished here is loaded, not computed again.
+    It has `recipe.toml`, `manifest.json`, `artifacts/*.safetensors`, `metrics.jsonl`, `report.json`, `report.html`. A
+    stage that an earlier run of the same recipe, seed and data finished is loaded, not recomputed.
     """
 
     def __init__(
@@ -82,13 +83,13 @@ class RunFolder:
         }
         content = {"fingerprint": self.fingerprint, "seed": seed, "versions": versions(), "datasets": dict(data)}
         self._manifest: dict[str, Any] = {**content, "artifacts": self._finished()}
-        atomic_write_json(path / MANIFEST, self._manifest)  # first: it is what makes the folder a run's
+        atomic_write_json(path / MANIFEST, self._manifest)  # first: it identifies the folder as a run folder
         atomic_write_text(path / "recipe.toml", to_toml(recipe))
 
     def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
-        """What `compute` gives, saved as `artifacts/name.safetensors`; loaded from there if this run has it already.
+        """The result of `compute`, saved as `artifacts/name.safetensors`; loaded from there if it is already saved.
 
-        Raises `ArtifactError` where the file is not what this run wrote.
+        Raises `ArtifactError` for a file that this run did not write.
         """
         if name in self._stages:
             return self._stages[name]
@@ -103,7 +104,7 @@ class RunFolder:
     def load(self, name: str) -> tuple[dict[str, Params], dict[str, str]]:
         """The groups of a finished artifact, empty ones included, and its header.
 
-        Raises `ArtifactError` where the file is not what this run wrote.
+        Raises `ArtifactError` for a file that this run did not write.
         """
         path = self.artifact(name)
         groups, header = _load(path, self._manifest["artifacts"][name])
@@ -111,68 +112,68 @@ class RunFolder:
         return to_device(groups, self._device), header
 
     def save(self, name: str, groups: Mapping[str, Params], more: Mapping[str, str] | None = None) -> None:
-        """Write groups of parameters as an artifact, and its sha256 into the manifest; `more` goes into the header.
+        """Write groups of parameters as an artifact, and its sha256 into the manifest; `more` are header entries.
 
-        Empty groups (a method without a model) have no tensors; the header keeps their names.
+        Empty groups (a method without a model) have no tensors; the header lists their names.
         """
-        self.must_be_there()
+        self.check_exists()
         on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
         header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header, **(more or {})}
         self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
         atomic_write_json(self.path / MANIFEST, self._manifest)
 
     def artifact(self, name: str) -> Path:
-        """Where a stage's artifact is."""
+        """The path of an artifact."""
         return self.path / "artifacts" / f"{name}.safetensors"
 
     def recorded(self) -> list[str]:
-        """The artifacts that were written, in that order."""
+        """The artifacts in the manifest, in the order of writing."""
         return list(self._manifest["artifacts"])
 
     def finished(self, name: str) -> bool:
-        """Whether the artifact is recorded and there."""
+        """Whether the artifact is in the manifest and its file exists."""
         return name in self._manifest["artifacts"] and self.artifact(name).exists()
 
     def lost(self, name: str) -> bool:
-        """Whether the artifact is recorded and was deleted."""
+        """Whether the artifact is in the manifest but its file was deleted."""
         return name in self._manifest["artifacts"] and not self.artifact(name).exists()
 
     def whole(self) -> bool:
-        """Whether no artifact that a stage is loaded from was deleted."""
+        """Whether the files of all artifacts in the manifest exist, apart from the best meta-artifact."""
         return not any(self.lost(name) for name in self.recorded() if name != BEST)
 
     def read_curve(self) -> dict[str, Any]:
-        """The evaluations during meta-training that this folder holds, by step."""
+        """The saved evaluations during meta-training, by step."""
         path = self.path / "training_curve.json"
         return FileKind("a run's evaluations by step", hint=_ANOTHER).read_json(path) if path.exists() else {}
 
     def add_to_curve(self, step: int, point: Mapping[str, Any]) -> None:
-        """Record one evaluation during meta-training."""
-        self.must_be_there()
+        """Save one evaluation during meta-training."""
+        self.check_exists()
         atomic_write_json(self.path / "training_curve.json", {**self.read_curve(), str(step): dict(point)})
 
     def keep_best(self, step: int, score: float, meta: Mapping[str, Params]) -> None:
-        """Save the meta-artifact after `step` if no other evaluation of the curve is better; of equals the first is.
+        """Save the meta-artifact after `step` if its score is the best of the curve; of equal scores the first counts.
 
-        To be called before the evaluation enters the curve: a run that was cut off in between does both again.
+        To be called before `add_to_curve`, so that a run interrupted in between repeats both.
         """
         others = ((mean_return(point), -int(at)) for at, point in self.read_curve().items() if int(at) != step)
         if (score, -step) > max(others, default=(-math.inf, 0)):
             self.save(BEST, meta, {"step": str(step), "score": repr(score)})
 
-    def must_be_there(self) -> None:
-        """Refuse to write the rest of a run where its beginning has vanished, as with a disk that was taken off."""
+    def check_exists(self) -> None:
+        """Raise `ArtifactError` if the run's files are gone, for example because a disk was unmounted."""
         if not (self.path / MANIFEST).exists():
-            raise ArtifactError(f"{self.path}: has vanished; bring it back, and the same command goes on")
+            raise ArtifactError(f"{self.path}: no longer exists; restore it and run the same command to resume")
 
     def _finished(self) -> dict[str, str]:
-        """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished here."""
+        """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished."""
         refuse_foreign(self.path)
         manifest = self.path / MANIFEST
         if not manifest.exists():
             return {}
         found = FileKind("a run's manifest", hint=_ANOTHER).read_json(manifest)
-        if found.get("fingerprint") != self.fingerprint and self._begun(found):
+        if found.get("fingerprint") != self.fingerprint and self._has_results(found):
             raise ArtifactError(
                 f"{self.path}: holds a run of another recipe, seed or data ({str(found.get('fingerprint'))[:12]}, "
                 f"expected {self.fingerprint[:12]}); give another --out"
@@ -180,8 +181,8 @@ class RunFolder:
         artifacts = found.get("artifacts", {})
         return dict(artifacts) if isinstance(artifacts, dict) else {}
 
-    def _begun(self, manifest: Mapping[str, Any]) -> bool:
-        """Whether there is more than a start that was refused, by a setting that has been corrected since."""
+    def _has_results(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether the folder has any results; a run that failed at its start has none, and may be replaced."""
         written = (self.path / name for name in ("metrics.jsonl", "training_curve.json", "checkpoints", REPORT))
         return bool(manifest.get("artifacts")) or any(path.exists() and path.stat().st_size for path in written)
 
@@ -196,7 +197,7 @@ def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
     try:
         groups, header = load_artifact(path, sha256)
     except ArtifactError as error:
-        raise ArtifactError(f"{error}; delete it and the stage is computed again") from None
+        raise ArtifactError(f"{error}; delete it to recompute the stage") from None
     return {name: groups.get(name, {}) for name in json.loads(header["groups"])}, header
 
 
@@ -204,16 +205,16 @@ MANIFEST = "manifest.json"  # what makes a folder a run's
 
 
 def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
-    """Where the runs go: `base` for one seed, a folder in it for each of several.
+    """The folders of the runs: `base` for one seed, a subfolder for each of several.
 
-    Raises `ArtifactError`, before anything is computed, for a place that holds something else.
+    Raises `ArtifactError`, before anything is computed, for a folder with other content.
     """
     if len(seeds) == 1:
         refuse_foreign(base)
         return [base]
     others = [name for name in _names(base) if name != "summary.json" and not name.startswith("seed-")]
     if others:
-        raise ArtifactError(f"{base}: holds {others[0]}, expected no folder, or one of other seeds; give another --out")
+        raise ArtifactError(f"{base}: has {others[0]}, expected a new folder or one with seed-*; give another --out")
     folders = [base / f"seed-{seed}" for seed in seeds]
     for folder in folders:
         refuse_foreign(folder)
@@ -221,13 +222,13 @@ def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Refuse a folder in which something lies that is no run's."""
+    """Raise `ArtifactError` for a folder with content that is not a run folder."""
     if not (path / MANIFEST).exists() and _names(path):
         raise ArtifactError(f"{path}: is not empty and not a run folder; give another --out")
 
 
 def _names(path: Path) -> list[str]:
-    """What lies in a folder that need not exist, but for what a run that was killed at its start may leave."""
+    """Names in a folder, without temporary files and locks; empty if the folder does not exist."""
     try:
         names = sorted(p.name for p in path.iterdir())
         return [name for name in names if not re.fullmatch(r"\..+\.tmp-.*", name) and not is_lock(name)]
@@ -238,11 +239,11 @@ def _names(path: Path) -> list[str]:
 
 
 RECIPE = "recipe.toml"
-_DEPTH = 3  # folders between a sweep and its runs: sweep/variant/seed
+_DEPTH = 3  # levels of a sweep's folder: sweep/variant/seed
 
 
 class FinishedRun(NamedTuple):
-    """The folder of `merpo run` or of `merpo adapt`: its recipe, its seed, and what its manifest vouches for."""
+    """A folder of `merpo run` or `merpo adapt`, for reading: its recipe, seed and manifest."""
 
     path: Path
     recipe: Recipe
@@ -250,62 +251,62 @@ class FinishedRun(NamedTuple):
     manifest: dict[str, Any]
 
     def artifact(self, name: str) -> Path:
-        """Where an artifact is; `ArtifactError` where the run has not finished it."""
+        """The path of an artifact; `ArtifactError` if the run has not finished it."""
         known = self.manifest["artifacts"]
         if name not in known:
             raise ArtifactError(
                 f"{self.path}: has no artifact {name!r}{nearest(name, known)}; it has: {', '.join(known) or 'none'}. "
-                f"Run its recipe again with --out {self.path}: what is finished is loaded, the rest is computed"
+                f"Run its recipe again with --out {self.path} to compute what is missing"
             )
         return self.path / "artifacts" / f"{name}.safetensors"
 
     def groups(self, name: str) -> dict[str, Params]:
-        """The groups of an artifact, empty ones included, once its digest is the one in the manifest."""
+        """The groups of an artifact, empty ones included, checked against the digest in the manifest."""
         groups, header = load_artifact(self.artifact(name), self.manifest["artifacts"][name])
         return {group: groups.get(group, {}) for group in json.loads(header.get("groups", "[]")) or groups}
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is that of one run."""
+    """Whether a folder is the run folder of one run."""
     return (path / MANIFEST).is_file() and (path / RECIPE).is_file()
 
 
 def open_run(path: Path) -> FinishedRun:
-    """The run in a folder; `ArtifactError` where there is none, with the runs that lie below it."""
+    """The run in a folder; raises `ArtifactError` if there is none, listing runs in subfolders."""
     if not is_run(path):
-        below = [str(run) for run in _below(path, MANIFEST)]
-        hint = f"; it holds several runs, give one of them: {', '.join(below[:4])}" if below else ""
-        raise ArtifactError(f"{path}: is no run's folder (expected {MANIFEST} and {RECIPE} in it){hint}")
+        below = [str(run) for run in _runs_below(path, MANIFEST)]
+        hint = f"; it has runs in subfolders, give one of them: {', '.join(below[:4])}" if below else ""
+        raise ArtifactError(f"{path}: is not a run folder (expected {MANIFEST} and {RECIPE} in it){hint}")
     manifest = read_manifest(path)
     return FinishedRun(path, load_recipe(path / RECIPE), manifest["seed"], manifest)
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
-    """The folders of finished runs (those with a report) that `paths` are or hold, each once, in the given order.
+    """The folders of finished runs (those with a report) in `paths` and their subfolders, each once, in order.
 
     Raises `ArtifactError` for a path without any.
     """
     found: dict[Path, None] = {}
     for path in paths:
-        runs = _below(path, REPORT)
+        runs = _runs_below(path, REPORT)
         if not runs:
-            raise ArtifactError(f"{path}: holds no finished run (expected a {REPORT} in it, or in folders in it)")
+            raise ArtifactError(f"{path}: has no finished run (expected a {REPORT} in it or in its subfolders)")
         found |= dict.fromkeys(runs)
     return list(found)
 
 
-def _below(path: Path, name: str, depth: int = _DEPTH) -> list[Path]:
-    """The folders with both a run's manifest and a file `name`, from `path` downwards."""
+def _runs_below(path: Path, name: str, depth: int = _DEPTH) -> list[Path]:
+    """The run folders with a file `name` among `path` and its subfolders."""
     if is_run(path):
         return [path] if (path / name).is_file() else []
     if depth == 0 or not path.is_dir():
         return []
     folders = sorted((p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_by_number)
-    return [run for folder in folders for run in _below(folder, name, depth - 1)]
+    return [run for folder in folders for run in _runs_below(folder, name, depth - 1)]
 
 
 def _by_number(path: Path) -> tuple[str, int, str]:
-    """`seed-2` before `seed-10`."""
+    """Sort key for natural order: `seed-2` before `seed-10`."""
     stem = path.name.rstrip("0123456789")
     digits = path.name[len(stem) :]
     return stem, int(digits or 0), path.name
@@ -321,7 +322,7 @@ class _Manifest(BaseModel):
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """A run's manifest, in which there are a seed and artifacts' digests; `ArtifactError` where it is damaged."""
+    """A run's manifest, with at least a seed and artifacts' digests; raises `ArtifactError` if it is damaged."""
     path = folder / MANIFEST
     kind = FileKind("a run's manifest with a seed and artifacts' digests")
     found = kind.read_json(path)

@@ -1,4 +1,4 @@
-"""Trees of tensors and generators as flat names, as a checkpoint's file holds them, and back again."""
+"""Conversion of trees of tensors and generators to flat dicts for a checkpoint's file, and back."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ Tree = TypeVar("Tree", bound=Any)
 
 
 def flatten(tree: Any) -> Params:
-    """The tensors of nested dicts and (named) tuples under names such as `policy_opt/m/w0`; None holds nothing.
+    """The tensors of nested dicts and (named) tuples under names such as `policy_opt/m/w0`; None has no tensors.
 
-    Of `Streams` and generators it is their state. Raises `PluginError` for anything else.
+    `Streams` and generators are represented by their state. Raises `PluginError` for anything else.
     """
     return dict(_tensors(tree, ""))
 
 
 def restored(start: Tree, found: Mapping[str, torch.Tensor]) -> Tree:
-    """A tree built as `start` from the tensors that `flatten` gave; `start`'s generators go on from where they were.
+    """The inverse of `flatten`: a tree with the structure of `start`, whose generators are set to their saved states.
 
-    Where `start` has None, there is what was found: a tensor, or dicts of them. Raises `ArtifactError`, with nothing
-    changed yet, where names, shapes or types are others.
+    None in `start` is replaced by the saved value: a tensor, or dicts of them. Raises `ArtifactError`, before anything
+    is changed, if names, shapes or types differ.
     """
     expected = flatten(start)
-    free = tuple(_open(start, ""))
+    placeholders = tuple(_placeholders(start, ""))
     for name in expected.keys() | found.keys():
         if name in expected and name in found:
-            ours, theirs = ((tuple(x.shape), x.dtype) for x in (expected[name], found[name]))
-            if ours != theirs:
-                raise ArtifactError(f"{name!r} is {theirs}, expected {ours}")
-        elif name in expected or not any(name == place or name.startswith(f"{place}/") for place in free):
+            expected_type, found_type = ((tuple(x.shape), x.dtype) for x in (expected[name], found[name]))
+            if expected_type != found_type:
+                raise ArtifactError(f"{name!r} is {found_type}, expected {expected_type}")
+        elif name in expected or not any(name == place or name.startswith(f"{place}/") for place in placeholders):
             raise ArtifactError(f"{name!r} is {'missing' if name in expected else 'not expected'}")
     for name, constant in _constants(start, ""):
         if not torch.equal(constant, found[name].to(constant.device)):
@@ -61,17 +61,17 @@ def _tensors(tree: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
             yield from _tensors(part, below)
 
 
-def _open(tree: Any, name: str) -> Iterator[str]:
-    """Where the tree has None."""
+def _placeholders(tree: Any, name: str) -> Iterator[str]:
+    """The names at which the tree has None."""
     if tree is None:
         yield name
     elif not isinstance(tree, torch.Tensor | Streams | torch.Generator):
         for below, part in _parts(tree, name):
-            yield from _open(part, below)
+            yield from _placeholders(part, below)
 
 
 def _constants(tree: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
-    """Where the tree has a `Constant`, and its value."""
+    """The name and value of every `Constant` in the tree."""
     if isinstance(tree, Constant):
         yield _below(name, "value"), tree.value
     elif tree is not None and not isinstance(tree, torch.Tensor | Streams | torch.Generator):
@@ -87,7 +87,7 @@ def _parts(tree: Any, name: str) -> list[tuple[str, Any]]:
         items = list(zip(getattr(tree, "_fields", map(str, range(len(tree)))), tree, strict=True))
     else:
         raise PluginError(
-            f"{name or 'state'!r} is {type(tree).__name__}, which no checkpoint can hold; expected tensors, Streams, "
+            f"{name or 'state'!r} is {type(tree).__name__}, which cannot be saved; expected tensors, Streams, "
             "generators, None, or dicts and tuples of them"
         )
     return [(_below(name, key), part) for key, part in items]
@@ -120,16 +120,16 @@ def _set(source: Streams | torch.Generator, state: torch.Tensor) -> Streams | to
 
 
 def _subtree(found: Mapping[str, torch.Tensor], name: str) -> Any:
-    """What was found at a name, or below it: dicts by the parts of the names."""
+    """The saved value at a name: a tensor, or nested dicts of the tensors below it."""
     if name in found:
         return found[name]
-    grown: dict[str, Any] = {}
+    subtree: dict[str, Any] = {}
     for path, tensor in found.items():
         if not path.startswith(f"{name}/"):
             continue
         *above, last = (key.replace("~1", "/").replace("~0", "~") for key in path[len(name) + 1 :].split("/"))
-        place = grown
+        branch = subtree
         for key in above:
-            place = place.setdefault(key, {})
-        place[last] = tensor
-    return grown
+            branch = branch.setdefault(key, {})
+        branch[last] = tensor
+    return subtree

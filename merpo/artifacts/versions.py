@@ -1,4 +1,4 @@
-"""What numbers depend on, for every manifest: Python, merpo, libraries, plugins that loaded, and the processor."""
+"""Versions on which results depend, for manifests: Python, merpo, libraries, loaded plugins, and the processor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIBRARIES = ("gymnasium", "numpy", "pydantic", "safetensors", "torch")
 
 
 def versions() -> dict[str, str]:
-    """Name -> version, the number of threads, and the processor; libraries that are not installed are left out."""
+    """Name -> version of installed software, with the number of threads and the processor."""
     found = {"python": platform.python_version(), "merpo": __version__, "threads": str(torch.get_num_threads())}
     found["processor"] = processor()
     for name in LIBRARIES:
@@ -26,7 +26,7 @@ def versions() -> dict[str, str]:
 
 
 def processor() -> str:
-    """The processor's name; another one rounds otherwise, and takes another time."""
+    """The processor's name; rounding and speed depend on it."""
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
@@ -36,7 +36,7 @@ def processor() -> str:
 
 
 def plugin_versions() -> dict[str, str]:
-    """Distribution -> version of every plugin that brought a component, but for merpo's own."""
+    """Distribution -> version of every plugin with a component, except merpo's own."""
     from merpo.components.registry import components
 
     return {e.distribution: e.version for e in components() if e.status == "ok" and e.distribution != "merpo"}

@@ -1,1 +1,1 @@
-"""Behaviour policies, and the datasets that they collect."""
+"""Collection of datasets: training of behaviour policies, and rollouts of them."""

@@ -1,4 +1,4 @@
-"""Behaviour policies of a collection: found, trained, saved and read."""
+"""Behaviour policies of a collection: finding, training, saving and loading them."""
 
 from __future__ import annotations
 
@@ -34,43 +34,43 @@ Note = Callable[[str], None]
 def announce_plan(
     recipe: Recipe, folder: Path, tasks: list[Task], qualities: list[str], context: Context, note: Note
 ) -> None:
-    """Tell what is left to do for datasets of these qualities, and how long it may take.
+    """Report the remaining work for datasets of these qualities, and an estimate of its duration.
 
-    Raises `DatasetError` where the disk has no room for it.
+    Raises `DatasetError` if the disk has too little space.
     """
     critic, settings = _critic(recipe), recipe.collect
-    kept = next(iter(checkpoint_steps(folder / CHECKPOINTS / LOOP)), 0)
+    last_step = next(iter(checkpoint_steps(folder / CHECKPOINTS / LOOP)), 0)
     found = find_trained(recipe, folder)
-    since = kept if found is None else None
+    since = last_step if found is None else None
     size = len(tasks), recipe.data.episodes, qualities
     plan = plan_collection(recipe.tasks, critic, settings, *size, since, copied=found != folder)
     for line in plan_lines(plan, check_space(folder, plan)):
         note(f"data: {line}")
     pace = measure_pace(recipe.tasks, critic, tasks, settings, context)
     time = duration(estimate_seconds(plan, pace, len(tasks)))
-    note(f"data: about {time}, estimated from {pace.steps} steps on this machine, as busy as it is now")
+    note(f"data: about {time}, estimated from {pace.steps} steps on this machine at its current load")
 
 
 def ensure_policies(recipe: Recipe, folder: Path, tasks: list[Task], context: Context, note: Note) -> BehaviorPolicies:
-    """The policies of SAC on every task, trained now or before; they are in `folder` afterwards."""
+    """The SAC policies of every task, loaded or trained, and saved in `folder`."""
     keeper = Keeper(folder / CHECKPOINTS, folder.name, recipe.run.checkpoint_every, note)
     found = find_trained(recipe, folder)
     if found is None:
-        kept = replace(context, resume=keeper.resume, save_state=keeper.save_state)
+        resumable = replace(context, resume=keeper.resume, save_state=keeper.save_state)
         with keeper.named():
-            made = train_behavior(recipe.tasks, _critic(recipe), tasks, recipe.collect, kept)
+            trained = train_behavior(recipe.tasks, _critic(recipe), tasks, recipe.collect, resumable)
     else:
-        made = read_behavior_policies(recipe, found)
+        trained = read_behavior_policies(recipe, found)
     if found not in (None, folder):
-        note(f"data: behaviour policies taken from {found}, where they were trained in the same way")
+        note(f"data: behaviour policies copied from {found}, which was trained with the same settings")
     if found != folder:
-        save_policies(recipe, folder, made)
+        save_policies(recipe, folder, trained)
     keeper.finish()
-    return made
+    return trained
 
 
 def _critic(recipe: Recipe) -> Critic:
-    """SAC's critics."""
+    """The critic component for SAC."""
     from merpo.components.registry import get
 
     settings = {"hidden": recipe.collect.hidden, "output_scale": recipe.collect.value_scale}
@@ -85,7 +85,7 @@ _RECORD = FileKind("a record of behaviour policies", limit=10_000)  # it has two
 
 
 class _Record(BaseModel):
-    """What a collection's policies must hash to, and the fingerprint of all that their training depends on."""
+    """The hash of a collection's policies, and the fingerprint of everything that their training depends on."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
@@ -95,9 +95,9 @@ class _Record(BaseModel):
 
 
 def find_trained(recipe: Recipe, folder: Path) -> Path | None:
-    """The folder with the recipe's behaviour policies: the collection's own, or another that was trained alike.
+    """The folder with the recipe's behaviour policies: the collection's own, or another with the same training.
 
-    How many episodes there are and which checkpoint is medium make another collection, but not other policies.
+    Collections that differ only in the number of episodes or in the medium checkpoint have the same policies.
     """
     if (folder / POLICIES).exists():
         return folder
@@ -106,41 +106,42 @@ def find_trained(recipe: Recipe, folder: Path) -> Path | None:
         try:
             if _read_record(path).training == training and (path.parent / POLICIES).exists():
                 return path.parent
-        except ArtifactError:  # it is refused where it is somebody's own
+        except ArtifactError:  # reported when that collection itself is read
             continue
     return None
 
 
 def read_behavior_policies(recipe: Recipe, folder: Path) -> BehaviorPolicies:
-    """The policies in `folder`; raises `ArtifactError` where their file is damaged.
+    """The policies in `folder`; raises `ArtifactError` if their file is damaged.
 
-    Collections of older versions have no record: they get one.
+    A record is written for collections of older versions, which have none.
     """
     path, record = folder / POLICIES, folder / POLICIES_RECORD
     try:
-        known = _read_record(record).sha256 if record.exists() else None
-        groups, _ = load_artifact(path, known)
+        sha256 = _read_record(record).sha256 if record.exists() else None
+        groups, _ = load_artifact(path, sha256)
         curve = groups["curve"]
         found = BehaviorPolicies(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
     except (ArtifactError, KeyError) as error:
         raise ArtifactError(
-            f"{path}: {error}; delete it and {POLICIES_RECORD}, and the behaviour policies are trained again"
+            f"{path}: {error}; delete it and {POLICIES_RECORD} to train the behaviour policies again"
         ) from None
-    if known is None:
+    if sha256 is None:
         _write_record(folder, sha256_file(path), recipe)
     return found
 
 
-def save_policies(recipe: Recipe, folder: Path, made: BehaviorPolicies) -> None:
-    """Keep the policies, so that no quality needs them to be trained again."""
-    (folder / POLICIES_RECORD).unlink(missing_ok=True)  # one of a file that is gone
-    curve = {"steps": made.returns.new_tensor(made.steps), "returns": made.returns}
+def save_policies(recipe: Recipe, folder: Path, trained: BehaviorPolicies) -> None:
+    """Save the policies in `folder`, for datasets of any quality."""
+    (folder / POLICIES_RECORD).unlink(missing_ok=True)  # a stale record of a deleted file
+    curve = {"steps": trained.returns.new_tensor(trained.steps), "returns": trained.returns}
     header = {"stage": "collect", "family": recipe.tasks.name}
-    _write_record(folder, save_artifact(folder / POLICIES, {"policies": made.policies, "curve": curve}, header), recipe)
+    sha256 = save_artifact(folder / POLICIES, {"policies": trained.policies, "curve": curve}, header)
+    _write_record(folder, sha256, recipe)
 
 
 def _training(recipe: Recipe) -> str:
-    """The fingerprint of what the policies depend on."""
+    """The fingerprint of everything that the policies' training depends on."""
     settings = {key: value for key, value in recipe.collect.model_dump().items() if key != "medium_fraction"}
     tasks = {"train_tasks": recipe.data.train_tasks, "test_tasks": recipe.data.test_tasks}
     return fingerprint(plain({"tasks": dump_component(recipe.tasks), "collect": settings, **tasks}))

@@ -1,4 +1,4 @@
-"""`merpo collect`, and the data that a run lacks: collected into the store."""
+"""`merpo collect`: collection of missing datasets into the store, also used by `merpo run`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from merpo.support.stop import check, graceful
 
 __all__ = ["collect_recipe", "ensure_data"]
 
-LINES = 16  # of the table of what was collected; the rest is in `merpo data show`
+LINES = 16  # maximum lines of the table of collected data; `merpo data show` prints all
 
 
 def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
-    """Collect the data that a recipe needs and the store lacks or holds damaged; what `merpo collect` does.
+    """Collect a recipe's datasets that are missing or damaged in the store; implements `merpo collect`.
 
-    With `qualities`, every task's data of each of these, whatever the recipe's own. Raises `RecipeError` for an
-    unknown one, and where the recipe names data that is not collected.
+    `qualities` replace the recipe's own, for every task. Raises `RecipeError` for an unknown one, and for a recipe with
+    named data, which is not collected.
     """
     from merpo.collect.learning_curve import draw_curve
     from merpo.data.needed import collection_folder
@@ -49,11 +49,11 @@ def collect_recipe(recipe: Recipe, qualities: Sequence[str] = ()) -> None:
         try:
             ensure_data(recipe, context, progress.note, repair=True, qualities=qualities)
         except StoppedError as stopped:
-            raise StoppedError(f"{stopped}; the same command goes on") from None
+            raise StoppedError(f"{stopped}; run the same command to resume") from None
         if not recipe.data.named:
             try:
                 progress.note(f"data: learning curve in {draw_curve(recipe, collection_folder(recipe))}")
-            except ArtifactError as error:  # the datasets are there all the same
+            except ArtifactError as error:  # not fatal: the datasets are complete
                 progress.note(f"data: no learning curve: {error}")
 
 
@@ -65,11 +65,11 @@ def ensure_data(
     repair: bool = False,
     qualities: Sequence[str] = (),
 ) -> list[TaskSource]:
-    """Collect what the store lacks, and say what is done and how good it is; returns what was collected.
+    """Collect missing datasets, reporting progress and their returns; returns the collected ones.
 
-    With `qualities`, all tasks' data of each of these is needed. A dataset that is there but damaged is not lacking:
-    loading refuses it by name, and only `repair` collects it again. Raises `DatasetError` if something is lacking and
-    `collect` is False, or the disk has no room for it.
+    With `qualities`, all tasks' data of each of these is needed. A damaged dataset does not count as missing: loading
+    refuses it by name, and only `repair` collects it again. Raises `DatasetError` if datasets are missing and `collect`
+    is False, or if the disk has too little space.
     """
     if recipe.data.named:
         ensure_named(recipe, note, collect)
@@ -77,36 +77,36 @@ def ensure_data(
     folder = collection_folder(recipe)
     train, unseen = _of_qualities(needed(recipe), qualities)
     every = sorted(train + unseen)
-    lacking = _lacking(folder, every, recipe, note, repair)
-    if not lacking:
+    missing = _missing(folder, every, recipe, note, repair)
+    if not missing:
         note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
         return []
     if not collect:
         raise DatasetError(
-            f"{folder}: {len(lacking)} of {len(train) + len(unseen)} datasets are missing, the first is "
-            f"{lacking[0].name}; leave out --no-collect, or run: merpo collect RECIPE"
+            f"{folder}: {len(missing)} of {len(train) + len(unseen)} datasets are missing, the first is "
+            f"{missing[0].name}; leave out --no-collect, or run: merpo collect RECIPE"
         )
     with folder_lock(folder / LOCK, note):
-        lacking = _lacking(folder, every, recipe, lambda _: None, repair)  # another may have collected them by now
-        if not lacking:
+        missing = _missing(folder, every, recipe, lambda _: None, repair)  # another process may have collected some
+        if not missing:
             note(f"data: {len(train)} + {len(unseen)} datasets found in {folder}")
             return []
-        note(f"data: collecting {len(lacking)} datasets into {folder}")
+        note(f"data: collecting {len(missing)} datasets into {folder}")
         tasks = list({source.index: source.task for source in every}.values())
-        announce_plan(recipe, folder, tasks, [source.quality for source in lacking], context, note)
+        announce_plan(recipe, folder, tasks, [source.quality for source in missing], context, note)
         trained = ensure_policies(recipe, folder, tasks, context, note)
         write_curve(folder, trained)
-        for quality in [quality for quality in QUALITIES if any(source.quality == quality for source in lacking)]:
-            _collect(recipe, folder, quality, [s for s in lacking if s.quality == quality], trained, context)
+        for quality in [quality for quality in QUALITIES if any(source.quality == quality for source in missing)]:
+            _collect(recipe, folder, quality, [s for s in missing if s.quality == quality], trained, context)
     for line in quality_lines(folder, [source.name for source in every], LINES):
         note(f"data: {line}")
-    return lacking
+    return missing
 
 
 def _of_qualities(
     parts: tuple[list[TaskSource], list[TaskSource]], qualities: Sequence[str]
 ) -> tuple[list[TaskSource], list[TaskSource]]:
-    """The same tasks in each of `qualities`, or as they are where there are none."""
+    """The sources of the same tasks in each of `qualities`; unchanged without any."""
     if not qualities:
         return parts
     train, unseen = (
@@ -115,19 +115,19 @@ def _of_qualities(
     return train, unseen
 
 
-def _lacking(
+def _missing(
     folder: Path, every: list[TaskSource], recipe: Recipe, note: Callable[[str], None], repair: bool
 ) -> list[TaskSource]:
-    """What is to be collected: datasets that are not there and, with `repair`, those that cannot be used."""
-    lacking = [source for source in every if not manifest_path(folder, source.name).exists()]
+    """The datasets to collect: those that do not exist and, with `repair`, those that are damaged."""
+    missing = [source for source in every if not manifest_path(folder, source.name).exists()]
     if repair:
-        there = [source for source in every if source not in lacking]
-        lacking += [source for source in there if _damaged(folder, source, recipe, note)]
-    return lacking
+        present = [source for source in every if source not in missing]
+        missing += [source for source in present if _damaged(folder, source, recipe, note)]
+    return missing
 
 
 def _damaged(folder: Path, source: TaskSource, recipe: Recipe, note: Callable[[str], None]) -> bool:
-    """Whether a dataset that is there cannot be used; `note` is told why."""
+    """Whether an existing dataset is unusable; `note` receives the reason."""
     try:
         read_source(folder, source, recipe)
     except DatasetError as error:
@@ -142,8 +142,8 @@ def _collect(
     """Roll out the policies of one quality for `sources`, and store the episodes."""
     index = [source.index for source in sources]
     tasks = [source.task for source in sources]
-    made = collect_quality(recipe.tasks, tasks, index, trained, quality, recipe.data.episodes, recipe.collect, context)
-    for done, (source, episodes) in enumerate(zip(sources, made, strict=True), 1):
+    data = collect_quality(recipe.tasks, tasks, index, trained, quality, recipe.data.episodes, recipe.collect, context)
+    for done, (source, episodes) in enumerate(zip(sources, data, strict=True), 1):
         check()
         returns = episodes.data.episode_returns()
         write_dataset(

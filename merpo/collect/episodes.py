@@ -1,4 +1,4 @@
-"""Offline data as in appendix A.2.2: episodes of the behaviour policies that make a quality."""
+"""Collection of offline data as in appendix A.2.2: episodes of the behaviour policies of a quality."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ __all__ = ["Episodes", "collect_quality", "roll_out_policies"]
 
 
 class Episodes(NamedTuple):
-    """One task's data of one quality, and the policy that made it where it was a single one."""
+    """One task's data of one quality, and its behaviour policy if it is a single one."""
 
     data: TaskDataset
     policy: Params | None
-    step: int  # environment steps for which that policy was trained; the last one's for mixed data
+    step: int  # environment steps of the policy's training; for mixed data those of the last policy
 
 
 def collect_quality(
@@ -38,22 +38,22 @@ def collect_quality(
     settings: CollectSettings,
     context: Context,
 ) -> list[Episodes]:
-    """`episodes` stochastic episodes of each task, from the policies that make `quality`.
+    """`episodes` stochastic episodes of each task by the behaviour policies of `quality`.
 
-    `index` has the place of each of `tasks` among those of `trained`.
+    `index` has the position of each of `tasks` among those of `trained`.
     """
     picks = choose_policies(trained, quality, settings.medium_fraction)
     parts: list[list[TaskDataset]] = [[] for _ in tasks]
     rounds = len(picks[0])
     for k in range(rounds):
         before = episodes * k // rounds
-        share = episodes * (k + 1) // rounds - before  # equal, what is left over spread evenly
-        if share == 0:
+        count = episodes * (k + 1) // rounds - before  # equal, with the remainder spread evenly
+        if count == 0:
             continue
         chosen = [picks[i][k] for i in index]
         policies = tree_map(lambda leaf: leaf[chosen, list(index)], trained.policies)  # noqa: B023
         labelled = replace(context, labels=tuple(f"{quality}-{k}-{i}" for i in index))
-        for part, data in zip(parts, roll_out_policies(family, tasks, policies, share, labelled, before), strict=True):
+        for part, data in zip(parts, roll_out_policies(family, tasks, policies, count, labelled, before), strict=True):
             part.append(data)
     single = rounds == 1
     return [
@@ -71,7 +71,7 @@ def roll_out_policies(
 ) -> list[TaskDataset]:
     """`episodes` stochastic episodes of each task's policy [T, ...] as one dataset per task.
 
-    They begin in other states than the `before` episodes that were made before them.
+    Their initial states differ from those of the `before` episodes collected earlier.
     """
     spec = family.spec()
     noise = context.streams("collect-episodes", len(tasks))
@@ -88,7 +88,7 @@ def roll_out_policies(
 
 
 def _one_dataset(t: int, steps: list[tuple[Batch, torch.Tensor, torch.Tensor]], task: Task) -> TaskDataset:
-    """Time-major steps of all tasks -> one task's rows, episode after episode."""
+    """One task's dataset, episode after episode, from the time-major steps of all tasks."""
     alive = torch.stack([a[t] for _, _, a in steps], 1)  # [E, H]
     fields = {key: torch.stack([getattr(b, key)[t] for b, _, _ in steps], 1)[alive] for key in Batch._fields}
     truncations = torch.stack([x[t] for _, x, _ in steps], 1)[alive]

@@ -1,4 +1,4 @@
-"""How SAC learnt what a collection was made with: the checkpoints' returns as CSV and as a picture."""
+"""Learning curve of a collection's behaviour policies: returns by environment step, as CSV and PNG."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["curve_picture", "draw_curve", "write_curve"]
 
-NAMED = 8  # tasks with a colour and a name of their own; more are thin lines of one colour
+NAMED = 8  # maximum number of tasks with separate colours and labels; more are thin lines of one colour
 
 
 def write_curve(folder: Path, trained: BehaviorPolicies) -> None:
-    """`learning_curve.csv`: a line per checkpoint and task; unless it is there."""
+    """Write `learning_curve.csv`, a line per policy and task, unless it exists."""
     path = folder / CURVE
     if path.exists():
         return
@@ -31,20 +31,20 @@ def write_curve(folder: Path, trained: BehaviorPolicies) -> None:
 
 
 def draw_curve(recipe: Recipe, folder: Path) -> Path:
-    """`learning_curve.png` in a recipe's collection, drawn from its policies if it is not there; gives its path.
+    """The path of `learning_curve.png` in a recipe's collection, which is drawn if it does not exist.
 
-    Raises `ArtifactError` where the policies are gone or damaged.
+    Raises `ArtifactError` if the policies are missing or damaged.
     """
     path = folder / CURVE_PICTURE
     if not path.exists():
         trained = read_behavior_policies(recipe, folder)
-        write_curve(folder, trained)  # of collections made by older versions
+        write_curve(folder, trained)  # missing in collections of older versions
         atomic_write_bytes(path, curve_picture(trained, recipe.tasks.name))
     return path
 
 
 def curve_picture(trained: BehaviorPolicies, family: str) -> bytes:
-    """Return against environment steps as PNG, each task and their mean."""
+    """A plot of return against environment steps as PNG, for each task, with the mean if they are many."""
     figure = blank(8.0, 4.0)
     axis = grid_of(figure, 1, 1)[0][0]
     few = trained.returns.shape[1] <= NAMED

@@ -1,4 +1,4 @@
-"""What a collection has left to do, how long it takes, and whether the disk has room for it."""
+"""Plan of a collection: remaining work, estimated duration and required disk space."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from merpo.algorithm.rac import rac_step
-from merpo.artifacts.keeper import KEPT
+from merpo.artifacts.keeper import KEEP_LAST
 from merpo.collect.train import MEASURED_EPISODES, sac_state, state_bytes
 from merpo.components.context import Context
 from merpo.components.interfaces import Critic, TaskFamily
@@ -25,23 +25,23 @@ from merpo.types import Params, Spec, Task
 __all__ = ["CollectPlan", "Pace", "check_space", "estimate_seconds", "measure_pace", "plan_collection", "plan_lines"]
 
 FLOAT = 4  # bytes
-PER_FILE = 2048  # bytes, at least a file's header or a manifest
-CURVE_LINE = 40  # bytes for one task and checkpoint in the learning curve
-STATE_HEADER = 8 * PER_FILE  # a state has some dozens of tensors, each with a name
+PER_FILE = 2048  # bytes, upper bound of a file's header or a manifest
+CURVE_LINE = 40  # bytes of one line (a task and policy) of the learning curve
+STATE_HEADER = 8 * PER_FILE  # bytes of the names of some dozens of tensors
 
 
 class CollectPlan(NamedTuple):
-    """Counts of what is left. Where episodes may end early, steps of measuring and rows are upper bounds."""
+    """Remaining work of a collection. If episodes may end early, measuring steps and rows are upper bounds."""
 
-    tasks: int  # whose behaviour policies are trained; 0 where that is done
-    environment_steps: int  # of training, all tasks together
-    gradient_steps: int  # each of all tasks at once
-    kept_policies: int  # per task
-    measuring_steps: int  # environment steps for their returns, all tasks together
-    rows: int  # of the datasets
-    kept_bytes: int  # on the disk when all is done
-    peak_bytes: int  # meanwhile, with the states from which training goes on
-    ends_early: bool
+    tasks: int  # tasks whose behaviour policies are to be trained; 0 if they are trained
+    environment_steps: int  # of training, sum over tasks
+    gradient_steps: int  # each for all tasks at once
+    kept_policies: int  # saved policies per task
+    measuring_steps: int  # environment steps for the policies' returns, sum over tasks
+    rows: int  # transitions of the datasets
+    kept_bytes: int  # disk space after the collection
+    peak_bytes: int  # disk space during the collection, with checkpoints
+    ends_early: bool  # whether episodes may end before the horizon
 
 
 def plan_collection(
@@ -54,10 +54,10 @@ def plan_collection(
     since: int | None,
     copied: bool = False,
 ) -> CollectPlan:
-    """What is left for datasets of these `qualities`, one item per dataset, each of so many `episodes`.
+    """The remaining work for datasets of these `qualities`, one item per dataset, each with `episodes` episodes.
 
-    `since` is after how many steps the training of the `tasks` goes on; None where their policies are there, or
-    `copied` from another collection.
+    `since` is the number of training steps already done; None if the tasks' policies exist, or are `copied` from
+    another collection.
     """
     spec = family.spec()
     policy = _policy_bytes(spec, settings)
@@ -80,32 +80,32 @@ def plan_collection(
         kept_policies * tasks * MEASURED_EPISODES * family.horizon,
         rows,
         kept + policies,
-        policies + max(kept, (KEPT + 1) * state),  # a new state is written before the oldest goes
+        policies + max(kept, (KEEP_LAST + 1) * state),  # a new checkpoint is written before the oldest is deleted
         ends_early,
     )
 
 
 def plan_lines(plan: CollectPlan, free: int) -> list[str]:
-    """The plan in words; `free` is what the disk has, in bytes."""
+    """The plan as text; `free` is the free disk space in bytes."""
     most = "at most " if plan.ends_early else ""
-    disk = f"on the disk {bytes_text(plan.kept_bytes)}, meanwhile at most {bytes_text(plan.peak_bytes)}"
-    datasets = f"datasets: {most}{plan.rows:,} rows; {disk}; {bytes_text(free)} are free"
+    disk = f"disk: {bytes_text(plan.kept_bytes)}, during collection at most {bytes_text(plan.peak_bytes)}"
+    datasets = f"datasets: {most}{plan.rows:,} rows; {disk}; {bytes_text(free)} free"
     if not plan.tasks:
         return [datasets]
-    training = f"{plan.environment_steps:,} environment steps, {plan.gradient_steps:,} gradient steps of all at once"
+    training = f"{plan.environment_steps:,} environment steps, {plan.gradient_steps:,} gradient steps for all at once"
     measuring = f"{plan.kept_policies} policies measured in {most}{plan.measuring_steps:,} steps"
     return [f"SAC of {plan.tasks} tasks: {training}, {measuring}", datasets]
 
 
 def check_space(folder: Path, plan: CollectPlan) -> int:
-    """The free bytes of the disk on which `folder` is, or will be; `DatasetError` where the plan needs more."""
+    """The free bytes of the disk of `folder`, which need not exist; raises `DatasetError` if the plan needs more."""
     place = next(path for path in (folder, *folder.parents) if path.is_dir())
     free = shutil.disk_usage(place).free
-    there = sum(path.stat().st_size for path in (folder / "checkpoints").rglob("*") if path.is_file())
-    if plan.peak_bytes > free + there:
+    used = sum(path.stat().st_size for path in (folder / "checkpoints").rglob("*") if path.is_file())
+    if plan.peak_bytes > free + used:
         raise DatasetError(
-            f"{folder}: collecting needs {bytes_text(plan.peak_bytes)} of disk, {bytes_text(free + there)} are free; "
-            "make room, set MERPO_DATA to a folder on a larger disk, or collect less (data.episodes, collect.steps)"
+            f"{folder}: collecting needs {bytes_text(plan.peak_bytes)} of disk, {bytes_text(free + used)} are free; "
+            "free some space, set MERPO_DATA to a folder on a larger disk, or reduce data.episodes or collect.steps"
         )
     return free
 
@@ -115,18 +115,18 @@ def _policy_bytes(spec: Spec, settings: CollectSettings) -> int:
     return sum(leaf.numel() * leaf.element_size() for leaf in policy.values())
 
 
-SECONDS = 2.0  # at most, for each kind of step
-SHARE = 100  # of the work itself the probe is at most one part in so many, but for its first steps
-ROWS = 1024  # in the buffer of each task, as gradient steps find it
+SECONDS = 2.0  # maximum time of each measurement
+FRACTION = 100  # a measurement has at most 1 / FRACTION of the collection's steps, but at least 2
+ROWS = 1024  # rows in the replay buffer of each task during a measurement
 
 
 class Pace(NamedTuple):
-    """Seconds of one step of all tasks."""
+    """Measured seconds of one step of all tasks."""
 
     environment: float  # with one environment per task
     gradient: float
-    measuring: float  # with as many environments per task as a checkpoint is measured in
-    steps: int  # environment and gradient steps that were timed, each
+    measuring: float  # with `MEASURED_EPISODES` environments per task
+    steps: int  # number of environment steps and of gradient steps that were timed
 
 
 def measure_pace(
@@ -137,11 +137,11 @@ def measure_pace(
     context: Context,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Pace:
-    """Time a few steps by `clock`. No random number of the collection is used up."""
+    """The pace of a few steps, timed by `clock`, without draws from the collection's random streams."""
     spec, n = family.spec(), len(tasks)
     rac, state = sac_state(settings, critic, spec, n, torch.Generator().manual_seed(0))
     noise = context.streams("collect-probe", n)
-    most = max(2, settings.steps // SHARE)
+    most = max(2, settings.steps // FRACTION)
     data = TaskData(noise.uniform(ROWS, 2 * spec.observation_dim + spec.action_dim + 2).flatten(0, 1),
                     tuple(ROWS * t for t in range(n)), (ROWS,) * n, spec)  # fmt: skip
 
@@ -168,14 +168,14 @@ def measure_pace(
 
 
 def estimate_seconds(plan: CollectPlan, pace: Pace, tasks: int) -> float:
-    """What a plan takes at a pace, if an environment costs the same among few and among many."""
+    """The duration of a plan at a pace, assuming a constant cost per environment."""
     measured = (plan.measuring_steps + plan.rows) / (MEASURED_EPISODES * tasks) * pace.measuring
     trained = plan.environment_steps / max(1, plan.tasks) * pace.environment + plan.gradient_steps * pace.gradient
     return measured + trained
 
 
 def _timed(work: Callable[[], object], most: int, clock: Callable[[], float]) -> tuple[float, int]:
-    """(mean seconds of a call, calls that were timed); the first call, which is slow, is not."""
+    """(mean seconds of a call, number of timed calls), without the first call, which is slow."""
     work()
     began, count = clock(), 0
     while count < most and clock() - began < SECONDS:

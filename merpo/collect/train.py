@@ -1,4 +1,4 @@
-"""SAC on every task, and the policies of different quality that it passes through (A.2.2)."""
+"""Training of behaviour policies by SAC, and choice of the policies of a quality (A.2.2)."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ __all__ = [
     "train_behavior",
 ]
 
-LOOP = "collect"  # whose state is kept, and who reports
-MEASURED_EPISODES = 5  # per task, for the return of a checkpoint
+LOOP = "collect"  # label of the training loop in checkpoints and logs
+MEASURED_EPISODES = 5  # per task, for the return of a policy
 
 
 class BehaviorPolicies(NamedTuple):
-    """Behaviour policies of T tasks after K numbers of steps of SAC; the first is untrained."""
+    """Behaviour policies of T tasks at K stages of SAC training; the first is untrained."""
 
     policies: Params  # [K, T, ...]
     steps: list[int]  # environment steps of each task before each policy
@@ -46,7 +46,7 @@ class BehaviorPolicies(NamedTuple):
 
 
 class Training(NamedTuple):
-    """SAC on T tasks, with an environment of each: what an iteration needs besides the state that it changes."""
+    """The constant inputs of a SAC iteration on T tasks, with one environment of each."""
 
     rac: RAC
     grid: Grid
@@ -57,9 +57,9 @@ class Training(NamedTuple):
 
 
 def collection_iteration(training: Training, state: TaskState, step: int) -> tuple[TaskState, dict[str, torch.Tensor]]:
-    """A.2.2: environment step `step`, the first being 0, of every task, and the gradient step of SAC that follows it.
+    """A.2.2: environment step `step` (from 0) of every task, and the gradient step of SAC that follows it.
 
-    Returns the next state, and metrics [T] where there was a gradient step. Rows are written in place.
+    Returns the next state, and metrics [T] if there was a gradient step. Rows are written in place.
     """
     _, grid, spec, settings, rows, noise = training
     seen = grid.observations()
@@ -81,7 +81,7 @@ def collection_iteration(training: Training, state: TaskState, step: int) -> tup
 def train_behavior(
     family: TaskFamily, critic: Critic, tasks: Sequence[Task], settings: CollectSettings, context: Context
 ) -> BehaviorPolicies:
-    """SAC on all `tasks` at once, `settings.steps` environment steps each; its policies are measured on the way."""
+    """SAC on all `tasks` at once, `settings.steps` environment steps each, with policies saved and measured."""
     spec, n = family.spec(), len(tasks)
     noise = context.streams("collect", n)
     rac, state = sac_state(settings, critic, spec, n, context.generator("collect-init"))
@@ -90,12 +90,12 @@ def train_behavior(
     training = Training(rac, grid, spec, settings, rows, noise)
     policies, steps, returns = [], [], []
     start: dict[str, Any] = {"state": state, "noise": noise, "rows": None, "policies": None, "returns": None}
-    first, kept = context.resume(LOOP, start)
+    first, saved = context.resume(LOOP, start)
     if first:
-        _replay(grid, kept["rows"], spec)
-        state, rows[:, :first] = kept["state"], kept["rows"]
-        returns = list(kept["returns"])
-        every = fast_layout(kept["policies"])
+        _replay(grid, saved["rows"], spec)
+        state, rows[:, :first] = saved["state"], saved["rows"]
+        returns = list(saved["returns"])
+        every = fast_layout(saved["policies"])
         policies = [clone(tree_map(lambda leaf: leaf[k], every)) for k in range(len(returns))]  # noqa: B023
         steps = [step for step in range(first) if step % settings.checkpoint_every == 0]
     for step in range(first, settings.steps + 1):
@@ -110,23 +110,23 @@ def train_behavior(
         state, metrics = collection_iteration(training, state, step)
         if metrics:
             context.check("collect", step + 1, metrics)
-        context.save_state(LOOP, step + 1, lambda: _kept(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
+        context.save_state(LOOP, step + 1, lambda: _loop_state(state, noise, rows[:, : step + 1], policies, returns))  # noqa: B023
     grid.close()
     return BehaviorPolicies(stack(policies), steps, torch.stack(returns))
 
 
-def _kept(
+def _loop_state(
     state: TaskState, noise: Streams, rows: torch.Tensor, policies: list[Params], returns: list[torch.Tensor]
 ) -> dict[str, Any]:
-    """What collection needs to go on; of the environments that is the actions in `rows` [T, steps, D]."""
-    found = {"policies": dict(stack(policies)), "returns": torch.stack(returns)}
-    return {"state": state, "noise": noise, "rows": rows, **found}
+    """The state of the training loop for a checkpoint; environments are restored by the actions in `rows`."""
+    measured = {"policies": dict(stack(policies)), "returns": torch.stack(returns)}
+    return {"state": state, "noise": noise, "rows": rows, **measured}
 
 
 def _replay(grid: Grid, rows: torch.Tensor, spec: Spec) -> None:
-    """Bring new environments to where those were that gave `rows` [T, steps, D], by the same actions.
+    """Restore the state of the environments by replaying the actions of `rows` [T, steps, D].
 
-    Raises `PluginError` where they then give other transitions.
+    Raises `PluginError` if the transitions differ.
     """
     for step, expected in enumerate(rows.unbind(1)):
         actions = from_rows(expected[:, None], spec).actions.contiguous()
@@ -134,16 +134,16 @@ def _replay(grid: Grid, rows: torch.Tensor, spec: Spec) -> None:
         if not torch.equal(found, expected):
             task = int((found != expected).any(1).nonzero()[0])
             raise PluginError(
-                f"collect, step {step}: the environment of task {task} does not repeat what it did, so that training "
-                "cannot go on; delete the checkpoint, and training begins anew"
+                f"collect, step {step}: the environment of task {task} is not deterministic: the same actions gave "
+                "other transitions, so training cannot resume; delete the checkpoint to train from scratch"
             )
 
 
 def choose_policies(trained: BehaviorPolicies, quality: str, medium_fraction: float) -> list[list[int]]:
-    """The policies that make a quality, per task.
+    """The indices of the policies of a quality, per task.
 
-    random: the untrained policy. expert: the best. medium: the first that closes `medium_fraction` of the distance
-    from random to best. mixed: all of them in turn.
+    random: the untrained policy. expert: the best. medium: the first that reaches `medium_fraction` of the distance
+    from random to best. mixed: all of them in order.
     """
     returns = trained.returns
     if quality == "mixed":
@@ -168,7 +168,7 @@ def _mean_returns(
 def sac_state(
     settings: CollectSettings, critic: Critic, spec: Spec, n: int, generator: torch.Generator
 ) -> tuple[RAC, TaskState]:
-    """SAC, and its state for `n` tasks before the first step."""
+    """SAC and its initial state for `n` tasks."""
     rac = RAC(_sac_settings(settings), critic, None, None)
     policy = expand(init_policy(spec, rac.settings.policy_hidden, generator), n)
     networks = expand(rac.critic.init(spec, generator), n)
@@ -177,7 +177,7 @@ def sac_state(
 
 
 def state_bytes(settings: CollectSettings, critic: Critic, spec: Spec) -> int:
-    """How much of one task is kept on the disk while it trains, besides its rows and its policies."""
+    """Bytes of one task's training state in a checkpoint, without rows and saved policies."""
     generator = torch.Generator()
     state = {"state": sac_state(settings, critic, spec, 1, generator)[1], "noise": Streams([generator])}
     return sum(leaf.numel() * leaf.element_size() for leaf in flatten(state).values())

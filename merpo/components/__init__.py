@@ -1,1 +1,1 @@
-"""What a component is, the kinds of component, and how plugins are found."""
+"""Components: base class, interfaces, plugin discovery and registry."""

@@ -1,4 +1,4 @@
-"""What every component is: a frozen, strict pydantic model that a recipe names."""
+"""The base class of components: frozen, strict pydantic models that a recipe refers to by name."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ __all__ = ["Component", "Settings", "component_field", "dump_component", "from_t
 
 
 class Settings(BaseModel):
-    """A frozen, strict group of knobs."""
+    """A frozen, strict group of settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
 
 class Component(Settings, ABC):
-    """Anything that a recipe can name: frozen, strict, and without unknown fields."""
+    """Base class of everything that a recipe refers to by name; unknown fields are refused."""
 
     kind: ClassVar[str] = ""
     name: ClassVar[str] = ""
 
 
 def dump_component(component: Component) -> dict[str, Any]:
-    """`{"component": name, **fields}`, the form a recipe has; nested components likewise."""
+    """`{"component": name, **fields}`, the form of a recipe section; nested components likewise."""
     return {"component": component.name, **component.model_dump()}
 
 
 def component_field(name: str, *, description: str, **settings: object) -> Any:
-    """A field that holds a component, by default the one called `name` with these `settings`."""
+    """A pydantic field whose value is a component, by default the one called `name` with these `settings`."""
     return Field(default={"component": name, **settings}, description=description)
 
 
@@ -40,7 +40,7 @@ def from_table(cls: type[Component], fields: Mapping[str, Any]) -> Component:
 
 
 def tuples(value: Any) -> Any:
-    """TOML's arrays as tuples, which is what strict fields of frozen models take."""
+    """The value with TOML's arrays as tuples, which strict fields of frozen models require."""
     if isinstance(value, Mapping):
         return {key: tuples(item) for key, item in value.items()}
     return tuple(tuples(item) for item in value) if isinstance(value, list | tuple) else value

@@ -1,4 +1,4 @@
-"""Whether a class that a plugin offers keeps the interface it claims; the registry lists it as broken otherwise."""
+"""Checks of a plugin's classes against the interfaces they implement; the registry lists failures as broken."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def summary(cls: type[Component]) -> str:
 
 
 def interface_problem(cls: Any) -> str:
-    """What is wrong with the shape of an offered class, or an empty string. Nothing is built."""
+    """What is wrong with the interface of an offered class, or an empty string. The class is not instantiated."""
     if not isinstance(cls, type) or not issubclass(cls, Component):
         return f"merpo_components() offered {cls!r:.80}, expected a class of a kind of component"
     own = [kind for kind in kinds().values() if issubclass(cls, kind)]
@@ -43,7 +43,7 @@ def interface_problem(cls: Any) -> str:
 
 @functools.cache
 def defaults_problem(cls: type[Component]) -> str:
-    """Why a component cannot be built from its defaults and read back from what it prints, or an empty string."""
+    """Why a component cannot be built from its defaults and read back from its dump, or an empty string."""
     try:
         built = cls()
         again = from_table(cls, built.model_dump())
@@ -57,7 +57,7 @@ def defaults_problem(cls: type[Component]) -> str:
 
 
 def _method_problem(cls: type[Component], kind: type[Component]) -> str:
-    """A method that cannot be called with the arguments of the interface, also one that has a default."""
+    """A method that cannot be called with the arguments of the interface, optional methods included."""
     own = (name for name, value in vars(kind).items() if inspect.isfunction(value) and not name.startswith("_"))
     for name in sorted(own):
         expected = list(inspect.signature(getattr(kind, name)).parameters)
@@ -70,7 +70,7 @@ def _method_problem(cls: type[Component], kind: type[Component]) -> str:
 
 
 def _field_problem(cls: type[Component]) -> str:
-    """A field without a meaning or a default."""
+    """A field without a description or a default."""
     for name, field in cls.model_fields.items():
         if not (field.description or "").strip():
             return f"{cls.__name__}.{name} has no description"

@@ -1,4 +1,4 @@
-"""Fields of components and recipes in words: type, bounds and default, for `merpo show` and for error messages."""
+"""Text for fields of components and recipes: type, bounds and default, for `merpo show` and error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["article", "bounds_text", "holds", "type_text", "value_text"]
+__all__ = ["article", "bounds_text", "nested_model", "type_text", "value_text"]
 
 _NAMES = {bool: "true or false", int: "integer", float: "number", str: "text", dict: "table", type(None): "nothing"}
 _SYMBOLS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
@@ -18,7 +18,7 @@ _LENGTHS = {"min_length": "at least {} long", "max_length": "at most {} long"}
 
 
 def type_text(annotation: Any) -> str:
-    """The type of a field as a recipe's author thinks of it, such as `list of integer`."""
+    """The type of a field in a recipe's terms, such as `list of integer`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return type_text(arguments[0])
@@ -36,14 +36,14 @@ def type_text(annotation: Any) -> str:
 
 
 def bounds_text(field: FieldInfo) -> str:
-    """The bounds of a field such as `>= 0, <= 1`, those of a list's items after `each`; empty where there are none."""
+    """The bounds of a field, such as `>= 0, <= 1`, those of a list's items after `each`; empty if there are none."""
     own = _bounds(field.metadata)
     items = [_bounds(get_args(part)[1:]) for part in get_args(field.annotation) if get_origin(part) is Annotated]
     return ", ".join(own + [f"each {text}" for part in items for text in part])
 
 
 def value_text(value: Any) -> str:
-    """A value as TOML writes it, at most 60 characters."""
+    """A value in TOML notation, at most 60 characters."""
     if isinstance(value, bool):
         text = "true" if value else "false"
     elif value is None:
@@ -62,15 +62,15 @@ def value_text(value: Any) -> str:
 
 
 def article(noun: str) -> str:
-    """`a number`, `an integer`."""
+    """The noun with its indefinite article: `a number`, `an integer`."""
     return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun}"
 
 
-def holds(annotation: Any) -> type[BaseModel] | None:
-    """The model that a field's annotation holds, also inside a union or a list, or None."""
+def nested_model(annotation: Any) -> type[BaseModel] | None:
+    """The pydantic model in a field's annotation, also inside a union or a list, or None."""
     if isinstance(annotation, type) and get_origin(annotation) is None:
         return annotation if issubclass(annotation, BaseModel) else None
-    return next((found for part in get_args(annotation) if (found := holds(part)) is not None), None)
+    return next((found for part in get_args(annotation) if (found := nested_model(part)) is not None), None)
 
 
 def _bounds(metadata: Iterable[Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Environments of several tasks, several of each, stepped one after the other: what a family's `grid` is by default."""
+"""`EnvGrid`, the default grid of a task family: several environments per task, stepped one after the other."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ __all__ = ["EnvGrid"]
 
 @final
 class EnvGrid:
-    """T × E Gymnasium environments."""
+    """T × E Gymnasium environments, stepped one after the other."""
 
     def __init__(
         self, make: Callable[[Task], Env[Any, Any]], tasks: Sequence[Task], episodes: int, seed: int, restart: bool
     ) -> None:
         self.envs = [[make(task) for _ in range(episodes)] for task in tasks]
         self.restart = restart
-        self.seen = np.stack([[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in self.envs])
-        self.running = np.ones(self.seen.shape[:2], dtype=bool)
+        self.current = np.stack([[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in self.envs])
+        self.running = np.ones(self.current.shape[:2], dtype=bool)
 
     def observations(self) -> torch.Tensor:
-        """[T, E, O]."""
-        return torch.as_tensor(self.seen, dtype=torch.float32)
+        """The current observations [T, E, O]."""
+        return torch.as_tensor(self.current, dtype=torch.float32)
 
-    def step(self, seen: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
-        """One step of everything that runs."""
-        moves = actions.numpy()
-        shape = self.seen.shape[:2]
+    def step(self, observations: torch.Tensor, actions: torch.Tensor) -> tuple[Batch, torch.Tensor]:
+        """One step of every running environment; see `merpo.Grid`."""
+        acts = actions.numpy()
+        shape = self.current.shape[:2]
         rewards, ends, cuts = (np.zeros(shape, dtype=np.float32) for _ in range(3))
-        following = self.seen.copy()
+        following = self.current.copy()
         for t, e in zip(*self.running.nonzero(), strict=True):
-            following[t, e], rewards[t, e], ends[t, e], cuts[t, e], _ = self.envs[t][e].step(moves[t, e])
-        self.seen = following.copy()
+            following[t, e], rewards[t, e], ends[t, e], cuts[t, e], _ = self.envs[t][e].step(acts[t, e])
+        self.current = following.copy()
         done = (ends > 0) | (cuts > 0)
         if self.restart:
             for t, e in zip(*done.nonzero(), strict=True):
-                self.seen[t, e] = self.envs[t][e].reset()[0]
+                self.current[t, e] = self.envs[t][e].reset()[0]
         else:
             self.running &= ~done
-        batch = Batch(*(torch.as_tensor(x, dtype=torch.float32) for x in (seen, actions, rewards, following, ends)))
-        return batch, torch.as_tensor(cuts)
+        arrays = observations, actions, rewards, following, ends
+        return Batch(*(torch.as_tensor(x, dtype=torch.float32) for x in arrays)), torch.as_tensor(cuts)
 
     def close(self) -> None:
         """Close every environment."""

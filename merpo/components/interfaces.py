@@ -1,7 +1,7 @@
-"""The kinds of component: hyper-parameters plus pure methods, without parameters, optimisers or counters.
+"""Interfaces of the kinds of component: hyper-parameters and pure methods, without parameters, optimisers or counters.
 
-A concrete component subclasses one kind, sets `name`, declares its knobs as pydantic fields with a bound and a
-description, and is never subclassed in turn. Its recipe section *is* the component.
+A concrete component subclasses one kind, sets `name`, declares its hyper-parameters as pydantic fields with a bound
+and a description, and is never subclassed itself. Its recipe section *is* the component.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ __all__ = [
 
 
 class Kind(Component, ABC):
-    """A kind of component: a recipe's section names one, and the registry finds it."""
+    """Base class of the kinds of component; a recipe section refers to a component by its kind and name."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """A field typed as a kind takes `{component = "name", ...}`, one typed as a component its own fields."""
+        """A field typed as a kind accepts `{component = "name", ...}`, one typed as a component that one's fields."""
         if cls.name:
             return handler(source)
 
@@ -80,7 +80,7 @@ class DynamicsLearner(Kind):
 
     @abstractmethod
     def init(self, spec: Spec, data: Batch, generator: torch.Generator) -> Params:
-        """Parameters of one ensemble [member, ...]; `data` [N, ...], rows of all training tasks, normalises it."""
+        """Parameters of one ensemble [member, ...], with the normalisation of `data` [N, ...], all training rows."""
 
     @abstractmethod
     def loss(self, params: Params, batch: Batch) -> torch.Tensor:
@@ -88,7 +88,7 @@ class DynamicsLearner(Kind):
 
     @abstractmethod
     def score(self, params: Params, batch: Batch) -> torch.Tensor:
-        """The held-out error by which the best members are chosen, lower is better: [*lead, member]."""
+        """The held-out error for choosing the best members, lower is better: [*lead, member]."""
 
     @abstractmethod
     def keep_best(self, params: Params, scores: torch.Tensor) -> Params:
@@ -103,13 +103,13 @@ class DynamicsLearner(Kind):
     def uncertainty(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """The elites' uncertainty u(s, a) about s' and r at B rows, at least 0: [T, B], without random draws.
 
-        Needed only where `rac.reward_penalty` is above 0. Raises `MerpoError` for dynamics without such an estimate.
+        Used only if `rac.reward_penalty` is above 0. Raises `MerpoError` for dynamics without such an estimate.
         """
         raise MerpoError(f"dynamics {self.name!r} has no uncertainty estimate; set rac.reward_penalty = 0")
 
 
 class MetaLearner(Kind):
-    """How the meta-model φ_m follows from the tasks' models: the inner penalty and the outer step."""
+    """Training of the meta-model φ_m from the tasks' models: the inner penalty and the outer step."""
 
     kind = "meta_learner"
 
@@ -121,13 +121,13 @@ class MetaLearner(Kind):
 
     @property
     def proximal_weight(self) -> float:
-        """η of the penalty η‖θ − φ‖² of the inner problem, by default none."""
+        """η of the penalty η‖θ − φ‖² of the inner problem, by default 0."""
         return 0.0
 
     def penalty(self, theta: Params, phi: Params) -> torch.Tensor:
-        """What the inner problem adds to each member's loss: η‖θ − φ‖², [T, member].
+        """The penalty of the inner problem on each member's loss: η‖θ − φ‖², [T, member].
 
-        A meta-learner with another penalty overrides this; its gradient is then left to autograd.
+        A meta-learner with another penalty overrides this; its gradient is then computed by autograd.
         """
         if self.proximal_weight == 0:
             first = next(iter(weights(theta).values()))
@@ -176,9 +176,10 @@ class Critic(Kind):
 
     @abstractmethod
     def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
-        """Where Q is to be low, from rows `rho` of model rollouts; `propose` draws the current policy's actions.
+        """State-action pairs at which Q is penalised, from rows `rho` of model rollouts.
 
-        They are given to `value` together with the rows of the Bellman error, in one pass through the networks.
+        `propose` draws the current policy's actions. `value` is computed at the probes and at the rows of the Bellman
+        error in one pass through the networks.
         """
 
     @abstractmethod
@@ -206,7 +207,7 @@ class PolicyRegularizer(Kind):
 
 
 class AlphaScheduler(Kind):
-    """α_n, the balance between the behaviour policy (1) and the meta-policy (0)."""
+    """Schedule of α_n, the balance between the behaviour policy (1) and the meta-policy (0)."""
 
     kind = "alpha"
 
@@ -218,11 +219,11 @@ class AlphaScheduler(Kind):
 
 
 class TaskFamily(Kind):
-    """A distribution of tasks with the same spaces. Environments take and give actions in [-1, 1]."""
+    """A distribution of tasks with the same spaces. Actions are in [-1, 1]."""
 
     kind = "tasks"
 
-    has_environment: ClassVar[bool] = True  # without, nothing is collected and no returns are measured
+    has_environment: ClassVar[bool] = True  # if False, no data is collected and no returns are measured
 
     horizon: int
 
@@ -232,43 +233,44 @@ class TaskFamily(Kind):
 
     @abstractmethod
     def tasks(self, train: int, test: int) -> tuple[list[Task], list[Task]]:
-        """The training and the unseen tasks' parameters; the same on every call."""
+        """The parameters of the training tasks and of the unseen tasks; the same on every call."""
 
     @abstractmethod
     def make(self, task: Task) -> gymnasium.Env[Any, Any]:
         """The Gymnasium environment of one task, action box [-1, 1], truncated after `horizon` steps."""
 
     def oracle(self, task: Task) -> Callable[[np.ndarray], np.ndarray] | None:
-        """The optimal policy of one task (observation [O] -> action [A]); None, the default, where it is not known."""
+        """The optimal policy of one task (observation [O] -> action [A]); None, the default, if it is not known."""
         return None
 
     def grid(self, tasks: Sequence[Task], episodes: int, seed: int, restart: bool) -> Grid:
-        """`episodes` environments of each task, where episode e begins as `make`'s environment reset with `seed + e`.
+        """`episodes` environments of each task; environment e starts like `make`'s after a reset with `seed + e`.
 
-        By default that environment, one after the other. Own code may step them together, with the same results.
+        By default these environments are stepped one after the other. An override may step them together, with the
+        same results.
         """
         return EnvGrid(self.make, tasks, episodes, seed, restart)
 
 
 class Method(Kind):
-    """A whole algorithm: meta-training on the training tasks, then adaptation to a new task from its data alone."""
+    """A complete algorithm: meta-training on the training tasks, then adaptation to a new task from its data alone."""
 
     kind = "method"
 
-    learns_from_tasks: ClassVar[bool] = True  # without, observations are normalised by the data that `adapt` is given
+    learns_from_tasks: ClassVar[bool] = True  # if False, observations are normalised by the data passed to `adapt`
 
     @property
     def min_transitions(self) -> int:
-        """The rows of its largest batch; a dataset with fewer is refused before any training."""
+        """The number of rows of the largest batch; a dataset with fewer is refused before training."""
         return 2
 
     @abstractmethod
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:
-        """The meta-artifact: named groups of parameters, saved as they are; `context.evaluate_meta` on the way."""
+        """The meta-artifact: named groups of parameters, which are saved. Calls `context.evaluate_meta` if due."""
 
     @abstractmethod
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
-        """A policy for every given task from its own data and the meta-artifact."""
+        """A policy for every task of `tasks`, from its own data and the meta-artifact."""
 
     @abstractmethod
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
@@ -282,9 +284,9 @@ class Method(Kind):
         raise MerpoError(f"method {self.name!r} has deterministic policies only")
 
     def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor | None:
-        """The discounted return that the adapted critics expect of actions [T, B, A], in units of reward: [T, B].
+        """The discounted return of actions [T, B, A] estimated by the adapted critics, in units of reward: [T, B].
 
-        None where the method has no critic.
+        None if the method has no critic.
         """
         return None
 
@@ -296,5 +298,5 @@ KINDS: dict[str, type[Component]] = {
 
 
 def can_draw(method: Method) -> bool:
-    """Whether a method's policies are stochastic: whether it has a `sample` of its own."""
+    """Whether a method's policies are stochastic, that is, whether it overrides `sample`."""
     return type(method).sample is not Method.sample

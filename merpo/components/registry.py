@@ -1,4 +1,4 @@
-"""The components that plugins bring, found by kind and name. It is filled at the first use, never at import."""
+"""Registry of the plugins' components by kind and name; filled at the first use, not at import."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from merpo.errors import MerpoError, PluginError, RecipeError, nearest
 
 __all__ = ["Entry", "components", "get", "names", "refresh", "resolve"]
 
-PLUGIN = "plugin"  # the kind of a row that stands for a plugin or an offered thing of no kind
+PLUGIN = "plugin"  # the kind of an entry for a plugin, or for an offered object of no kind
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One component, or one plugin that gave none. `status` is ok, broken, clash or blocked; `reason` says why."""
+    """One component, or a plugin without any. `status` is ok, broken, clash or blocked; `reason` explains it."""
 
     kind: str
     name: str
@@ -35,7 +35,7 @@ class Entry:
 
 
 def components(kind: str | None = None) -> list[Entry]:
-    """Everything that was found, sorted by kind and name, or only `kind` ("plugin" for plugins that did not load).
+    """All entries, sorted by kind and name, or those of `kind` ("plugin" for plugins that did not load).
 
     Raises RecipeError for an unknown kind.
     """
@@ -45,7 +45,7 @@ def components(kind: str | None = None) -> list[Entry]:
 
 
 def names(kind: str) -> list[str]:
-    """The names of a kind that a recipe can use."""
+    """The names of a kind's usable components."""
     return [entry.name for entry in components(kind) if entry.status == "ok"]
 
 
@@ -69,7 +69,7 @@ def get(kind: str, name: str) -> type[Component]:
 def resolve(kind: type[Component], value: Any) -> Component:
     """The component that `value` describes: `{"component": name, **fields}`, or just its name.
 
-    Runs inside pydantic's validation: raises ValidationError, or PydanticCustomError, which pydantic gives a place.
+    Runs inside pydantic's validation: raises ValidationError, or PydanticCustomError, to which pydantic adds the place.
     """
     if isinstance(value, str):
         value = {"component": value}
@@ -84,14 +84,14 @@ def resolve(kind: type[Component], value: Any) -> Component:
 
 
 def refresh() -> None:
-    """Forget what was found; the next use looks again."""
+    """Clear the registry; it is filled again at the next use."""
     _found.cache_clear()
     defaults_problem.cache_clear()
 
 
 @functools.cache
 def _found() -> tuple[Entry, ...]:
-    """All entries with their interfaces checked and clashes marked; nothing is built yet."""
+    """All entries, with interfaces checked and clashes marked; no class is instantiated."""
     entries = []
     for plugin in load_plugins():
         if plugin.status != "ok":
@@ -102,12 +102,12 @@ def _found() -> tuple[Entry, ...]:
 
 
 def _hashable(plugin: Plugin) -> list[Any]:
-    """What a plugin offers; a thing that is not even hashable is shown by its text."""
+    """The objects that a plugin offers; those that are no classes, and may be unhashable, as text."""
     return [item if isinstance(item, type) else repr(item)[:80] for item in plugin.offered]
 
 
 def _entry(plugin: Plugin, offered: Any) -> Entry:
-    """The row of one offered thing; what is no class of a kind becomes a row of the plugin."""
+    """The entry of one offered object; an object that is no class of a kind becomes an entry of the plugin."""
     cls = offered if isinstance(offered, type) and issubclass(offered, Component) else None
     kind = kind_of(cls) if cls else None
     problem = interface_problem(offered)
@@ -124,14 +124,14 @@ def _entry(plugin: Plugin, offered: Any) -> Entry:
 
 
 def _clashes_marked(entries: list[Entry]) -> list[Entry]:
-    """Entries in which a name that two components of a kind share is usable by neither."""
-    rivals: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    """The entries, with status clash for components of the same kind and name."""
+    by_name: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.status == "ok":
-            rivals[entry.kind, entry.name].append(entry)
+            by_name[entry.kind, entry.name].append(entry)
 
     def marked(entry: Entry) -> Entry:
-        same = rivals[entry.kind, entry.name] if entry.status == "ok" else []
+        same = by_name[entry.kind, entry.name] if entry.status == "ok" else []
         if len(same) < 2:
             return entry
         owners = " and ".join(f"{e.distribution} {e.version}" for e in same)
@@ -141,7 +141,7 @@ def _clashes_marked(entries: list[Entry]) -> list[Entry]:
 
 
 def _with_defaults_checked(entry: Entry) -> Entry:
-    """The entry, broken if its class cannot be built from its defaults. Apart, since defaults may name components."""
+    """The entry, broken if its class cannot be built from its defaults. A later step: defaults may name components."""
     if entry.status != "ok" or entry.cls is None:
         return entry
     problem = defaults_problem(entry.cls)
@@ -149,13 +149,13 @@ def _with_defaults_checked(entry: Entry) -> Entry:
 
 
 def _unloaded() -> str:
-    """A hint at plugins that might have brought what is missing."""
+    """A hint at plugins that did not load, one of which may provide the missing component."""
     rows = [f"{entry.distribution} ({entry.status})" for entry in _found() if entry.kind == PLUGIN]
     return f"; plugins not loaded: {', '.join(rows)}, see `merpo list-components`" if rows else ""
 
 
 def _check_kind(kind: str) -> None:
-    _found()  # plugins import the kinds that they implement
+    _found()  # loads the plugins, which import the kinds they implement
     known = kinds()
     if known and kind not in known:
         raise RecipeError(f"unknown kind {kind!r:.80}{nearest(kind, known)}; kinds: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""JSON schemas of recipe sections that hold a component, for editors."""
+"""JSON schemas of recipe sections for components, for editors."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from merpo.components.registry import components
 
 __all__ = ["kind_schema"]
 
-# Kinds whose schema is being written: a component may hold one of its own kind.
+# Kinds whose schema is being generated, to end the recursion of a component with a field of its own kind.
 _open_kinds: ContextVar[tuple[str, ...]] = ContextVar("open_kinds", default=())
 
 
 def kind_schema(kind: type[Component]) -> dict[str, Any]:
-    """The JSON schema of a section that holds a component of `kind`: any installed one, by name or with its fields."""
+    """The JSON schema of a section for a component of `kind`: any installed one, by name or with its fields."""
     if kind.kind in _open_kinds.get():
         return {"type": "object", "required": ["component"]}
     token = _open_kinds.set((*_open_kinds.get(), kind.kind))
@@ -39,14 +39,14 @@ def _component_schema(cls: type[Component]) -> dict[str, Any]:
 
 
 def _inlined(schema: Any, definitions: Mapping[str, Any], depth: int = 8) -> Any:
-    """A schema with its local references written out, so that it can stand inside another."""
+    """A schema with its local references inlined, so that it can be nested in another."""
     if isinstance(schema, list):
         return [_inlined(item, definitions, depth) for item in schema]
     if not isinstance(schema, dict):
         return schema
     reference = str(schema.get("$ref", ""))
     if reference.startswith("#/$defs/"):
-        if depth == 0:  # a model that holds itself
+        if depth == 0:  # a recursive model
             return {}
         rest = {key: value for key, value in schema.items() if key != "$ref"}
         return _inlined({**definitions[reference.removeprefix("#/$defs/")], **rest}, definitions, depth - 1)

@@ -1,4 +1,4 @@
-"""Rows of many tasks in one flat tensor: what a method is given."""
+"""`TaskData`, a method's input: the transitions of many tasks in one flat tensor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["TaskData", "from_rows", "no_tasks", "to_rows"]
 
 
 class TaskData(NamedTuple):
-    """Rows of T tasks in one flat tensor; task t owns rows starts[t] to starts[t] + sizes[t]."""
+    """Rows of T tasks in one flat tensor; task t has rows starts[t] to starts[t] + sizes[t] - 1."""
 
     rows: torch.Tensor  # [N, 2 O + A + 2]: s, a, r, s', termination
     starts: Sequence[int]
@@ -22,15 +22,15 @@ class TaskData(NamedTuple):
 
     @property
     def n_tasks(self) -> int:
-        """T."""
+        """The number of tasks, T."""
         return len(self.starts)
 
     def select(self, index: Sequence[int]) -> TaskData:
-        """The same rows seen by some of the tasks; nothing is copied."""
+        """The data of some of the tasks; nothing is copied."""
         return self._replace(starts=tuple(self.starts[i] for i in index), sizes=tuple(self.sizes[i] for i in index))
 
     def split(self, fraction: float) -> tuple[TaskData, TaskData]:
-        """(training, held-out) rows of every task; rows were shuffled when they were stacked."""
+        """(training, held-out) rows of every task; rows are in random order since stacking."""
         held = tuple(max(1, int(size * fraction)) for size in self.sizes)
         kept = tuple(size - h for size, h in zip(self.sizes, held, strict=True))
         rest = tuple(start + k for start, k in zip(self.starts, kept, strict=True))
@@ -45,16 +45,16 @@ class TaskData(NamedTuple):
     def context(self, noise: Streams, count: int) -> Batch:
         """`count` random rows of every task, such as an encoder's context: a batch [T, count, ...].
 
-        No row is repeated before each of the task's rows has been drawn; no task's rows depend on another's size.
+        No row repeats before all of the task's rows have been drawn. Independent of the other tasks' sizes.
         """
         index = noise.subsets(self.sizes, count) + torch.tensor(self.starts, device=noise.device)[:, None]
         rows = self.rows.index_select(0, index.flatten()).view(*index.shape, -1)
         return from_rows(rows, self.spec)
 
     def all_rows(self) -> tuple[Batch, torch.Tensor]:
-        """All rows of every task as a batch [T, N, ...], N those of the largest task, and the mask [T, N].
+        """All rows of every task as a batch [T, N, ...], with N the largest task's number, and the mask [T, N].
 
-        The mask is 1 for a row and 0 for the zeros behind a smaller task's rows.
+        The mask is 1 for a row and 0 for the padding after a smaller task's rows.
         """
         most = max(self.sizes)
         rows = self.rows.new_zeros(self.n_tasks, most, self.rows.shape[-1])
@@ -64,9 +64,9 @@ class TaskData(NamedTuple):
         return from_rows(rows, self.spec), mask
 
     def first(self, count: int) -> Batch:
-        """The first rows of every task, at most `count` and no more than the smallest task has: a batch [T, B, ...].
+        """The first `count` rows of every task, or as many as the smallest task has: a batch [T, B, ...].
 
-        For logs. What is learnt must not depend on another task's size: use `sample`, `context` or `all_rows`.
+        Only for logs. Training must not depend on another task's size: use `sample`, `context` or `all_rows`.
         """
         count = min(count, *self.sizes)
         return from_rows(torch.stack([self.rows[start : start + count] for start in self.starts]), self.spec)
@@ -86,6 +86,6 @@ def from_rows(rows: torch.Tensor, spec: Spec) -> Batch:
 
 
 def no_tasks(spec: Spec, device: str = "cpu") -> TaskData:
-    """T = 0, for methods that learn from no training task."""
+    """Data of T = 0 tasks, for methods without meta-training."""
     width = 2 * spec.observation_dim + spec.action_dim + 2
     return TaskData(torch.zeros(0, width, device=device), (), (), spec)

@@ -1,1 +1,1 @@
-"""Policies in environments: returns, estimates and videos."""
+"""Evaluation of policies: returns, estimates from logs, and videos."""

@@ -39,7 +39,7 @@ def of_data(data: TaskDataset) -> EpisodeStats:
 
 
 def _stats(returns: torch.Tensor, lengths: torch.Tensor, terminations: torch.Tensor) -> EpisodeStats:
-    """Of [E] each."""
+    """Statistics of E episodes from [E] values each."""
     returns = returns.double()
     return EpisodeStats(
         episodes=len(returns),

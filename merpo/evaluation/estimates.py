@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Estimates", "estimate"]
 
-ROWS = 4096  # of each task's log
+ROWS = 4096  # maximum rows of each task's log
 
 
 class Estimates(BaseModel):
@@ -41,7 +41,7 @@ class Estimates(BaseModel):
 
 
 def estimate(method: Method, adapted: Adapted, data: TaskData) -> Estimates:
-    """Means over rows of each task's log of the policies' departures and of the critic's values, where finite."""
+    """Means over rows of each task's log of the policy's departure and, if finite, of the critic's values."""
     rows = data.first(ROWS)
 
     def expected(actions: torch.Tensor) -> list[float]:

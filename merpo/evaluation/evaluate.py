@@ -16,11 +16,11 @@ __all__ = ["Actor", "Evaluation", "actor", "evaluate", "oracle_evaluation", "sta
 
 
 class Evaluation(NamedTuple):
-    """Undiscounted returns, how episodes ended, and the first episode of each task."""
+    """Undiscounted returns, lengths and terminations of episodes, and the first trajectory of each task."""
 
     returns: torch.Tensor  # [T, E]
     lengths: torch.Tensor  # [T, E]
-    terminations: torch.Tensor  # [T, E], 1.0 where the episode truly ended, 0.0 where time cut it
+    terminations: torch.Tensor  # [T, E], 1.0 for a terminal state, 0.0 for a time-out
     trajectories: list[list[list[float]]]  # per task, the observations of its first episode
 
 
@@ -35,13 +35,13 @@ def evaluate(
     """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
     returns, lengths, terminations = (torch.zeros(len(tasks), episodes) for _ in range(3))
     with closing(family.grid(tasks, episodes, seed, restart=False)) as grid:
-        first = [grid.observations()[:, 0]]  # of every task's first episode, step by step
+        first = [grid.observations()[:, 0]]  # of every task's first episode, by step
         while grid.running.any() and len(first) <= family.horizon:
             lengths += torch.as_tensor(grid.running)
-            seen = grid.observations()
+            observations = grid.observations()
             with torch.no_grad():
-                actions = act(seen.to(device)).cpu()
-            batch, _ = grid.step(seen, actions)
+                actions = act(observations.to(device)).cpu()
+            batch, _ = grid.step(observations, actions)
             returns += batch.rewards
             terminations += batch.terminations
             first.append(batch.next_observations[:, 0])
@@ -50,12 +50,12 @@ def evaluate(
 
 
 def starts(seed: int) -> int:
-    """The seed of a run's episodes; other runs' episodes, and those in the data, begin in other states."""
-    return derive_seed(seed, "evaluate") % 2**31  # environments may take no more than 32 bits
+    """The seed of a run's evaluation episodes, distinct from other runs' and from those of the data."""
+    return derive_seed(seed, "evaluate") % 2**31  # some environments accept only 32 bits
 
 
 def oracle_evaluation(family: TaskFamily, tasks: Sequence[Task], episodes: int, seed: int) -> Evaluation | None:
-    """The returns of the optimal policies, or None where the family does not know them."""
+    """The evaluation of the optimal policies, or None if the family does not provide them for all tasks."""
     oracles = [family.oracle(task) for task in tasks]
     known = [oracle for oracle in oracles if oracle is not None]
     if len(known) < len(oracles):
@@ -74,9 +74,9 @@ Actor: TypeAlias = "Callable[[torch.Tensor], torch.Tensor]"  # observations [T, 
 def actor(
     method: Method, policy: Params, kind: PolicyKind, action_dim: int, seed: int, tasks: Sequence[int], device: str
 ) -> Actor:
-    """One policy per task of `tasks`, their indices: `policy` is [T, ...].
+    """The actor of policies [T, ...], one per task; `tasks` are their indices.
 
-    Draws begin anew with each actor, and a task has the same ones whichever tasks are measured beside it.
+    Each actor starts new random streams, and a task's draws do not depend on the other tasks.
     """
     if kind == "deterministic":
         return lambda observations: method.act(policy, observations)

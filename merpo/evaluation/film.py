@@ -1,4 +1,4 @@
-"""An episode as a film: the frames of an environment that draws itself, as H.264 in an mp4 file."""
+"""Video of an episode: rendered frames of an environment, as H.264 in an mp4 file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Film", "film"]
 
-MOST_FPS = 30  # of steps that are shorter, some are left out
-USUAL_FPS = 20  # where an environment does not say how fast it is
+MAX_FPS = 30  # frames of faster environments are skipped
+DEFAULT_FPS = 20  # for environments without `render_fps`
 ENCODER: Final = "libx264"
 
 
@@ -37,46 +37,46 @@ class Film(NamedTuple):
 
 
 def film(family: TaskFamily, task: Task, act: Actor, seed: int) -> Film:
-    """One episode of a policy from `seed` on; `act` is given observations [1, 1, O].
+    """The video of one episode with reset seed `seed`; `act` receives observations [1, 1, O].
 
-    Raises `MerpoError` that says what is missing: the package, an encoder, or an environment that draws itself.
+    Raises `MerpoError` if the package, the encoder or the environment's rendering is missing.
     """
     _require_encoder()
     try:
         return _film(family, task, act, seed)
     except MerpoError:
         raise
-    except Exception as error:  # whatever an environment raises that cannot draw on this machine
+    except Exception as error:  # any exception of an environment that cannot render on this machine
         raise MerpoError(
-            f"tasks/{family.name}: cannot be filmed here ({type(error).__name__}: {error!s:.200})"
+            f"tasks/{family.name}: cannot be rendered on this machine ({type(error).__name__}: {error!s:.200})"
         ) from error
 
 
 def _film(family: TaskFamily, task: Task, act: Actor, seed: int) -> Film:
     with closing(family.make(task)) as env:
-        _make_visible(env, family)
+        _enable_rendering(env, family)
         observation, _ = env.reset(seed=seed)
-        own = float(env.metadata.get("render_fps") or USUAL_FPS)
-        every = max(1, round(own / MOST_FPS))
-        recorder = _Recorder(Fraction(own / every).limit_denominator(1000))
+        fps = float(env.metadata.get("render_fps") or DEFAULT_FPS)
+        every = max(1, round(fps / MAX_FPS))
+        recorder = _Recorder(Fraction(fps / every).limit_denominator(1000))
         recorder.add(env.render())
         total, steps, done = 0.0, 0, False
         while not done:
             check()
-            seen = torch.as_tensor(np.asarray(observation), dtype=torch.float32).view(1, 1, -1)
+            row = torch.as_tensor(np.asarray(observation), dtype=torch.float32).view(1, 1, -1)
             with torch.no_grad():
-                action = act(seen).cpu().numpy()[0, 0]
+                action = act(row).cpu().numpy()[0, 0]
             observation, reward, terminated, truncated, _ = env.step(action)
             total, steps, done = total + float(reward), steps + 1, bool(terminated or truncated)
             if done or steps % every == 0:
                 recorder.add(env.render())
-        return Film(recorder.finish(), recorder.frames, own / every, steps, total)
+        return Film(recorder.finish(), recorder.frames, fps / every, steps, total)
 
 
-def _make_visible(env: gym.Env[Any, Any], family: TaskFamily) -> None:
-    """Ask an environment for pictures, which families make without."""
+def _enable_rendering(env: gym.Env[Any, Any], family: TaskFamily) -> None:
+    """Set an environment's render mode to rgb_array, which `family.make` leaves unset."""
     if "rgb_array" not in (env.metadata.get("render_modes") or ()):
-        raise MerpoError(f"tasks/{family.name}: its environments do not draw themselves as rgb_array")
+        raise MerpoError(f"tasks/{family.name}: its environments do not support render_mode 'rgb_array'")
     env.unwrapped.render_mode = "rgb_array"
 
 
@@ -86,12 +86,12 @@ def _require_encoder() -> None:
     import av
 
     if ENCODER not in av.codecs_available:
-        raise MerpoError(f"videos need PyAV with the encoder {ENCODER}, which this one lacks; pip install -U av")
+        raise MerpoError(f"videos need PyAV with the encoder {ENCODER}; the installed one has none; pip install -U av")
 
 
 @final
 class _Recorder:
-    """Frames [H, W, 3] to an mp4 file in memory, so that nothing is on the disk until it is whole."""
+    """Encoder of frames [H, W, 3] to an mp4 file in memory, so that no incomplete file is written to disk."""
 
     def __init__(self, fps: Fraction) -> None:
         import av
@@ -100,15 +100,15 @@ class _Recorder:
         self._fps, self._file = fps, io.BytesIO()
         self._container = av.open(self._file, "w", format="mp4")
         self._stream = self._container.add_stream(ENCODER, rate=fps, options={"threads": "1"})
-        self._stream.pix_fmt = "yuv420p"  # what every browser plays
+        self._stream.pix_fmt = "yuv420p"  # supported by all browsers
 
     def add(self, picture: Any) -> None:
-        """One more frame; odd sizes lose a line, as the format's colours are of two by two pixels."""
+        """Add a frame; odd sizes are cropped by one pixel, because the format has a colour per 2 × 2 pixels."""
         import av
 
         pixels = np.asarray(picture)
         if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
-            raise MerpoError(f"render gave {pixels.dtype} {pixels.shape}, expected uint8 [H, W, 3]")
+            raise MerpoError(f"render returned {pixels.dtype} {pixels.shape}, expected uint8 [H, W, 3]")
         height, width = (n // 2 * 2 for n in pixels.shape[:2])
         if self.frames == 0:
             self._stream.height, self._stream.width = height, width

@@ -27,7 +27,7 @@ FOLDER, LIST = "videos", "videos.json"
 
 
 class Video(BaseModel):
-    """One film, and what determines it."""
+    """The index entry of a video."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -39,11 +39,11 @@ class Video(BaseModel):
     steps: int
     episode_return: float
     sha256: str
-    key: str  # of the environment, the policy's parameters, the seed, and how it acts
+    key: str  # fingerprint of the environment, the policy's parameters, the seed, and the kind of actions
 
 
 class Videos(BaseModel):
-    """All films of a run; `note` says why some are missing."""
+    """The videos of a run; `note` explains why some are missing."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -58,14 +58,14 @@ class Shot(NamedTuple):
     task: Task
     policy: str
     actor: Callable[[], Actor]
-    identity: Mapping[str, object]  # of the policy and of how it acts
+    identity: Mapping[str, object]  # digest of the policy, and the kind of actions
 
 
 def film_shots(folder: Path, family: TaskFamily, shots: Sequence[Shot], seed: int, log: Log) -> Videos:
-    """Film what is wanted, and keep what an earlier call made of the same policies in the run's `folder`.
+    """Record the requested videos, and reuse those of the same policies that exist in the run's `folder`.
 
-    The list is written after every film, so that a call that was stopped goes on where it was. What cannot be filmed
-    is no error: the note has the first reason.
+    The index is written after every video, so that an interrupted call can be resumed. Videos that cannot be recorded
+    are skipped, and the first reason is in the note.
     """
     known = {(video.task, video.policy): video for video in _read(folder).entries}
     made: list[Video] = []
@@ -89,7 +89,7 @@ def film_shots(folder: Path, family: TaskFamily, shots: Sequence[Shot], seed: in
 
 
 def params_digest(params: Params) -> str:
-    """SHA-256 of names and numbers."""
+    """SHA-256 of the names and values of parameters."""
     digest = hashlib.sha256()
     for name, value in sorted(params.items()):
         digest.update(name.encode())
@@ -125,7 +125,7 @@ def _is_there(folder: Path, video: Video) -> bool:
 
 
 def _read(folder: Path) -> Videos:
-    """The list; an empty one where there is none that can be read: then all is filmed anew."""
+    """The index; empty, so that all videos are recorded anew, if it is missing or damaged."""
     try:
         return FileKind("the list of a run's videos").read_model(folder / FOLDER / LIST, Videos)
     except ArtifactError:

@@ -1,4 +1,4 @@
-"""Critics Q(s, a) with a leading critic dim, such as twin critics; with a task's context z, Q(s, a, z)."""
+"""Critics Q(s, a), or Q(s, a, z) with a task's context z, with a leading critic dim, such as twin critics."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["critic_values", "init_critics"]
 def init_critics(
     spec: Spec, hidden: Sequence[int], generator: torch.Generator, critics: int = 2, context_dim: int = 0
 ) -> Params:
-    """Parameters of independent critics [critic, ...], each drawn on its own; 2 of them for clipped double Q."""
+    """Parameters of independently initialised critics [critic, ...]; 2 of them for clipped double Q."""
     return init_mlp([spec.observation_dim + spec.action_dim + context_dim, *hidden, 1], generator, (critics,))
 
 

@@ -1,4 +1,4 @@
-"""Stacked multi-layer perceptrons: all tasks, members and critics are one batched product per layer."""
+"""Stacked multi-layer perceptrons: one batched product per layer for all tasks, members and critics."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def init_mlp(
     prefix: str = "",
     head_scale: float = 1.0,
 ) -> Params:
-    """Weights `w{i}` [*lead, in, out] and biases `b{i}` [*lead, out], uniform in ±1/√in as PyTorch's linear layers are.
+    """Weights `w{i}` [*lead, in, out] and biases `b{i}` [*lead, out], uniform in ±1/√in like PyTorch's linear layers.
 
-    Every slice of `lead` is drawn on its own. `head_scale` shrinks the last layer.
+    Every slice of `lead` is drawn independently. `head_scale` multiplies the last layer.
     """
     params: Params = {}
     last = len(sizes) - 2
@@ -36,16 +36,16 @@ def init_mlp(
 
 
 def layers(params: Params, prefix: str = "") -> int:
-    """How many layers an MLP's parameters hold."""
+    """The number of layers of an MLP."""
     return sum(1 for key in params if key.startswith(f"{prefix}w") and key[len(prefix) + 1 :].isdigit())
 
 
 def mlp(
     params: Params, inputs: torch.Tensor, activation: Literal["relu", "silu"] = "relu", prefix: str = ""
 ) -> torch.Tensor:
-    """[*lead, B, in] -> [*lead, B, out]; parameters without the leading dims are shared by all of them.
+    """Outputs of an MLP, [*lead, B, in] -> [*lead, B, out]; parameters without leading dims are shared by all.
 
-    Packed parameters (`merpo.nn.packed`) go through `merpo.nn.kernels`; the result is the same but for rounding.
+    Packed parameters (`merpo.nn.packed`) go through `merpo.nn.kernels`; the result is the same up to rounding.
     """
     if isinstance(params, Packed):
         outputs = _packed_mlp(params, inputs, activation, prefix)
@@ -61,7 +61,7 @@ def mlp(
 
 
 def with_context(inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
-    """Inputs [..., B, D] joined with a context z [..., Z] of all rows, or [..., B, Z] of each: [..., B, D + Z]."""
+    """Inputs [..., B, D] joined with a context z [..., Z] of all rows, or [..., B, Z] of each row: [..., B, D + Z]."""
     if context is None:
         return inputs
     if context.dim() < inputs.dim():
@@ -72,16 +72,16 @@ def with_context(inputs: torch.Tensor, context: torch.Tensor | None) -> torch.Te
 def _packed_mlp(
     params: Packed, inputs: torch.Tensor, activation: Literal["relu", "silu"], prefix: str
 ) -> torch.Tensor | None:
-    """The product on blocks, or None where inputs and parameters do not line up network by network."""
+    """The outputs from padded tensors, or None where the leading dims of inputs and parameters do not match."""
     stack = params.stack(prefix)
     if stack is None or inputs.dim() < 2:
         return None
     lead, rows = stack.lead, inputs.shape[-2:]
     shape = Shape(stack.network.sizes, stack.network.folded, activation)
-    if not lead:  # one network for all
+    if not lead:  # one network for all rows
         outputs = stacked_mlp(inputs.reshape(1, -1, rows[1]), stack.weights, stack.biases, shape)
         return outputs.view(*inputs.shape[:-1], -1)
-    if inputs.dim() != len(lead) + 2 or any(n not in (1, own) for n, own in zip(inputs.shape, lead, strict=False)):
+    if inputs.dim() != len(lead) + 2 or any(n not in (1, size) for n, size in zip(inputs.shape, lead, strict=False)):
         return None
     if len(lead) == 1 and inputs.shape[0] == lead[0]:
         return stacked_mlp(inputs, stack.weights, stack.biases, shape)

@@ -1,4 +1,4 @@
-"""Gradients and optimisers, slice by slice: no step of one task ever touches another's numbers."""
+"""Gradients and optimisers for stacked parameters: every slice (task, member, critic) is optimised independently."""
 
 from __future__ import annotations
 
@@ -28,38 +28,38 @@ def gradient(
 ) -> tuple[torch.Tensor, Params]:
     """(losses per slice, gradient of their sum) with respect to the trainable part of `params`.
 
-    The sum, never the mean: each slice then gets the gradient of its own loss. With `create_graph` the result can be
+    The sum, not the mean, gives each slice the gradient of its own loss. With `create_graph` the result can be
     differentiated again (second-order MAML).
     """
-    followed = params if create_graph else requires_grad(params)
+    inputs = params if create_graph else requires_grad(params)
     with torch.enable_grad():
-        losses = loss(followed)
-        found = grad_of_sum(losses, followed, create_graph)
-    return losses if create_graph else losses.detach(), found
+        losses = loss(inputs)
+        grads = grad_of_sum(losses, inputs, create_graph)
+    return losses if create_graph else losses.detach(), grads
 
 
 def requires_grad(params: Params) -> Params:
     """The same parameters, detached, with the trainable part requiring gradients."""
-    held = {key: value.detach().requires_grad_(True) for key, value in leaves(weights(params)).items()}
-    return rebuild(params, {**leaves(params), **held})
+    trainable = {key: value.detach().requires_grad_(True) for key, value in leaves(weights(params)).items()}
+    return rebuild(params, {**leaves(params), **trainable})
 
 
-def grad_of_sum(losses: torch.Tensor, followed: Params, create_graph: bool = False) -> Params:
-    """The gradient of the sum of `losses` with respect to the trainable part of parameters from `requires_grad`."""
-    held = leaves(weights(followed))
-    grads = torch.autograd.grad(losses.sum(), list(held.values()), create_graph=create_graph)
-    return rebuild(followed, dict(zip(held, grads, strict=True)))
+def grad_of_sum(losses: torch.Tensor, params: Params, create_graph: bool = False) -> Params:
+    """The gradient of the sum of `losses` with respect to the trainable part of `params` from `requires_grad`."""
+    trainable = leaves(weights(params))
+    grads = torch.autograd.grad(losses.sum(), list(trainable.values()), create_graph=create_graph)
+    return rebuild(params, dict(zip(trainable, grads, strict=True)))
 
 
 def adam_init(params: Params, dims: int) -> AdamState:
-    """Zero moments for `params` whose first `dims` dims tell slices apart."""
+    """The initial Adam state for `params` whose first `dims` dims index slices."""
     zeros = tree_map(torch.zeros_like, weights(params))
     first = next(iter(leaves(zeros).values()))
     return AdamState(zeros, tree_map(torch.zeros_like, zeros), first.new_zeros(first.shape[:dims]))
 
 
 def adam(params: Params, grads: Params, state: AdamState, lr: float) -> tuple[Params, AdamState]:
-    """One Adam step, out of place and differentiable, equal to `torch.optim.Adam` on each slice alone."""
+    """One Adam step, out of place and differentiable, equal to `torch.optim.Adam` on each slice separately."""
     b1, b2 = BETAS
     t = state.t + 1
     rate = lr * (1 - b2**t).sqrt() / (1 - b1**t)  # the two bias corrections
@@ -76,31 +76,31 @@ def adam(params: Params, grads: Params, state: AdamState, lr: float) -> tuple[Pa
 
 
 def adam_(params: Params, grads: Params, state: AdamState, lr: float, decay: float = 0.0) -> None:
-    """The same step in place, in PyTorch's fused loop: what training uses, as it touches each number once.
+    """The same step in place, in PyTorch's fused loop, which touches each number once; used in training.
 
-    `decay` times the parameters is added to their gradients on the way.
+    `decay` times the parameters is added to their gradients.
     """
-    slopes = {key: grad.contiguous() for key, grad in leaves(like(params, grads)).items()}
-    held, first, second = (leaves(tree) for tree in (params, state.m, state.v))
-    columns = [[tree[key] for key in slopes] for tree in (held, slopes, first, second)]
+    dense = {key: grad.contiguous() for key, grad in leaves(like(params, grads)).items()}
+    own, first, second = (leaves(tree) for tree in (params, state.m, state.v))
+    columns = [[tree[key] for key in dense] for tree in (own, dense, first, second)]
     if not all(leaf.is_contiguous() for column in columns for leaf in column):
-        raise ValueError("adam_: got a strided view, expected contiguous tensors, as the fused loop knows no strides")
-    if not _even(state.t):  # slices that took other numbers of steps: one by one
-        columns = [[row for leaf in leaves_ for row in leaf.flatten(0, state.t.dim() - 1)] for leaves_ in columns]
-        steps = list(state.t.flatten().repeat(len(slopes)).unbind())
+        raise ValueError("adam_: got a strided view, expected contiguous tensors: the fused loop has no strides")
+    if not _same_steps(state.t):  # slices with different numbers of steps: one by one
+        columns = [[row for leaf in column for row in leaf.flatten(0, state.t.dim() - 1)] for column in columns]
+        steps = list(state.t.flatten().repeat(len(dense)).unbind())
     else:
-        steps = list(state.t.flatten()[0].expand(len(slopes)).clone().unbind())  # each is counted up on its own
+        steps = list(state.t.flatten()[0].expand(len(dense)).clone().unbind())  # each counter is incremented
     _fused_adam(columns, steps, lr, decay)
     state.t.add_(1)
 
 
-def _even(t: torch.Tensor) -> bool:
-    """Whether all slices took as many steps. False on a GPU, where reading the answer would stall the stream."""
+def _same_steps(t: torch.Tensor) -> bool:
+    """Whether all slices took the same number of steps. False on a GPU, where the comparison would stall the stream."""
     return t.device.type == "cpu" and bool((t == t.flatten()[0]).all())
 
 
 def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr: float, decay: float) -> None:
-    """PyTorch's own functional Adam on parameters, gradients, m and v, each tensor with its number of steps."""
+    """PyTorch's functional Adam on parameters, gradients, m and v, with one step counter per tensor."""
     from torch.optim.adam import adam as torch_adam
 
     params, grads, m, v = columns
@@ -112,5 +112,5 @@ def _fused_adam(columns: list[list[torch.Tensor]], steps: list[torch.Tensor], lr
 
 def sgd(params: Params, grads: Params, lr: float) -> Params:
     """One plain gradient step, out of place and differentiable."""
-    held, slopes = leaves(params), leaves(like(params, grads))
-    return rebuild(params, {**held, **{key: held[key] - lr * grad for key, grad in slopes.items()}})
+    old, gradients = leaves(params), leaves(like(params, grads))
+    return rebuild(params, {**old, **{key: old[key] - lr * grad for key, grad in gradients.items()}})

@@ -1,10 +1,10 @@
-"""Parameters of stacked networks as the padded tensors that a machine multiplies fastest.
+"""Parameters of stacked networks in padded tensors, for fast matrix products.
 
-To whoever reads or writes an algorithm, `Packed` is the dict of ordinary weights `w{i}` [*lead, in, out] and biases
-`b{i}` [*lead, out] that it was made from. Underneath, hidden widths are rounded up to whole vector registers, with
-zeros. Where that leaves room in every hidden layer, the biases are folded into the weights: each is the row after the
-last one of its weight, and the input of that row is a constant one. Whatever acts on leading dims or element by element
-(`params.py`, `optim.py`) acts on these tensors as they are; padding stays zero under all of it.
+`Packed` reads as the dict of ordinary weights `w{i}` [*lead, in, out] and biases `b{i}` [*lead, out] that it was made
+from. Internally, hidden widths are padded with zeros to whole vector registers. If every hidden layer has padding, the
+biases are folded into the weights: each is the row after the last one of its weight, with a constant one as its input.
+Operations on leading dims or element by element (`params.py`, `optim.py`) apply to the padded tensors directly;
+padding stays zero under all of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WEIGHT = re.compile(r"(.*)w(\d+)")
 
 
 class Layer(NamedTuple):
-    """The ordinary tensors of a layer."""
+    """Names and sizes of a layer's ordinary tensors."""
 
     weight: str
     bias: str
@@ -37,7 +37,7 @@ class Layer(NamedTuple):
 
 
 class Network(NamedTuple):
-    """A chain of layers, first to last."""
+    """The layers of a network, first to last."""
 
     layers: tuple[Layer, ...]
     folded: bool  # biases are rows of the weights
@@ -52,11 +52,11 @@ class Layout(NamedTuple):
     """The networks of a dict of parameters."""
 
     networks: dict[str, Network]  # by prefix
-    views: dict[str, dict[str, tuple[Any, ...]]]  # what holds ordinary tensors -> their names and places in it
+    views: dict[str, dict[str, tuple[Any, ...]]]  # padded tensor -> names of the ordinary tensors in it, and indices
 
 
 class Stack(NamedTuple):
-    """A network's tensors with one leading dim, G, for all of `lead`."""
+    """A network's padded tensors with the dims `lead` flattened into one, G."""
 
     network: Network
     lead: tuple[int, ...]
@@ -66,27 +66,27 @@ class Stack(NamedTuple):
 
 @final
 class Packed(dict[str, "torch.Tensor"]):
-    """`leaves` holds the padded tensors, and other parameters as they are; ordinary views are made when read."""
+    """Parameters in padded form: `leaves` has the padded and all other tensors; ordinary views are made when read."""
 
-    def __init__(self, held: Params, layout: Layout) -> None:
+    def __init__(self, tensors: Params, layout: Layout) -> None:
         super().__init__()
-        self.leaves = held
+        self.leaves = tensors
         self.layout = layout
         self._filled = False
         self._stacks: dict[str, Stack] = {}
 
     def stack(self, prefix: str) -> Stack | None:
-        """The network with this prefix as its kernels take it: views, kept, as training asks for them at every step."""
+        """The network with this prefix in the kernels' format; cached, because training uses it in every step."""
         network = self.layout.networks.get(prefix)
         if network is None or prefix in self._stacks:
             return self._stacks.get(prefix)
         keys = [layer.weight for layer in network.layers]
         keys += [] if network.folded else [layer.bias for layer in network.layers]
-        held = [self.leaves[key] for key in keys]
-        flat = [leaf if leaf.dim() == 3 else leaf.reshape(-1, *leaf.shape[-2:]) for leaf in held]
+        padded = [self.leaves[key] for key in keys]
+        flat = [leaf if leaf.dim() == 3 else leaf.reshape(-1, *leaf.shape[-2:]) for leaf in padded]
         depth = len(network.layers)
-        stack = Stack(network, tuple(held[0].shape[:-2]), flat[:depth], flat[depth:])
-        if all(leaf.is_contiguous() for leaf in held):  # others may have been copied, and would not follow their leaves
+        stack = Stack(network, tuple(padded[0].shape[:-2]), flat[:depth], flat[depth:])
+        if all(leaf.is_contiguous() for leaf in padded):  # else `reshape` may have copied: a cache would go stale
             self._stacks[prefix] = stack
         return stack
 
@@ -95,10 +95,10 @@ class Packed(dict[str, "torch.Tensor"]):
             return
         self._filled = True
         for key, leaf in self.leaves.items():
-            for name, place in self.layout.views.get(key, {key: ()}).items():
-                super().__setitem__(name, leaf[(..., *place)] if place else leaf)
+            for name, index in self.layout.views.get(key, {key: ()}).items():
+                super().__setitem__(name, leaf[(..., *index)] if index else leaf)
 
-    # Reading fills in the views first; with an `__iter__` of our own, CPython's `{**packed}` and `dict(packed)` do too.
+    # Every read fills in the views first. Overriding `__iter__` makes CPython's `{**packed}` and `dict(packed)` do so.
 
     def __getitem__(self, key: str) -> torch.Tensor:
         if key in self.leaves and key not in self.layout.views:
@@ -139,35 +139,35 @@ class Packed(dict[str, "torch.Tensor"]):
 
 
 def pack(params: Params) -> Params:
-    """`params` with every network in it padded; the same dict where there is none."""
+    """`params` with every network in it padded; the same dict if there is none."""
     if isinstance(params, Packed):
         return params
     networks = _networks(params)
     if not networks:
         return params
-    held, views = dict(params), {}
+    packed, views = dict(params), {}
     for network in networks.values():
         for layer in network.layers:
-            ends = layer is network.layers[0], layer is network.layers[-1]
-            tensors, places = _padded(params, layer, network.folded, *ends)
-            del held[layer.bias]
-            held.update(tensors)
-            views.update(places)
-    return Packed(held, Layout(networks, views))
+            first, last = layer is network.layers[0], layer is network.layers[-1]
+            tensors, indices = _padded(params, layer, network.folded, first, last)
+            del packed[layer.bias]
+            packed.update(tensors)
+            views.update(indices)
+    return Packed(packed, Layout(networks, views))
 
 
 def leaves(params: Params) -> Params:
-    """The tensors that really hold the parameters: padded ones where there are any."""
+    """The tensors in which the parameters are stored: padded ones for packed parameters."""
     return params.leaves if isinstance(params, Packed) else params
 
 
-def rebuild(template: Params, held: Params) -> Params:
-    """Parameters built as `template` from other leaves, or from some of them."""
-    return Packed(held, template.layout) if isinstance(template, Packed) else held
+def rebuild(template: Params, tensors: Params) -> Params:
+    """Parameters in the layout of `template` from other leaves, or from a part of them."""
+    return Packed(tensors, template.layout) if isinstance(template, Packed) else tensors
 
 
 def like(template: Params, params: Params) -> Params:
-    """`params` held as `template` is: packed or not."""
+    """`params` in the layout of `template`: packed or not."""
     if isinstance(template, Packed) and not isinstance(params, Packed):
         return pack(params)
     return params
@@ -189,7 +189,7 @@ def _networks(params: Params) -> dict[str, Network]:
 
 
 def _layer(params: Params, prefix: str, i: int) -> Layer | None:
-    """Layer i if its tensors are those of a stacked linear layer."""
+    """Layer i, or None if its tensors are not those of a stacked linear layer."""
     weight, bias = f"{prefix}w{i}", f"{prefix}b{i}"
     w, b = params.get(weight), params.get(bias)
     if w is None or b is None or w.dim() < 2 or b.shape != (*w.shape[:-2], w.shape[-1]):
@@ -200,22 +200,22 @@ def _layer(params: Params, prefix: str, i: int) -> Layer | None:
 def _padded(
     params: Params, layer: Layer, folded: bool, first: bool, last: bool
 ) -> tuple[Params, dict[str, dict[str, tuple[Any, ...]]]]:
-    """A layer's padded tensors, and where the ordinary ones are in them."""
+    """A layer's padded tensors, and the indices of the ordinary ones in them."""
     weight, bias = params[layer.weight], params[layer.bias]
     lead, rows, columns = weight.shape[:-2], layer.inputs, layer.outputs
-    height = rows + folded if first else _whole(rows)
-    width = columns if last else _whole(columns)
+    height = rows + folded if first else _round_up(rows)
+    width = columns if last else _round_up(columns)
     block = weight.new_zeros(*lead, height, width)
     block[..., :rows, :columns] = weight
     inside = {layer.weight: (slice(rows), slice(columns))}
     if folded:
         block[..., rows, :columns] = bias
         return {layer.weight: block}, {layer.weight: {**inside, layer.bias: (rows, slice(columns))}}
-    row = bias.new_zeros(*lead, 1, width)  # as it is added to a batch of rows
+    row = bias.new_zeros(*lead, 1, width)  # broadcasts over a batch of rows
     row[..., 0, :columns] = bias
-    place = {layer.bias: (0, slice(columns))}
-    return {layer.weight: block, layer.bias: row}, {layer.weight: inside, layer.bias: place}
+    bias_index = {layer.bias: (0, slice(columns))}
+    return {layer.weight: block, layer.bias: row}, {layer.weight: inside, layer.bias: bias_index}
 
 
-def _whole(size: int) -> int:
+def _round_up(size: int) -> int:
     return -(-size // LANE) * LANE

@@ -1,4 +1,4 @@
-"""Arithmetic on trees of tensors: dicts of parameters, and NamedTuples of them; the leading dim says whose."""
+"""Operations on trees of tensors: dicts of parameters, and (named) tuples of them."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ Key = TypeVar("Key", int, str)
 
 
 def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
-    """Apply `function` to the tensors of equally built dicts and (named) tuples, leaf by leaf.
+    """The tree of `function` applied to the tensors of dicts and (named) tuples of the same structure, leaf by leaf.
 
-    `function` may act on leading dims or element by element, with f(0, ..., 0) = 0, and on nothing else, since
-    parameters in the fast layout are mapped as they are stored.
+    `function` must act only on leading dims or element by element, with f(0, ..., 0) = 0, because parameters in the
+    fast layout are mapped in their padded form.
     """
     if isinstance(tree, Packed):
-        held = [leaves(like(tree, other)) for other in others]
-        return rebuild(tree, tree_map(function, tree.leaves, *held))  # type: ignore[return-value]
+        stored = [leaves(like(tree, other)) for other in others]
+        return rebuild(tree, tree_map(function, tree.leaves, *stored))  # type: ignore[return-value]
     if isinstance(tree, dict):
         return {key: tree_map(function, value, *(o[key] for o in others)) for key, value in tree.items()}  # type: ignore[return-value]
     if isinstance(tree, tuple):
@@ -54,22 +54,22 @@ def tree_map(function: Callable[..., Any], tree: Tree, *others: Tree) -> Tree:
 
 
 def fast_layout(params: Params) -> Params:
-    """The same parameters in the memory layout in which a training step is fastest; it reads as the same dict."""
+    """The same parameters in the memory layout for the fastest training steps; it reads as the same dict."""
     return pack(params)
 
 
 def storage(params: Params) -> Params:
-    """The tensors that hold `params` in memory, as a checkpoint saves them."""
+    """The tensors in which `params` are stored in memory and in checkpoints."""
     return leaves(params)
 
 
-def from_storage(template: Params, held: Params) -> Params:
-    """The inverse of `storage`: parameters in the layout of `template` from the tensors that hold them."""
-    return rebuild(template, held)
+def from_storage(template: Params, stored: Params) -> Params:
+    """The inverse of `storage`: parameters in the layout of `template` from their stored tensors."""
+    return rebuild(template, stored)
 
 
 def ordinary(groups: dict[Key, Params]) -> dict[Key, Params]:
-    """Groups of parameters as plain dicts, as they are when loaded; products with them differ by rounding only."""
+    """Groups of parameters as plain dicts, as when loaded from a file; network outputs differ by rounding only."""
     return {name: dict(params.items()) for name, params in groups.items()}
 
 
@@ -79,28 +79,28 @@ def gather(tree: Tree, index: torch.Tensor) -> Tree:
 
 
 def view(tree: Tree, index: range) -> Tree:
-    """The slices `index` of every leaf, as views: what is done to them in place is done to `tree`. None stays None."""
+    """The slices `index` of every leaf, as views: in-place changes reach `tree`. None stays None."""
     return tree if tree is None else tree_map(lambda leaf: leaf[index.start : index.stop], tree)
 
 
 def take(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """The rows `index` [T, K] of each task's `rows` [T, B, D], [T, K, D]; copied row by row, not number by number."""
+    """The rows `index` [T, K] of each task's `rows` [T, B, D]: [T, K, D], copied by whole rows."""
     return rows.reshape(-1, rows.shape[-1]).index_select(0, flat_index(rows, index)).view(*index.shape, rows.shape[-1])
 
 
 def flat_index(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Where the rows `index` [T, K] of each task's `rows` [T, B, D] are among all tasks' rows [T · B, D]."""
+    """The positions of the rows `index` [T, K] of each task's `rows` [T, B, D] among all tasks' rows [T · B, D]."""
     first = torch.arange(len(rows), device=index.device) * rows.shape[1]
     return (index + first[:, None]).flatten()
 
 
 def scatter_(tree: Tree, index: torch.Tensor, part: Tree) -> None:
-    """The slices `index` [k] of every leaf of `tree` become `part`, in place; the inverse of `gather`."""
+    """Set the slices `index` [k] of every leaf of `tree` to `part`, in place; the inverse of `gather`."""
     tree_map(lambda leaf, new: leaf.index_copy_(0, index, new.detach()), tree, part)
 
 
 def expand(tree: Tree, *lead: int) -> Tree:
-    """One copy of every leaf [...] for each of `lead`: [*lead, ...]."""
+    """Every leaf [...] copied along new leading dims: [*lead, ...]."""
     return tree_map(lambda leaf: leaf.detach().expand(*lead, *leaf.shape).clone(), tree)
 
 
@@ -115,20 +115,20 @@ def to_device(tree: Tree, device: torch.device | str) -> Tree:
 
 
 def stack(trees: Iterable[Tree]) -> Tree:
-    """Equally built trees as one, with a new leading dim."""
+    """Trees of the same structure stacked along a new leading dim."""
     first, *rest = trees
     return tree_map(lambda *leaves: torch.stack(leaves), first, *rest)
 
 
 def stack_alike(policies: Sequence[Params | None]) -> Params | None:
-    """The same of what may be missing or of other sizes: None unless all are there and alike."""
-    known = [policy for policy in policies if policy is not None]
-    kinds = {str({key: value.shape for key, value in policy.items()}) for policy in known}
-    return stack(known) if len(known) == len(policies) and len(kinds) == 1 else None
+    """The policies stacked along a new leading dim; None if one is missing or their shapes differ."""
+    present = [policy for policy in policies if policy is not None]
+    shapes = {str({key: value.shape for key, value in policy.items()}) for policy in present}
+    return stack(present) if len(present) == len(policies) and len(shapes) == 1 else None
 
 
 def concatenate(trees: Sequence[Tree]) -> Tree:
-    """Equally built trees one after the other along the leading dim; the inverse of taking slices."""
+    """Trees of the same structure concatenated along the leading dim; the inverse of taking slices."""
     return trees[0] if len(trees) == 1 else tree_map(lambda *leaves: torch.cat(leaves), trees[0], *trees[1:])
 
 
@@ -138,7 +138,7 @@ def mean(tree: Tree) -> Tree:
 
 
 def lerp_(old: Tree, new: Tree, rate: float) -> None:
-    """`old + rate (new - old)`, in place: a Polyak step, or a step towards a mean."""
+    """Set `old` to `old + rate (new - old)`, in place: a Polyak step, or a step towards a mean."""
     tree_map(lambda a, b: a.lerp_(b, rate), old, new)
 
 
@@ -149,6 +149,6 @@ def weights(params: Params) -> Params:
 
 def squared_distance(params: Params, center: Params, dims: int) -> torch.Tensor:
     """‖params − center‖² over the trainable part, one number per slice of the first `dims` leading dims: [*lead]."""
-    ours, theirs = leaves(weights(params)), leaves(like(params, center))
-    parts = [(value - theirs[key]).square().flatten(dims).sum(-1) for key, value in ours.items()]
+    own, other = leaves(weights(params)), leaves(like(params, center))
+    parts = [(value - other[key]).square().flatten(dims).sum(-1) for key, value in own.items()]
     return torch.stack(parts).sum(0)

@@ -14,7 +14,7 @@ from merpo.types import Params, Spec
 __all__ = ["TanhGaussian", "act", "distribution", "init_policy", "policy_dims"]
 
 LOG_STD = (-5.0, 2.0)  # bounds as in SAC's public implementations
-_EDGE = 1.0 - 1e-6  # data actions on the very edge of the box have no finite arctanh
+_EDGE = 1.0 - 1e-6  # arctanh is infinite for actions on the edge of the box
 
 
 class TanhGaussian(NamedTuple):
@@ -42,10 +42,10 @@ class TanhGaussian(NamedTuple):
         return self._log_density(raw, self._standardised(raw))
 
     def log_ratio(self, other: TanhGaussian, actions: torch.Tensor) -> torch.Tensor:
-        """log π(a|s) − log π'(a|s) [..., B]: what tanh does to densities is the same for both, and falls out."""
+        """log π(a|s) − log π'(a|s) [..., B]; the density corrections for tanh are equal and cancel."""
         raw = before_tanh(actions)
-        ours, theirs = self._standardised(raw), other._standardised(raw)
-        return (0.5 * (theirs.square() - ours.square()) + other.log_std - self.log_std).sum(-1)
+        z, z_other = self._standardised(raw), other._standardised(raw)
+        return (0.5 * (z_other.square() - z.square()) + other.log_std - self.log_std).sum(-1)
 
     def _raw(self, noise: torch.Tensor) -> torch.Tensor:
         return torch.addcmul(self.mean, self.log_std.exp(), noise)
@@ -54,7 +54,7 @@ class TanhGaussian(NamedTuple):
         return (raw - self.mean) * (-self.log_std).exp()
 
     def _log_density(self, raw: torch.Tensor, standardised: torch.Tensor) -> torch.Tensor:
-        """log N(u; mean, std²) − log(1 − tanh²u) with u = `raw`, in as few passes over the numbers as there can be."""
+        """log N(u; mean, std²) − log(1 − tanh²u) with u = `raw`, in as few passes over the numbers as possible."""
         # log(1 - tanh²u) = 2 (log 2 + u - softplus(2u)), stable for large |u|; softplus with β = 2 is half of that
         squash = torch.add(raw, F.softplus(raw, beta=2.0), alpha=-2.0)
         terms = torch.addcmul(torch.add(self.log_std, squash, alpha=2.0), standardised, standardised, value=0.5)
@@ -62,7 +62,7 @@ class TanhGaussian(NamedTuple):
 
 
 def before_tanh(actions: torch.Tensor) -> torch.Tensor:
-    """u with tanh u = a; what is on the edge of the box, where there is none, is moved inside by 1e-6."""
+    """u with tanh u = a; actions on the edge of the box, where u is infinite, are moved inside by 1e-6."""
     return actions.clamp(-_EDGE, _EDGE).atanh()
 
 
@@ -74,7 +74,7 @@ def init_policy(
 
 
 def policy_dims(params: Params) -> tuple[int, int] | None:
-    """(observation, action) dims of one policy of any widths; None where `params` are no squashed Gaussian's layers."""
+    """(observation, action) dims of one policy of any widths; None if `params` are not a squashed Gaussian policy."""
     depth = sum(1 for key in params if re.fullmatch(r"w\d+", key))
     names = {f"{kind}{i}" for kind in "wb" for i in range(depth)}
     if depth == 0 or set(params) != names or any(params[f"w{i}"].dim() != 2 for i in range(depth)):
@@ -94,6 +94,6 @@ def act(
     noise: torch.Tensor | None = None,
     context: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Actions [..., B, A], with a context z [..., Z] if any: the mode, or a sample from `noise` [..., B, A]."""
+    """Actions [..., B, A] at observations [..., B, O] and a context z [..., Z]: the mode, or a sample from `noise`."""
     policy = distribution(params, observations, context)
     return policy.mode() if noise is None else policy.draw(noise)

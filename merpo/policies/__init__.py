@@ -1,1 +1,1 @@
-"""Policies that are saved, loaded, exported or given."""
+"""Saving, loading and exporting policies, and given meta-policies."""

@@ -1,4 +1,4 @@
-"""`merpo export`: adapted policies as files of their own, each held against the original before it is called done."""
+"""`merpo export`: adapted policies as separate files, each compared with the original after writing."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from merpo.policies.saved import SavedPolicies, from_saved, read_policies
 __all__ = ["FORMATS", "TOLERANCE", "Exported", "export_policies"]
 
 FORMATS = {"safetensors": ".safetensors", "onnx": ".onnx"}
-TOLERANCE = 1e-5  # of actions in [-1, 1]; float32 sums in another order differ by 1e-7 or so
-SCALES, ROWS = (0.1, 1.0, 3.0), 256  # observations on which both are compared
+TOLERANCE = 1e-5  # of actions in [-1, 1]; float32 sums in another order differ by about 1e-7
+SCALES, ROWS = (0.1, 1.0, 3.0), 256  # scales of the observations for the comparison, and rows at each
 
 
 class Exported(NamedTuple):
-    """One file, and how far its actions are from those of the original."""
+    """An exported file, and the largest difference of its actions from the original's."""
 
     task: str
     path: Path
@@ -32,9 +32,9 @@ class Exported(NamedTuple):
 def export_policies(
     source: Path, out: Path, form: str, tasks: Sequence[int] = (), tolerance: float = TOLERANCE
 ) -> list[Exported]:
-    """Write one file per task (`tasks` by index, all where empty) and compare each with the original.
+    """Write one file per task (`tasks` by index, all if empty) and compare each with the original.
 
-    Raises `MerpoError` for an unknown format or task; `ArtifactError`, with the files still there, where an exported
+    Raises `MerpoError` for an unknown format or task; `ArtifactError`, without deleting the files, if an exported
     policy's action differs by more than `tolerance`.
     """
     if form not in FORMATS:
@@ -48,7 +48,7 @@ def export_policies(
         write(one, path)
         done.append(Exported(one.tasks[0].name, path, path.stat().st_size, _difference(one, path)))
     worst = max(done, key=lambda exported: exported.difference)
-    if not worst.difference <= tolerance:  # NaN is none either
+    if not worst.difference <= tolerance:  # also true for NaN
         raise ArtifactError(
             f"{worst.path}: an action differs from the original's by {worst.difference:.2e}, "
             f"expected at most {tolerance:g}"
@@ -65,13 +65,13 @@ def _writer(saved: SavedPolicies, form: str) -> Callable[[SavedPolicies, Path], 
 
 
 def _write_safetensors(one: SavedPolicies, path: Path) -> None:
-    """An artifact with one policy, which `read_policies` reads without the run."""
+    """Write an artifact with one policy, which `read_policies` reads without the run."""
     groups = {"policy": one.policy, **({NORMALIZATION: one.normalization} if one.normalization else {})}
     save_artifact(path, groups, {"stage": "policy", **one.header()})
 
 
 def _difference(one: SavedPolicies, path: Path) -> float:
-    """The largest difference of an action, on observations that are drawn around the mean that is known."""
+    """The largest difference of an action, at random observations around the mean of the normalisation."""
     unit = torch.randn(ROWS, one.observation_dim, generator=torch.Generator().manual_seed(0))
     rows = torch.cat([scale * unit for scale in SCALES])
     if one.normalization:

@@ -1,4 +1,4 @@
-"""A meta-policy that is given: untrained, of a finished run, adapted or exported, or one that collected a dataset."""
+"""Given meta-policies: untrained, of a finished run, adapted, exported, or a dataset's behaviour policy."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["given_policy"]
 def given_policy(settings: GivenPolicySettings, spec: Spec, hidden: tuple[int, ...], context: Context) -> Params | None:
     """One stochastic policy for all tasks, or None for source `none`.
 
-    `hidden` are the widths of an untrained one for which none are set.
+    `hidden` are the default widths of an untrained policy.
     Raises `MerpoError` for a policy that is missing, damaged, of other dimensions, or not a squashed Gaussian.
     """
     if settings.source == "none":
@@ -33,25 +33,25 @@ def given_policy(settings: GivenPolicySettings, spec: Spec, hidden: tuple[int, .
     else:
         read = {"run": _of_run, "policy": _saved, "checkpoint": _checkpoint}[settings.source]
         policy, own = read(settings)
-        found = _translated(_checked(policy, spec, settings), own, spec.normalization)
+        found = _renormalized(_checked(policy, spec, settings), own, spec.normalization)
     return to_device(found, context.device)
 
 
 def _of_run(settings: GivenPolicySettings) -> tuple[Params, Normalization | None]:
-    """The meta-policy of a run's folder, and how it sees observations."""
+    """The meta-policy of a run folder, and its normalisation of observations."""
     run = open_run(Path(settings.path))
     groups, own = split_normalization(run.groups("meta"), run.recipe.data.normalize_observations, settings.path)
     if not groups.get("meta_policy"):
-        held = ", ".join(name for name, group in groups.items() if group) or "nothing"
+        present = ", ".join(name for name, group in groups.items() if group) or "nothing"
         raise ArtifactError(
-            f"{settings.path}: the run has no meta-policy, its meta-artifact holds {held}; expected a run of method "
+            f"{settings.path}: the run has no meta-policy, its meta-artifact holds {present}; expected a run of method "
             "'merpo', or source = 'policy' for an adapted policy"
         )
     return groups["meta_policy"], own
 
 
 def _saved(settings: GivenPolicySettings) -> tuple[Params, Normalization | None]:
-    """One task's adapted policy, and how it sees observations."""
+    """One task's adapted policy, and its normalisation of observations."""
     saved = read_policies(Path(settings.path))
     if settings.task is not None:
         saved = saved.one(settings.task)
@@ -63,7 +63,7 @@ def _saved(settings: GivenPolicySettings) -> tuple[Params, Normalization | None]
 
 
 def _checkpoint(settings: GivenPolicySettings) -> tuple[Params, None]:
-    """The policy that collected a dataset of the store; it sees what the environment gives."""
+    """The behaviour policy of a dataset of the store; its observations are not normalised."""
     found = find(settings.path.removeprefix("store:"))
     if len(found) != 1:
         names = ", ".join(str(entry) for entry in found[:4])
@@ -72,7 +72,7 @@ def _checkpoint(settings: GivenPolicySettings) -> tuple[Params, None]:
 
 
 def _checked(policy: Params, spec: Spec, settings: GivenPolicySettings) -> Params:
-    """The policy, if it is a squashed Gaussian with the tasks' dimensions."""
+    """The policy, checked to be a squashed Gaussian with the tasks' dimensions."""
     dims = policy_dims(policy)
     if dims is None:
         raise ArtifactError(f"{settings.path}: holds {sorted(policy)!s:.200}, expected a squashed Gaussian's layers")
@@ -83,21 +83,21 @@ def _checked(policy: Params, spec: Spec, settings: GivenPolicySettings) -> Param
     return policy
 
 
-def _translated(policy: Params, own: Normalization | None, ours: Normalization | None) -> Params:
-    """The policy that acts on observations normalised as `ours` as the given one does on those normalised as `own`.
+def _renormalized(policy: Params, source: Normalization | None, target: Normalization | None) -> Params:
+    """An equivalent policy for observations normalised by `target` instead of `source`.
 
-    Both are affine, and so is the first layer: x = (s − m) / σ in its place is another w0 and b0.
+    The normalisations and the first layer are affine, so that only w0 and b0 change.
     """
-    if own is None and ours is None:
+    if source is None and target is None:
         return policy
     weight, bias = policy["w0"].double(), policy["b0"].double()
-    (mean, std), (to_mean, to_std) = (_columns(which, weight) for which in (own, ours))
-    moved = {"w0": weight * (to_std / std)[:, None], "b0": bias + ((to_mean - mean) / std) @ weight}
-    return {**policy, **{key: value.to(policy[key].dtype) for key, value in moved.items()}}
+    (mean, std), (to_mean, to_std) = (_columns(which, weight) for which in (source, target))
+    first = {"w0": weight * (to_std / std)[:, None], "b0": bias + ((to_mean - mean) / std) @ weight}
+    return {**policy, **{key: value.to(policy[key].dtype) for key, value in first.items()}}
 
 
 def _columns(normalization: Normalization | None, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and std [O] on the CPU in double precision, 0 and 1 where there is no normalisation."""
+    """Mean and std [O] on the CPU in double precision, 0 and 1 without normalisation."""
     if normalization is None:
         return weight.new_zeros(len(weight)), weight.new_ones(len(weight))
     return normalization.mean.cpu().double(), normalization.scale.cpu().double()

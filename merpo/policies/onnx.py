@@ -1,4 +1,4 @@
-"""Policies as ONNX graphs: `observation` [batch, O] in, `action` [batch, A] out, normalisation inside."""
+"""Policies as ONNX graphs: input `observation` [batch, O], output `action` [batch, A], with normalisation included."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ INPUT, OUTPUT, KEY = "observation", "action", "merpo"
 
 
 def onnx_writer(saved: SavedPolicies) -> Callable[[SavedPolicies, Path], None]:
-    """What writes the policy of one task of `saved` to a file.
+    """A function that writes the policy of one task of `saved` to a file.
 
-    The method's `act` is traced once: tasks share the graph and differ in its weights alone.
+    The method's `act` is traced once; the tasks' graphs differ only in their weights.
     """
     need("onnx", "onnxscript")
     names, graph = _trace(saved.one(saved.tasks[0].index))
@@ -38,11 +38,11 @@ def onnx_writer(saved: SavedPolicies) -> Callable[[SavedPolicies, Path], None]:
 
         model = type(graph)()
         model.CopyFrom(graph)
-        held = dict(zip(names, _tensors(one).values(), strict=True))
+        tensors = dict(zip(names, _tensors(one).values(), strict=True))
         for initializer in model.graph.initializer:
-            if initializer.name in held:
-                own = held[initializer.name].detach().cpu().contiguous().numpy()
-                initializer.CopyFrom(from_array(own, initializer.name))
+            if initializer.name in tensors:
+                array = tensors[initializer.name].detach().cpu().contiguous().numpy()
+                initializer.CopyFrom(from_array(array, initializer.name))
         with _quiet():
             model = optimize(model)
         entry = model.metadata_props.add()
@@ -53,7 +53,7 @@ def onnx_writer(saved: SavedPolicies) -> Callable[[SavedPolicies, Path], None]:
 
 
 def load_onnx(path: Path) -> Policy:
-    """The policy in an ONNX file of `merpo export`; `ArtifactError` where it is not one."""
+    """The policy in an ONNX file of `merpo export`; raises `ArtifactError` for any other file."""
     from merpo.policies.saved import Policy
 
     need("onnx")
@@ -81,16 +81,16 @@ def load_onnx(path: Path) -> Policy:
 
 
 def engine() -> str:
-    """What computes ONNX graphs here: ONNX Runtime, or the slow reference implementation that comes with onnx."""
+    """The backend for ONNX graphs: ONNX Runtime, or else the slow reference implementation of the package onnx."""
     return "onnxruntime" if _installed("onnxruntime") else "onnx.reference"
 
 
 def need(*packages: str) -> None:
-    """Raise `MerpoError` unless what ONNX needs is installed."""
-    lacking = [package for package in packages if not _installed(package)]
-    if lacking:
+    """Raise `MerpoError` if one of the packages is not installed."""
+    missing = [package for package in packages if not _installed(package)]
+    if missing:
         raise MerpoError(
-            f"ONNX needs the packages {', '.join(lacking)}; install them with: pip install 'merpo[export]'"
+            f"ONNX needs the packages {', '.join(missing)}; install them with: pip install 'merpo[export]'"
         )
 
 
@@ -101,12 +101,12 @@ def _installed(package: str) -> bool:
 
 
 def _session(content: bytes) -> Callable[[Any], Any]:
-    """The function that a graph is."""
+    """The function that evaluates a graph."""
     if engine() == "onnxruntime":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # one row at a time gains nothing from more
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # more threads do not speed up single rows
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     else:
         from onnx.reference import ReferenceEvaluator
@@ -116,25 +116,25 @@ def _session(content: bytes) -> Callable[[Any], Any]:
 
 
 def _tensors(one: SavedPolicies) -> dict[str, torch.Tensor]:
-    """All numbers of one task's policy, in an order that all tasks share."""
+    """All tensors of one task's policy, in the same order for all tasks."""
     return {**one.policy, **{f"normalization/{key}": value for key, value in one.normalization.items()}}
 
 
 def _trace(one: SavedPolicies) -> tuple[list[str], Any]:
     """The names of the weights in the graph, and the graph of one task's policy."""
-    held = _tensors(one)
-    names = [f"p{i}" for i in range(len(held))]
+    tensors = _tensors(one)
+    names = [f"p{i}" for i in range(len(tensors))]
 
-    class Graph(torch.nn.Module):  # defined here, as torch is imported here
+    class Graph(torch.nn.Module):  # defined here, because torch is imported lazily
         def __init__(self) -> None:
             super().__init__()
-            for name, value in zip(names, held.values(), strict=True):
+            for name, value in zip(names, tensors.values(), strict=True):
                 self.register_buffer(name, value.detach().clone())
 
         def forward(self, observation: torch.Tensor) -> torch.Tensor:
-            own = {key: getattr(self, name) for key, name in zip(held, names, strict=True)}
-            policy = {key: own[key] for key in one.policy}
-            normalization = {key: own[f"normalization/{key}"] for key in one.normalization}
+            buffers = {key: getattr(self, name) for key, name in zip(tensors, names, strict=True)}
+            policy = {key: buffers[key] for key in one.policy}
+            normalization = {key: buffers[f"normalization/{key}"] for key in one.normalization}
             return one._replace(policy=policy, normalization=normalization).act(observation[None])[0]
 
     with _quiet():
@@ -145,18 +145,18 @@ def _trace(one: SavedPolicies) -> tuple[list[str], Any]:
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
-            optimize=False,  # afterwards, task by task: it folds weights into others
+            optimize=False,  # done later for each task, because it folds weights together
             external_data=False,
             verbose=False,
         )
     if program is None:
-        raise MerpoError(f"{one.place}: torch.onnx gave no graph")
+        raise MerpoError(f"{one.place}: torch.onnx returned no graph")
     return names, program.model_proto
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's deprecations and its advice on packages that policies do not use."""
+    """Suppress the exporter's warnings: deprecations, and advice on packages that policies do not use."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -11,10 +11,10 @@ __all__ = ["load_policy"]
 
 
 def load_policy(path: str | Path, task: int | None = None) -> Policy:
-    """The policy in a file of `merpo export` (safetensors or ONNX), a run's folder, or a folder of `merpo adapt`.
+    """The policy in a file of `merpo export` (safetensors or ONNX), a run folder, or a folder of `merpo adapt`.
 
-    `task` is the index of the task where there are several. A normalisation that was saved with the policy is
-    applied. Raises `MerpoError` where there is no such policy.
+    `task` is the index of the task, needed if there are several. A normalisation saved with the policy is applied.
+    Raises `MerpoError` if there is no such policy.
     """
     place = Path(path)
     if place.suffix == ".onnx":
@@ -34,5 +34,5 @@ def load_policy(path: str | Path, task: int | None = None) -> Policy:
 
 def _only(policy: Policy, task: int | None) -> Policy:
     if task is not None and task != policy.task.index:
-        raise MerpoError(f"{policy!r} is that of task {policy.task.index}, asked for task {task}")
+        raise MerpoError(f"{policy!r} is that of task {policy.task.index}, expected task {task}")
     return policy

@@ -1,4 +1,4 @@
-"""What a run's adapted policies can be held against, as far as it was kept: other policies, and reference scores."""
+"""Baselines for a run's adapted policies: its meta-policy, the behaviour policies and reference scores."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from merpo.types import Params
 __all__ = ["behavior_policies", "meta_policy", "references"]
 
 META_POLICY = "meta_policy"  # a group of the meta-artifact
-PARTS = ("test ", "adapt ")  # of what a manifest's datasets are called, before their names
+PARTS = ("test ", "adapt ")  # prefixes of dataset names in a manifest
 
 
 def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
-    """The run's meta-policy for every task, or None where its meta-artifact has none that acts as the adapted do.
+    """The run's meta-policy for every task, or None if its meta-artifact has none with compatible parameters.
 
-    One that was given (`method.meta_policy`) may have other widths than they.
+    A given one (`method.meta_policy`) may have other widths than the adapted policies.
     """
     folder = _folder(saved)
     if folder is None or META not in open_run(folder).manifest["artifacts"]:
@@ -35,9 +35,9 @@ def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
 
 
 def behavior_policies(saved: SavedPolicies) -> Params | None:
-    """The policies [T, ...] that collected the tasks' data, or None where the store does not have all of them.
+    """The tasks' behaviour policies [T, ...], or None if the store does not have all of them.
 
-    Raises `DatasetError` for one that is damaged.
+    Raises `DatasetError` for a damaged one.
     """
     folder = _folder(saved)
     if folder is None:
@@ -47,7 +47,7 @@ def behavior_policies(saved: SavedPolicies) -> Params | None:
 
 
 def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
-    """What 0 and 100 are on each task; None where the store has not its data, or that has no reference scores."""
+    """The returns for normalised scores 0 and 100 on each task; None if its dataset or reference scores are missing."""
     folder = _folder(saved)
     digests = {} if folder is None else open_run(folder).manifest.get("datasets", {})
     found = [_dataset(task, digests) for task in saved.tasks]
@@ -55,19 +55,19 @@ def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
 
 
 def _alike(found: Params, adapted: Params) -> bool:
-    """Whether two policies are of one shape, or both squashed Gaussians of the same dims."""
+    """Whether two policies have the same shapes, or are both squashed Gaussians of the same dims."""
     shapes = [{key: value.shape for key, value in policy.items()} for policy in (found, adapted)]
     return shapes[0] == shapes[1] or policy_dims(found) == policy_dims(adapted) is not None
 
 
 def _folder(saved: SavedPolicies) -> Path | None:
-    """The folder of the run that the policies came from."""
+    """The folder of the policies' run, if they are still in it."""
     path = saved.place.resolve().parent.parent
     return path if is_run(path) else None
 
 
 def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:
-    """Who collected a task's data, if the store has the very dataset and one policy collected it."""
+    """A task's behaviour policy, if the store has the identical dataset and a single policy collected it."""
     entry = _dataset(task, digests)
     return None if entry is None else entry.policy()
 
@@ -76,12 +76,12 @@ def _dataset(task: TaskName, digests: dict[str, str]) -> DatasetEntry | None:
     """A task's data, if the store has the very dataset."""
     digest = next((digests[part + task.name] for part in PARTS if part + task.name in digests), None)
     every = (entry for collection in collections() for entry in entries(collection))
-    named = [entry for entry in every if task.name in (entry.name, str(entry))]  # a recipe's own data, or named
+    named = [entry for entry in every if task.name in (entry.name, str(entry))]  # collected or named data
     return next((entry for entry in named if _is(entry, digest)), None)
 
 
 def _is(entry: DatasetEntry, digest: str | None) -> bool:
     try:
         return entry.manifest().sha256 == digest
-    except DatasetError:  # some other dataset of that name
+    except DatasetError:  # another dataset of the same name
         return False

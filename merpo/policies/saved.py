@@ -1,4 +1,4 @@
-"""Policies as they are saved: for which tasks, by which method, and with which normalisation of observations."""
+"""Saved policies, with their tasks, method and normalisation of observations."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "task_header"
 
 @dataclass(frozen=True)
 class TaskName:
-    """Who a policy is for."""
+    """The task that a policy is for."""
 
     name: str
     index: int
@@ -38,28 +38,28 @@ class TaskName:
 
 
 class SavedPolicies(NamedTuple):
-    """Policies of T tasks, and all that is needed to play them."""
+    """Policies of T tasks, with everything needed to compute actions."""
 
     place: Path
     method: Method
     policy: Params  # [T, ...]
-    normalization: Params  # `mean` and `std`, [O] or [T, O]; empty where observations go in as they are
+    normalization: Params  # `mean` and `std`, [O] or [T, O]; empty without normalisation
     tasks: tuple[TaskName, ...]
     observation_dim: int
     action_dim: int
-    recipe: Recipe | None  # that of the run; an exported policy has none
+    recipe: Recipe | None  # the run's recipe; None for an exported policy
     seed: int
 
     def act(self, observations: torch.Tensor) -> torch.Tensor:
-        """Deterministic actions [T, B, A] at observations [T, B, O] as the environment gives them."""
+        """Deterministic actions [T, B, A] at the environment's observations [T, B, O]."""
         return self.method.act(self.policy, self.normalized(observations))
 
     def normalized(self, observations: torch.Tensor) -> torch.Tensor:
-        """Observations [T, B, O] as the policies take them."""
+        """The observations [T, B, O] as input of the policies, normalised if they need it."""
         return Normalization(**self.normalization).apply(observations) if self.normalization else observations
 
     def one(self, index: int) -> SavedPolicies:
-        """The policy of the task with this index alone, T = 1. Raises `MerpoError` for a task that is not there."""
+        """The policy of the task with this index, T = 1. Raises `MerpoError` for a missing task."""
         places = [i for i, task in enumerate(self.tasks) if task.index == index]
         if not places:
             known = ", ".join(str(task.index) for task in self.tasks)
@@ -70,7 +70,7 @@ class SavedPolicies(NamedTuple):
         return self._replace(policy=policy, normalization=own, tasks=self.tasks[at])
 
     def header(self) -> dict[str, str]:
-        """What an artifact with these policies says of them; `read_policies` understands it without the run."""
+        """The header of an artifact with these policies, sufficient for `read_policies` without the run."""
         return {
             "method": json.dumps(dump_component(self.method), sort_keys=True),
             "observation_dim": str(self.observation_dim),
@@ -81,12 +81,12 @@ class SavedPolicies(NamedTuple):
 
 
 def task_header(tasks: Sequence[TaskName]) -> str:
-    """The header entry that says whose policies an artifact holds."""
+    """The header entry with the tasks of an artifact's policies."""
     return json.dumps([asdict(task) for task in tasks], sort_keys=True)
 
 
 def read_policies(path: Path) -> SavedPolicies:
-    """The adapted policies of a run's folder, of a folder of `merpo adapt`, of their artifact, or of an export.
+    """The adapted policies in a run folder, a folder of `merpo adapt`, their artifact, or an export.
 
     Raises `ArtifactError` for anything else.
     """
@@ -118,16 +118,16 @@ def _policies(path: Path, sha256: str | None) -> SavedPolicies:
 
 
 def _recipe(path: Path, header: dict[str, str]) -> Recipe:
-    """The recipe in an artifact's header; what it requires must be installed."""
+    """The recipe in an artifact's header; its required plugins must be installed."""
     return from_tables(_json(path, header, "recipe", dict[str, Any]), f"{path}: recipe")
 
 
 def _tasks(path: Path, header: dict[str, str], recipe: Recipe | None) -> tuple[TaskName, ...]:
-    """Whose policies they are: as the header says, or the unseen tasks of the recipe."""
+    """The tasks of the policies, from the header, or else the unseen tasks of the recipe."""
     if "tasks" in header:
         return tuple(_json(path, header, "tasks", list[TaskName]))
     if recipe is None:
-        raise ArtifactError(f"{path}: its header does not say for which tasks its policies are")
+        raise ArtifactError(f"{path}: the header has neither tasks nor a recipe, expected the tasks of the policies")
     return tuple(TaskName(source.name, source.index, source.task) for source in needed(recipe)[1])
 
 
@@ -154,7 +154,7 @@ def _method(path: Path, header: dict[str, str]) -> Method:
 
 
 def _checked_normalization(path: Path, group: Params, tasks: int, observation_dim: int) -> Params:
-    """The group `normalization`, which may be missing, for T tasks and O observation dims."""
+    """The group `normalization`, checked for T tasks and O observation dims; it may be empty."""
     if not group:
         return {}
     allowed = [(observation_dim,), (tasks, observation_dim)]
@@ -162,7 +162,7 @@ def _checked_normalization(path: Path, group: Params, tasks: int, observation_di
     if set(group) != {"mean", "std"} or any(shape not in allowed for shape in shapes.values()):
         raise ArtifactError(f"{path}: {NORMALIZATION} has {shapes}, expected mean and std of shape {allowed}")
     if not all(bool(value.isfinite().all()) for value in group.values()) or bool((group["std"] < 0).any()):
-        raise ArtifactError(f"{path}: {NORMALIZATION}: expected finite numbers, and no std below 0")
+        raise ArtifactError(f"{path}: {NORMALIZATION}: expected finite numbers and std >= 0")
     return dict(group)
 
 
@@ -173,7 +173,7 @@ def _json(path: Path, header: dict[str, str], key: str, kind: Any) -> Any:
 
 @final
 class Policy:
-    """One task's policy: `policy(observation)` is its deterministic action, in [-1, 1].
+    """One task's policy: `policy(observation)` returns its deterministic action, in [-1, 1].
 
     `task` is the task's name, index and parameters; `observation_dim` and `action_dim` are O and A.
     """
@@ -189,7 +189,7 @@ class Policy:
         self._rows = rows
 
     def __call__(self, observation: ArrayLike) -> NDArray[np.float32]:
-        """Actions [A] or [B, A] at one observation [O] or at several [B, O], of any array type.
+        """The action [A] at one observation [O], or actions [B, A] at several [B, O], of any array type.
 
         Raises `MerpoError` for another shape.
         """
@@ -207,7 +207,7 @@ class Policy:
 
 
 def from_saved(saved: SavedPolicies) -> Policy:
-    """The policy of the one task that `saved` holds."""
+    """The policy in `saved`, which must have exactly one task."""
 
     def rows(observations: Any) -> Any:
         with torch.no_grad():

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from merpo.components.component import Component
-from merpo.components.describe import article, holds, type_text, value_text
+from merpo.components.describe import article, nested_model, type_text, value_text
 from merpo.errors import MerpoError, RecipeError, nearest
 from merpo.support.tables import printable
 
@@ -139,7 +139,7 @@ def _model_at(keys: Sequence[int | str], root: type[BaseModel], tables: Mapping[
             value = value[key] if isinstance(value, list | tuple) and key < len(value) else None
             continue
         field = model.model_fields.get(key) if model else None
-        held = holds(field.annotation) if field else None
+        held = nested_model(field.annotation) if field else None
         if field is None or held is None:
             return None
         value = value.get(key, field.default) if isinstance(value, Mapping) else field.default

@@ -10,7 +10,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from merpo.components.component import Settings, tuples
-from merpo.components.describe import holds
+from merpo.components.describe import nested_model
 from merpo.components.interfaces import Method, TaskFamily, can_draw
 from merpo.recipe.errors import concrete, recipe_error
 from merpo.recipe.extends import read_tables
@@ -119,7 +119,7 @@ def _with_default_components(model: type[BaseModel], tables: Mapping[str, Any]) 
     """`tables` with default components filled in where a section names none, e.g. `[method.alpha] initial = 0.3`."""
     filled = dict(tables)
     for name, field in model.model_fields.items():
-        value, held = filled.get(name), holds(field.annotation)
+        value, held = filled.get(name), nested_model(field.annotation)
         if held is None or not isinstance(value, Mapping):
             continue
         if isinstance(field.default, Mapping) and "component" in field.default and "component" not in value:

@@ -1,1 +1,1 @@
-"""`merpo run`, `merpo adapt` and `merpo evaluate`."""
+"""Implementation of `merpo run`, `merpo adapt` and `merpo evaluate`."""

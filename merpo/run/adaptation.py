@@ -1,4 +1,4 @@
-"""Adaptation to the unseen tasks as two artifacts: the policies, and its way, of which the report tells."""
+"""The two artifacts of adaptation: the unseen tasks' policies, and snapshots, curves and scores for the report."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from merpo.types import Normalization, Params
 __all__ = ["finished_adaptation", "plain_adaptation", "save_adaptation"]
 
 POLICY, CURVES, SCORES = "policy", "curves", "scores"
-STEP, REFERENCE = "step-", "reference-"  # groups of policies after so many steps, and of those held against them
+STEP, REFERENCE = "step-", "reference-"  # prefixes of the groups of snapshots and of reference policies
 
 
 def plain_adaptation(adapted: Adapted) -> Adapted:
-    """The same with ordinary tensors, as they are when loaded."""
+    """The adaptation with its parameters as plain dicts, as when loaded."""
     return Adapted(
         policy=dict(adapted.policy.items()),
         snapshots=ordinary(adapted.snapshots),
@@ -38,9 +38,9 @@ def save_adaptation(
     normalization: Normalization | None,
     tasks: str,
 ) -> None:
-    """Save the way, and then the policies, with the normalisation of what they see and whose they are (`task_header`).
+    """Save the two artifacts; the one with the policies includes their normalisation and tasks (`task_header`).
 
-    Adaptation began with `meta`, and `asked` are the steps of which copies were asked for.
+    Adaptation started from `meta`, and `asked` are the requested snapshot steps.
     """
     way = {CURVES: adapted.curves, SCORES: adapted.scores}
     way |= {f"{STEP}{step}": policy for step, policy in adapted.snapshots.items()}
@@ -51,9 +51,9 @@ def save_adaptation(
 
 
 def finished_adaptation(folder: RunFolder, meta: dict[str, Params], asked: Iterable[int]) -> Adapted | None:
-    """What an earlier process adapted from the same `meta`; None where copies of other steps are asked for.
+    """The adaptation that an earlier process saved, from the same `meta`; None if other snapshots are requested.
 
-    Raises `ArtifactError` where a file is not what this run wrote.
+    Raises `ArtifactError` for a file that this run did not write.
     """
     if not (folder.finished(ADAPTED) and folder.finished(ADAPTED_WAY)):
         return None

@@ -76,13 +76,13 @@ def _curve(folder: RunFolder) -> list[CurvePoint]:
 
 
 def _once(records: Iterable[Record]) -> list[Record]:
-    """The last record of every step: a run that was interrupted and went on wrote some of them twice."""
+    """The last record of every step: a resumed run has written some steps twice."""
     last = {(record.stage, record.step): record for record in records}
     return sorted(last.values(), key=lambda record: record.step)
 
 
 def _notes(train: Loaded, test: Loaded) -> list[str]:
-    """What a reader must know about the tasks."""
+    """Notes for the report's reader about the tasks."""
     seen = [data.task for data, _ in train]
     same = sum(data.task in seen for data, _ in test)
     return [f"{same} of the {len(test)} test tasks are also training tasks (with data of their own)."] if same else []
@@ -100,7 +100,7 @@ def _dataset(manifest: Manifest, split: Literal["train", "test"]) -> DatasetEntr
 
 
 def _task(t: int, data: TaskDataset, manifest: Manifest, evaluations: Mapping[str, Evaluation]) -> TaskReport:
-    """One unseen task. The behaviour policy's return is that of its data."""
+    """The report of one unseen task. The behaviour policy's return is the mean return of its data."""
     returns = {name: float(e.returns[t].double().mean()) for name, e in evaluations.items()}
     first = data.observations[: int(data.episode_offsets[1])].tolist()
     paths = {

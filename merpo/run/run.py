@@ -1,4 +1,4 @@
-"""`merpo run`: data, meta-training, adaptation, evaluation, report. Six arrows, none back."""
+"""`merpo run`: data, meta-training, adaptation, evaluation, videos and report, in this order."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_recipe"]
 
-PROFILE = "profile"  # the folder of traces in a run's folder
+PROFILE = "profile"  # subfolder of a run's folder with traces
 
 
 def run_recipe(
@@ -67,9 +67,9 @@ def run_recipe(
             try:
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
             except StoppedError as stopped:
-                resume = " --resume" if base.exists() else ""  # collection comes before the run's folder
+                resume = " --resume" if base.exists() else ""  # no run folder exists yet during collection
                 raise StoppedError(f"{stopped}; to go on, the same command with --out {base}{resume}") from None
-            except KeyboardInterrupt:  # from a thread that is not the main one, or another program's handler
+            except KeyboardInterrupt:  # outside the main thread, or with another program's signal handler
                 progress.note(f"interrupted; with --out {base} the same command goes on after the last checkpoint")
                 raise
         print_summary(reports[-1], console)
@@ -123,7 +123,7 @@ def _run_seed(
                 runner = Runner(recipe, folder, context, (train, test), times)
                 adapted, evaluations, estimates = runner.stages()
                 videos = runner.videos(adapted, progress.note)
-        times.write()  # with the time that saving the last artifact took
+        times.write()  # includes the time for saving the last artifact
         with watch.stage("report"):
             report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos)
             write_report(report, path)

@@ -35,7 +35,7 @@ Loaded: TypeAlias = "Sequence[tuple[TaskDataset, Manifest]]"
 
 
 class Runner:
-    """Adapts to the unseen tasks and measures, at the end and during meta-training."""
+    """Runs meta-training, adaptation and evaluation; also evaluates on the unseen tasks during meta-training."""
 
     def __init__(
         self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], times: StageTimes
@@ -50,12 +50,12 @@ class Runner:
         self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
 
     def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
-        """Meta-training, adaptation, and what can be said of its policies; a signal may stop it between any two."""
+        """Meta-training, adaptation and evaluation; a signal may stop the run between stages."""
         whole = self.folder.whole()
         with self.watch.stage("fit"):
             meta = self.recipe.method.fit(self.stack(self.train), self.context())
             self.times.write()
-            # whole, whatever the method's stages: what `merpo adapt` begins with
+            # the complete meta-artifact, regardless of the method's stages: the input of `merpo adapt`
             self.folder.save(META, with_normalization(meta, self.normalization))
         check()
         with self.watch.stage("adapt"):
@@ -71,14 +71,14 @@ class Runner:
         return adapted, evaluations, estimates
 
     def stack(self, loaded: Loaded) -> TaskData:
-        """Datasets as training reads them."""
+        """Datasets as the input of training: stacked, and normalised if the recipe says so."""
         spec, device = self.recipe.tasks.spec(), self.base.device
         datasets = [data for data, _ in loaded]
         data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
         return data if self.normalization is None else normalize_tasks(self.normalization, data)
 
     def context(self) -> Context:
-        """What meta-training is given: it may ask for an evaluation along the way."""
+        """The context of meta-training, with evaluations on the unseen tasks."""
         if not self.recipe.tasks.has_environment:
             return self.base
         return replace(self.base, evaluate_meta=self._evaluate_meta, evaluations=self.recipe.evaluate.during_training)
@@ -90,7 +90,7 @@ class Runner:
         return adapted
 
     def _adapted_before(self, meta: dict[str, Params]) -> Adapted | None:
-        """What an earlier process adapted, if that is what is asked for now."""
+        """The adaptation saved by an earlier process, if it has the same inputs and snapshots."""
         adapted = finished_adaptation(self.folder, meta, self.recipe.evaluate.snapshots)
         if adapted is not None:
             self.times.loaded("adapt")
@@ -104,23 +104,23 @@ class Runner:
         return adapted
 
     def play(self, policy: Params) -> Evaluation:
-        """Episodes of one policy per task, deterministic or stochastic as the recipe says."""
+        """The evaluation of one policy per task, deterministic or stochastic as in the recipe."""
         return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test]))
 
     def measure(self, act: Actor) -> Evaluation:
-        """The episodes on which everything is measured."""
+        """The evaluation of an actor, on the run's evaluation episodes."""
         episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
         return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
 
     def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
-        """How one policy per task of `tasks` acts when it is measured."""
+        """The actor of policies [T, ...], one per task of `tasks`, with normalised observations."""
         method, kind, width = self.recipe.method, self.recipe.evaluate.policy, self.data.spec.action_dim
         act = actor(method, policy, kind, width, self.base.seed, tasks, self.base.device)
         normalization = self.normalization
         return act if normalization is None else lambda observations: act(normalization.apply(observations))
 
     def videos(self, adapted: Adapted, note: Callable[[str], None]) -> Videos:
-        """An episode of every policy on some unseen tasks; `note` is told why one is missing."""
+        """Videos of every policy on some unseen tasks; `note` receives the reason for missing ones."""
         if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
             return Videos()
         policies = {"adapted": adapted.policy}
@@ -145,15 +145,15 @@ class Runner:
         return found
 
     def _behavior_modes(self) -> dict[str, Evaluation]:
-        """The policies that collected the data, acting by their modes as the adapted ones do; none if not all are kept.
+        """The evaluation of the behaviour policies' modes; empty if one of the policies is missing.
 
-        Without, a policy that merely leaves out the noise of the data would seem an improvement.
+        A baseline for deterministic policies, which gain over the data by the absence of noise alone.
         """
         if self.recipe.evaluate.policy != "deterministic":
-            return {}  # the data's own mean is of drawn actions, too
+            return {}  # the data's mean return is comparable, as it is of sampled actions, too
         try:
             kept = [behavior_policy(self.recipe, data) for data, _ in self.test]
-        except MerpoError:  # lost or damaged since; the videos say so
+        except MerpoError:  # missing or damaged; reported in the note of the videos
             return {}
         if (together := stack_alike(kept)) is None:
             return {}
@@ -161,9 +161,9 @@ class Runner:
         return {"behavior_mode": self.measure(lambda observations: act(policies, observations))}
 
     def _evaluate_meta(self, step: int, meta: dict[str, Params]) -> None:
-        """Adapt to the unseen tasks from the meta-artifact as it is now, record the returns, and keep the best."""
+        """Adapt to the unseen tasks from the current meta-artifact, record the returns, and save the best."""
         with self.watch.stage("unseen tasks"):
-            alone = Context()  # what an evaluation does is not kept: meta-training goes on from before it
+            alone = Context()  # no checkpoints within an evaluation: meta-training resumes from before it
             quiet = replace(self.unseen, log=alone.log, resume=alone.resume, save_state=alone.save_state, snapshots=())
             adapted = self.recipe.method.adapt(meta, self.data, quiet)
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
@@ -175,9 +175,9 @@ class Runner:
 
 
 def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context) -> Normalization | None:
-    """How observations are normalised, if they are: by the data that the method learns from, never by unseen tasks'.
+    """The normalisation of observations, fitted on the training tasks' data, or None if the recipe has none.
 
-    A method that learns from no training task trains its policies on the others' data alone, and these tell.
+    For a method without meta-training it is fitted on the unseen tasks' data, the only data that it trains on.
     """
     if not recipe.data.normalize_observations:
         return None
@@ -190,5 +190,5 @@ def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context
 
 
 def _names(loaded: Loaded) -> str:
-    """Whose policies an artifact holds, for its header."""
+    """The header entry with the tasks of an artifact's policies."""
     return task_header([TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded])

@@ -30,16 +30,15 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 @final
 class StageTimes:
-    """The time of every stage is stored when the stage is saved, and with every checkpoint within it (`timings.json`).
+    """The times of stages, stored in `timings.json` with every saved stage and every checkpoint within one.
 
-    A stage that is loaded keeps the time that it took; one that goes on adds to it. What a kill took, the work after
-    the last checkpoint, is not counted. Where a merpo that did not store times made the folder, they are those in its
-    report, and not known where that has none.
+    A loaded stage keeps its stored time; a resumed one adds to it. Work lost by a kill after the last checkpoint is not
+    counted. For a folder of an older merpo without stored times, they are read from its report, if any.
     """
 
     def __init__(self, folder: RunFolder, watch: Stopwatch) -> None:
-        """Raises `ArtifactError` where `timings.json` is damaged."""
-        self.reused: list[str] = []  # the stages that this process loaded
+        """Read stored times; raises `ArtifactError` if `timings.json` is damaged."""
+        self.reused: list[str] = []  # stages loaded by this process
         self.watch = watch
         self._folder = folder
         path = folder.path / FILE
@@ -49,7 +48,7 @@ class StageTimes:
         self._unstarted = not (folder.path / CHECKPOINTS).exists()
 
     def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
-        """`RunFolder.stage`, timed."""
+        """`RunFolder.stage` with its time recorded."""
         computed = False
 
         def timed() -> dict[str, Params]:
@@ -59,7 +58,7 @@ class StageTimes:
                 self._before.pop(name, None)
             with self.watch.stage(name):
                 groups = compute()
-            self.write()  # before the stage counts as finished, so that a finished one has its time
+            self.write()  # before the stage is saved, so that every finished stage has a time
             return groups
 
         groups = self._folder.stage(name, timed)
@@ -70,14 +69,14 @@ class StageTimes:
         return groups
 
     def loaded(self, name: str) -> None:
-        """A stage around others was loaded whole, and with it all of them that this process has not begun."""
+        """Record that an outer stage was loaded, with all stages within it that this process has not started."""
         begun = (*self.watch.read(), *self.reused, *OUTPUTS)
         within = [stage for stage in self._folder.recorded() if stage not in begun]
         self.reused += [*within, name]
         self._unknown.update(stage for stage in within if stage not in self._before)
 
     def resume(self, resume: Resume) -> Resume:
-        """The same; a stage of which the beginning has no time has none as a whole."""
+        """`resume`, recording that a stage resumed without a stored time has no known total."""
 
         def found(label: str, start: State) -> tuple[int, State]:
             step, state = resume(label, start)
@@ -90,12 +89,12 @@ class StageTimes:
 
     def write(self) -> None:
         """Write the times so far."""
-        self._folder.must_be_there()
+        self._folder.check_exists()
         known = {name: round(seconds, 3) for name, seconds in self._known().items() if name not in REPEATED_STAGES}
         atomic_write_json(self._folder.path / FILE, known)
 
     def read(self) -> dict[str, float | None]:
-        """Seconds by stage; None where a stage was reused, or gone on with, that has no stored time."""
+        """Seconds by stage; None for a reused or resumed stage without a stored time."""
         known = self._known()
         names = dict.fromkeys(["data", *self._before, *self.reused, *self.watch.seconds])
         return {name: known.get(name) for name in names if name in known or name in self._unknown}

@@ -28,7 +28,7 @@ Loaded = Sequence[tuple[TaskDataset, Manifest]]
 def make_videos(
     recipe: Recipe, folder: Path, test: Loaded, policies: Mapping[str, Params], actor_of: ActorOf, context: Context
 ) -> Videos:
-    """One episode per task and policy; `policies` [T, ...] are those of all unseen tasks, by their names in reports."""
+    """Videos of one episode per task and policy; `policies` [T, ...] are all unseen tasks', by name in reports."""
     shots: list[Shot] = []
     notes = []
 
@@ -39,7 +39,7 @@ def make_videos(
     for t, (data, manifest) in enumerate(test[: recipe.evaluate.videos]):
         try:
             behavior = behavior_policy(recipe, data)
-        except MerpoError as error:  # lost or damaged since
+        except MerpoError as error:  # missing or damaged
             notes.append(str(error))
         else:
             if behavior is None:
@@ -62,7 +62,7 @@ def _of_policies(
 
 
 def _of_behavior(policy: Params, data: TaskDataset, manifest: Manifest, seed: int) -> Shot:
-    """The policy that collected the task's data, acting as it did then: stochastically."""
+    """The video request for a task's behaviour policy, which acts stochastically as in collection."""
     own = {key: value[None] for key, value in policy.items()}
     width = data.actions.shape[1]
 

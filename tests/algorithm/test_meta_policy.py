@@ -15,13 +15,13 @@ from strategies import SEEDS
 from merpo.algorithm.duals import init_duals
 from merpo.algorithm.meta_model import init_meta_model
 from merpo.algorithm.meta_policy import (
-    KEPT,
+    PERSISTENT,
     MetaPolicy,
     fit_meta_policy,
     init_meta_policy,
     meta_loss,
     meta_q_step_,
-    start_turn,
+    task_states,
 )
 from merpo.algorithm.rac import Anchors, fresh_state, rac_step
 from merpo.algorithm.rollout import empty_buffer
@@ -167,9 +167,9 @@ def test_from_meta_and_persistent_begin_a_turn_differently() -> None:
         init_duals(algorithm.settings, 0.2, T, "cpu"), empty_buffer(SPEC, T, 4, "cpu"),
     )  # fmt: skip
     state = state._replace(policy_opt=state.policy_opt._replace(t=torch.full((T,), 7.0)))
-    kept = {keep: {part: getattr(state, part) for part in parts} for keep, parts in KEPT.items()}
-    whole, critics = (start_turn(kept[keep], meta, T) for keep in ("from-meta", "critic-from-meta"))
-    assert all(a is b for a, b in zip(start_turn(kept["persistent"], meta, T), state, strict=True))
+    kept = {keep: {part: getattr(state, part) for part in parts} for keep, parts in PERSISTENT.items()}
+    whole, critics = (task_states(kept[keep], meta, T) for keep in ("from-meta", "critic-from-meta"))
+    assert all(a is b for a, b in zip(task_states(kept["persistent"], meta, T), state, strict=True))
     for t in range(T):
         for key, value in meta.policy.items():
             assert torch.equal(whole.policy[key][t], value)

@@ -14,7 +14,7 @@ from strategies import SEEDS
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from merpo.algorithm.rac import RAC, Anchors, rac_step
-from merpo.algorithm.rac_steps import Ahead, FixedStep, rac_steps
+from merpo.algorithm.rac_steps import DrawBuffers, FixedStep, rac_steps
 from merpo.nn.noise import Streams
 from merpo.nn.params import gather, to_device, tree_map
 from merpo.nn.workers import worker_pool
@@ -75,8 +75,8 @@ def test_a_run_goes_on_from_where_it_is() -> None:
 
 
 def test_draws_ahead_are_the_draws_in_tensors_that_stay() -> None:
-    sizes, ahead = [3, 9], Ahead("cpu")
-    noise = Streams([torch.Generator(), torch.Generator()], ahead=ahead.next)
+    sizes, buffers = [3, 9], DrawBuffers("cpu")
+    noise = Streams([torch.Generator(), torch.Generator()], source=buffers.next)
 
     def draws(source: Streams) -> list[torch.Tensor]:
         return [
@@ -86,12 +86,12 @@ def test_draws_ahead_are_the_draws_in_tensors_that_stay() -> None:
             source.uniform(1),
         ]
 
-    ahead.learn(noise.generators)
+    buffers.record(noise.generators)
     held = draws(noise)
     sizes[0] = 30  # other tasks, other bounds
     for _ in range(2):
         own = streams(2, "ahead")
-        ahead.fill(own.generators)
+        buffers.fill(own.generators)
         assert [x.data_ptr() for x in draws(noise)] == [x.data_ptr() for x in held]
         for one, two in zip(held, draws(streams(2, "ahead")), strict=True):
             assert torch.equal(one, two)
@@ -116,7 +116,7 @@ def test_a_step_asks_for_no_number(use_model: bool, regularizer: str, monkeypatc
     given = turn(algorithm, [0, 1], 3)
     with NoNumbers(), pytest.raises(AssertionError):
         plain(algorithm, given, 1, True)  # on a CPU, Adam asks for the steps of its slices
-    monkeypatch.setattr("merpo.nn.optim._even", lambda t: False)  # as on a GPU
+    monkeypatch.setattr("merpo.nn.optim._same_steps", lambda t: False)  # as on a GPU
     given = turn(algorithm, [0, 1], 3)
     with NoNumbers():
         plain(algorithm, given, 1, True)

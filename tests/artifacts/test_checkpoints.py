@@ -166,7 +166,7 @@ def test_a_damaged_one_is_named_and_the_one_before_is_taken(tmp_path: Path) -> N
     assert again.first == 4
     assert [note.split(":")[0] for note in again.notes] == ["loop", "loop"]
     assert f"refused a checkpoint: {state}: has" in again.notes[0]
-    assert "goes on after step 4" in again.notes[1]
+    assert "resuming after step 4" in again.notes[1]
     again.to(5)  # over the damaged one
     assert torch.equal(again.count, one.count)
     assert Loop(tmp_path).first == 5
@@ -217,7 +217,7 @@ def test_a_signal_stops_where_the_state_is_kept(tmp_path: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(stop, "requested", lambda: True)
         loop.keeper.on_step()  # not here: the loop has something to keep first
-        with pytest.raises(StoppedError, match="after step 4 of 'loop', which is kept"):
+        with pytest.raises(StoppedError, match="after step 4 of 'loop', whose state is saved"):
             loop.to(4)
         with pytest.raises(StoppedError):
             Keeper(tmp_path / "other", "run", 0.0, print).on_step()
@@ -233,7 +233,7 @@ def test_nan_is_not_kept(tmp_path: Path) -> None:
     loop.count = torch.tensor([0.0, torch.nan])
     last = tmp_path / "checkpoints" / "loop" / "ckpt-000000003"
     with (
-        pytest.raises(TrainingError, match=rf"step 4: state '0' is NaN at row 1 .*last good checkpoint is {last}"),
+        pytest.raises(TrainingError, match=rf"step 4: state '0' is NaN at index 1 .*last good checkpoint is {last}"),
         loop.keeper.named(),
     ):
         loop.to(4)

@@ -85,7 +85,7 @@ def test_another_form_is_refused(start: Any, reason: str) -> None:
 
 @pytest.mark.parametrize("leaf", [1, "x", [torch.zeros(1)], object()])
 def test_what_no_checkpoint_can_hold_is_refused(leaf: Any) -> None:
-    with pytest.raises(PluginError, match=r"'a/b' is .*, which no checkpoint can hold"):
+    with pytest.raises(PluginError, match=r"'a/b' is .*, which cannot be saved"):
         flatten({"a": {"b": leaf}})
 
 

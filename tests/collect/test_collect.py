@@ -329,7 +329,7 @@ def test_policies_that_were_trained_alike_are_not_trained_again(
     monkeypatch.setenv("MERPO_DATA", str(folder.parent))
     forbid_training(monkeypatch)
     _, said = ensure(other)
-    assert f"data: behaviour policies taken from {folder}, where they were trained in the same way" in said
+    assert f"data: behaviour policies copied from {folder}, which was trained with the same settings" in said
     assert hashes(collection_folder(other)) == expected
 
 

@@ -151,12 +151,12 @@ def test_only_what_is_left_is_announced(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(collect_train, "train_behavior", interrupted_after(41))
     with pytest.raises(KeyboardInterrupt):
         ensure_data(recipe, Context(), said.append)
-    assert "SAC of 4 tasks: 240 environment steps, 41 gradient steps of all at once, 4 policies" in said[1]
-    assert "datasets: 160 rows; on the disk" in said[2]
+    assert "SAC of 4 tasks: 240 environment steps, 41 gradient steps for all at once, 4 policies" in said[1]
+    assert "datasets: 160 rows; disk: " in said[2]
     assert said[3].startswith("data: about ")
     monkeypatch.setattr(collect_train, "train_behavior", train_behavior)
     _, said = ensure(recipe)
-    assert "SAC of 4 tasks: 76 environment steps, 19 gradient steps of all at once, 1 policies" in said[1]
+    assert "SAC of 4 tasks: 76 environment steps, 19 gradient steps for all at once, 1 policies" in said[1]
     (collection_folder(recipe) / "task-001.medium.json").unlink()
     _, said = ensure(recipe)
     assert "datasets: 40 rows" in said[1]
@@ -205,9 +205,9 @@ def test_the_estimate_is_the_sum_of_its_parts() -> None:
 def test_an_upper_bound_is_called_one() -> None:
     plan = CollectPlan(2, 2000, 900, 5, 500, 3000, 10**6, 10**7, ends_early=True)
     training, datasets = plan_lines(plan, 3 * 10**9)
-    assert training.startswith("SAC of 2 tasks: 2,000 environment steps, 900 gradient steps of all at once, ")
+    assert training.startswith("SAC of 2 tasks: 2,000 environment steps, 900 gradient steps for all at once, ")
     assert training.endswith("5 policies measured in at most 500 steps")
-    assert datasets == "datasets: at most 3,000 rows; on the disk 1.0 MB, meanwhile at most 10.0 MB; 3.0 GB are free"
+    assert datasets == "datasets: at most 3,000 rows; disk: 1.0 MB, during collection at most 10.0 MB; 3.0 GB free"
     assert [bytes_text(count) for count in (500, 999_999, 10**6)] == ["0.5 kB", "1000.0 kB", "1.0 MB"]
 
 

@@ -205,10 +205,10 @@ class _Faulty(gymnasium.Env[Any, Any]):
 @pytest.mark.parametrize(
     ("modes", "picture", "message"),
     [
-        ([], None, "do not draw themselves as rgb_array"),
-        (["human"], None, "do not draw themselves as rgb_array"),
-        (["rgb_array"], RuntimeError("no display"), r"cannot be filmed here \(RuntimeError: no display\)"),
-        (["rgb_array"], np.zeros((4, 4)), r"render gave float64 \(4, 4\), expected uint8 \[H, W, 3\]"),
+        ([], None, "do not support render_mode 'rgb_array'"),
+        (["human"], None, "do not support render_mode 'rgb_array'"),
+        (["rgb_array"], RuntimeError("no display"), r"cannot be rendered on this machine \(RuntimeError: no display\)"),
+        (["rgb_array"], np.zeros((4, 4)), r"render returned float64 \(4, 4\), expected uint8 \[H, W, 3\]"),
     ],
 )
 def test_what_cannot_be_drawn_is_said(tmp_path: Path, modes: list[str], picture: Any, message: str) -> None:

@@ -105,8 +105,8 @@ def test_chunks_are_the_whole(seed: int, rows: int, leads: tuple[tuple[int, ...]
     for chunk in (1 << 30, 1):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(kernels, "CHUNK", chunk)
-            patch.setattr(kernels, "KEEP", chunk)
-            patch.setattr(kernels, "FEWEST_KEPT", 50)
+            patch.setattr(kernels, "CHUNK_TRAINING", chunk)
+            patch.setattr(kernels, "MIN_ROWS_TRAINING", 50)
             outputs = mlp(own, inputs)
             with torch.no_grad():
                 inference = mlp(packed, inputs)

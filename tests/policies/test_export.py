@@ -119,7 +119,7 @@ def test_the_command_prints_the_difference(run: Path, tmp_path: Path, merpo_cli:
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["task-003.medium.safetensors"]
     assert "1 policies exported and compared; largest difference 0.0e+00 (tolerance 1e-05)" in answer.out
     assert "did you mean 'onnx'" in merpo_cli("export", str(run), "--format", "onx").err
-    assert "no run's folder" in merpo_cli("export", str(tmp_path)).err
+    assert "is not a run folder" in merpo_cli("export", str(tmp_path)).err
 
 
 def test_without_onnx_the_extra_is_named(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_damaged_files_are_refused_by_name(run: Path, tmp_path: Path) -> None:
             bad.write_bytes(content)
             with pytest.raises(ArtifactError, match=r"bad\."):
                 load_policy(bad)
-        with pytest.raises(MerpoError, match=r"asked for task 5|no policy for task 5"):
+        with pytest.raises(MerpoError, match=r"expected task 5|no policy for task 5"):
             load_policy(done.path, task=5)
         with pytest.raises(ArtifactError, match="cannot read"):
             load_policy(tmp_path / f"none.{form}")
@@ -175,7 +175,7 @@ def test_a_changed_artifact_of_a_run_is_noticed(run: Path, tmp_path: Path) -> No
         shutil.copytree(run, tmp_path / "runs" / f"seed-{seed}")
     run = tmp_path / "runs"
     assert find_runs([run, run / "seed-1"]) == [run / "seed-0", run / "seed-1"]
-    with pytest.raises(ArtifactError, match=r"several runs, give one of them: .*seed-0"):
+    with pytest.raises(ArtifactError, match=r"runs in subfolders, give one of them: .*seed-0"):
         open_run(run)
     one = open_run(run / "seed-1")
     assert one.seed == 0
@@ -193,7 +193,7 @@ def test_a_changed_artifact_of_a_run_is_noticed(run: Path, tmp_path: Path) -> No
         manifest.write_text(text)
         with pytest.raises(ArtifactError, match=r"manifest\.json"):
             open_run(run / "seed-0")
-    with pytest.raises(ArtifactError, match="holds no finished run"):
+    with pytest.raises(ArtifactError, match="has no finished run"):
         find_runs([tmp_path / "none"])
 
 

@@ -189,7 +189,7 @@ def test_an_adaptation_that_was_stopped_goes_on(
     assert list((tmp_path / "cut" / "checkpoints").iterdir())
     answer = merpo_cli(*command, str(tmp_path / "cut"))
     assert answer.code == 0, answer.err
-    assert "goes on after step 1" in answer.out + answer.err
+    assert "resuming after step 1" in answer.out + answer.err
     first, second = (sha256_file(tmp_path / name / "artifacts" / "adapted.safetensors") for name in ("whole", "cut"))
     assert first == second
     assert not (tmp_path / "cut" / "checkpoints").exists()

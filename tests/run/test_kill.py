@@ -106,9 +106,9 @@ def test_collection_alone_is_stopped_and_goes_on(tmp_path: Path, whole: Any) -> 
     until(lambda: list(tmp_path.glob("data/*/checkpoints/collect/ckpt-*/manifest.json")))
     os.kill(process.pid or 0, signal.SIGTERM)
     assert ended(process, 60) == 75
-    assert (tmp_path / "log").read_text().splitlines()[-1].endswith("; the same command goes on")
+    assert (tmp_path / "log").read_text().splitlines()[-1].endswith("; run the same command to resume")
     assert ended(start(tmp_path, "collect", "tiny.toml")) == 0
-    assert "collect: goes on after step" in (tmp_path / "log").read_text()
+    assert "collect: resuming after step" in (tmp_path / "log").read_text()
     expected = {name: value for name, value in whole[0].items() if name.startswith("data")}
     assert results(tmp_path) == {**expected, "metrics": []}
 

@@ -17,7 +17,7 @@ from training import SETTINGS, family
 
 from merpo.algorithm.behavior import fit_behavior
 from merpo.algorithm.meta_model import fit_meta_model, init_meta_model
-from merpo.algorithm.meta_policy import KEPT, fit_meta_policy
+from merpo.algorithm.meta_policy import PERSISTENT, fit_meta_policy
 from merpo.algorithm.settings import BehaviorSettings, MetaModelSettings, MetaPolicySettings
 from merpo.artifacts.keeper import Keeper
 from merpo.artifacts.trees import flatten
@@ -84,7 +84,7 @@ def test_the_meta_model(tmp_path: Path, learner: str) -> None:
     check_resumes(tmp_path, lambda context: fit_meta_model(dynamics(), own, task_data(), knobs, context), [1, 4])
 
 
-@pytest.mark.parametrize("keep", KEPT)
+@pytest.mark.parametrize("keep", PERSISTENT)
 @pytest.mark.parametrize("model", [True, False])
 def test_the_meta_policy(tmp_path: Path, keep: Any, model: bool) -> None:
     knobs = MetaPolicySettings(iterations=5, task_batch=2, inner_steps=2, task_networks=keep)
@@ -148,7 +148,7 @@ def test_environments_that_do_not_repeat_are_noticed(tmp_path: Path) -> None:
     with pytest.raises(CutError):
         train_behavior(own, critic(), tasks, SETTINGS, interrupted(tmp_path, Context(), 3))
     again = keeper(tmp_path)
-    with pytest.raises(PluginError, match="collect, step 0: the environment of task 0 does not repeat"):
+    with pytest.raises(PluginError, match="collect, step 0: the environment of task 0 is not deterministic"):
         train_behavior(own, critic(), tasks, SETTINGS, Context(resume=again.resume, save_state=again.save_state))
 
 
@@ -156,9 +156,9 @@ def test_two_loops_of_one_label_are_refused(tmp_path: Path) -> None:
     own = keeper(tmp_path)
     start = {"noise": streams(2)}
     own.resume("mine", start)
-    with pytest.raises(PluginError, match="'mine' was asked for before"):
+    with pytest.raises(PluginError, match="'mine' is already in use"):
         own.resume("mine", start)
     with pytest.raises(PluginError, match=r"label is '\.\./mine'"):
         own.resume("../mine", start)
-    with pytest.raises(PluginError, match="'other' has not been asked for"):
+    with pytest.raises(PluginError, match="unknown label 'other', expected a call of resume"):
         own.save_state("other", 1, lambda: start)

@@ -294,7 +294,7 @@ def test_a_place_that_holds_something_else_is_refused_before_anything(tmp_path: 
         assert "collecting" not in answer.err
     answer = merpo_cli("run", "tiny.toml", "--out", "full", "--seeds", "0:2")
     assert answer.code == 2
-    assert "full: holds thesis.tex" in answer.err
+    assert "full: has thesis.tex" in answer.err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
 
 
@@ -531,7 +531,8 @@ def test_a_signal_before_there_is_a_run_folder(
     monkeypatch.setattr(stop, "requested", lambda: True)
     answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "collect.seed=1")
     assert answer.code == 75
-    last = "stopped by a signal after step 1 of 'collect', which is kept; to go on, the same command with --out early\n"
+    last = "stopped by a signal after step 1 of 'collect', whose state is saved; "
+    last += "to go on, the same command with --out early\n"
     assert answer.err.endswith(last)
     assert not (tmp_path / "early").exists()
     answer = merpo_cli("run", "tiny.toml", "--out", "early")  # its data is there

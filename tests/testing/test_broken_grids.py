@@ -27,13 +27,13 @@ class _Grid:
     def observations(self) -> torch.Tensor:
         return self.grid.observations()
 
-    def step(self, seen: torch.Tensor, actions: torch.Tensor) -> Any:
-        batch, cuts = self.grid.step(seen, actions)
+    def step(self, observations: torch.Tensor, actions: torch.Tensor) -> Any:
+        batch, cuts = self.grid.step(observations, actions)
         self.steps += 1
         if self.fault == "pays" and self.steps > HORIZON:
             batch = batch._replace(rewards=batch.rewards + 1.0)
         if self.fault == "company":
-            batch = batch._replace(rewards=batch.rewards + 1e-3 * (len(seen) - 3))
+            batch = batch._replace(rewards=batch.rewards + 1e-3 * (len(observations) - 3))
         return batch._replace(rewards=2.0 * batch.rewards) if self.fault == "double" else batch, cuts
 
     def close(self) -> None:
