@@ -20,7 +20,7 @@ from merpo.algorithm.rac_steps import FixedStep, rac_steps
 from merpo.nn.noise import Streams
 from merpo.nn.params import clone, to_device
 from merpo.nn.workers import Workers
-from merpo.testing.laws import leaves
+from merpo.testing.laws import named_leaves
 
 TOLERANCE = 1e-2  # relative, after a few float32 steps on devices with different orders of summation
 
@@ -95,7 +95,7 @@ def check(steps: int = 3) -> None:
     for way in ("recorded", "plain"):
         gpu = OnGpu(problem)
         getattr(gpu, way)(steps)
-        pairs = zip(leaves(to_device(gpu.state, "cpu")), leaves(expected), strict=True)
+        pairs = zip(named_leaves(to_device(gpu.state, "cpu")), named_leaves(expected), strict=True)
         worst = max(float(((a - b).abs() / b.abs().clamp(min=1.0)).max()) for (_, a), (_, b) in pairs if a.numel())
         if not worst < TOLERANCE:
             raise AssertionError(f"{way}: differs from the CPU by {worst:.1e} after {steps} steps")

@@ -35,7 +35,7 @@ __all__ = [
     "is_run",
     "mean_return",
     "open_run",
-    "read_manifest",
+    "read_run_manifest",
     "refuse_foreign",
     "run_folders",
 ]
@@ -277,7 +277,7 @@ def open_run(path: Path) -> FinishedRun:
         below = [str(run) for run in _runs_below(path, MANIFEST)]
         hint = f"; it has runs in subfolders, give one of them: {', '.join(below[:4])}" if below else ""
         raise ArtifactError(f"{path}: is not a run folder (expected {MANIFEST} and {RECIPE} in it){hint}")
-    manifest = read_manifest(path)
+    manifest = read_run_manifest(path)
     return FinishedRun(path, load_recipe(path / RECIPE), manifest["seed"], manifest)
 
 
@@ -321,7 +321,7 @@ class _Manifest(BaseModel):
     artifacts: dict[str, str]
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_run_manifest(folder: Path) -> dict[str, Any]:
     """A run's manifest, with at least a seed and artifacts' digests; raises `ArtifactError` if it is damaged."""
     path = folder / MANIFEST
     kind = FileKind("a run's manifest with a seed and artifacts' digests")

@@ -16,7 +16,7 @@ from rich.text import Text
 from merpo.components.component import Component
 from merpo.components.describe import bounds_text, type_text, value_text
 from merpo.components.interfaces import KINDS
-from merpo.components.registry import PLUGIN, Entry, components, get
+from merpo.components.registry import PLUGIN, ComponentEntry, components, get
 from merpo.errors import RecipeError, nearest
 
 __all__ = ["component_page", "component_table", "entry_record", "field_rows"]
@@ -30,13 +30,13 @@ _NARROW = 10  # columns to which a column of short texts shrinks
 _TABLE = 60  # columns of a terminal below which a component's fields are paragraphs
 
 
-def entry_record(entry: Entry) -> dict[str, str]:
+def entry_record(entry: ComponentEntry) -> dict[str, str]:
     """An entry as `merpo list-components --json` prints it."""
     keys = ("kind", "name", "summary", "distribution", "version", "status", "reason")
     return {key: getattr(entry, key) for key in keys}
 
 
-def component_table(entries: Sequence[Entry], console: Console | None = None) -> None:
+def component_table(entries: Sequence[ComponentEntry], console: Console | None = None) -> None:
     """Print kind, name, distribution and version, status, and summary or reason of every entry."""
     console = console or _console()
     table = _table("kind", "name", "distribution", "status", "summary")
@@ -50,15 +50,15 @@ def component_table(entries: Sequence[Entry], console: Console | None = None) ->
         console.print(Padding(_summary(entry), (0, 0, 0, 2)))
 
 
-def _source(entry: Entry) -> str:
+def _source(entry: ComponentEntry) -> str:
     return f"{entry.distribution} {entry.version}"
 
 
-def _status(entry: Entry) -> Text:
+def _status(entry: ComponentEntry) -> Text:
     return Text(entry.status, style=_STYLES[entry.status])
 
 
-def _summary(entry: Entry) -> Text:
+def _summary(entry: ComponentEntry) -> Text:
     return Text(entry.summary if entry.status == "ok" else entry.reason, overflow="fold")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.artifacts.run_folder import read_manifest
+from merpo.artifacts.run_folder import read_run_manifest
 from merpo.compare.arms import Arm, read_arms
 from merpo.compare.rows import Row
 from merpo.errors import MerpoError
@@ -112,7 +112,7 @@ def _sections(method: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def _seconds(report: Report, path: Path) -> float | None:
-    found = training_seconds(report.timings, read_manifest(path)["artifacts"])
+    found = training_seconds(report.timings, read_run_manifest(path)["artifacts"])
     return None if found is None else round(found, 1)
 
 

@@ -15,13 +15,13 @@ from merpo.components.conformance import defaults_problem, interface_problem, su
 from merpo.components.plugins import Plugin, load_plugins
 from merpo.errors import MerpoError, PluginError, RecipeError, nearest
 
-__all__ = ["Entry", "components", "get", "names", "refresh", "resolve"]
+__all__ = ["ComponentEntry", "components", "get", "names", "refresh", "resolve"]
 
 PLUGIN = "plugin"  # the kind of an entry for a plugin, or for an offered object of no kind
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComponentEntry:
     """One component, or a plugin without any. `status` is ok, broken, clash or blocked; `reason` explains it."""
 
     kind: str
@@ -34,7 +34,7 @@ class Entry:
     cls: type[Component] | None = None
 
 
-def components(kind: str | None = None) -> list[Entry]:
+def components(kind: str | None = None) -> list[ComponentEntry]:
     """All entries, sorted by kind and name, or those of `kind` ("plugin" for plugins that did not load).
 
     Raises RecipeError for an unknown kind.
@@ -90,13 +90,13 @@ def refresh() -> None:
 
 
 @functools.cache
-def _found() -> tuple[Entry, ...]:
+def _found() -> tuple[ComponentEntry, ...]:
     """All entries, with interfaces checked and clashes marked; no class is instantiated."""
     entries = []
     for plugin in load_plugins():
         if plugin.status != "ok":
             source = plugin.distribution, plugin.version
-            entries.append(Entry(PLUGIN, plugin.name, "", *source, plugin.status, plugin.reason))
+            entries.append(ComponentEntry(PLUGIN, plugin.name, "", *source, plugin.status, plugin.reason))
         entries += [_entry(plugin, cls) for cls in dict.fromkeys(_hashable(plugin))]
     return tuple(sorted(_clashes_marked(entries), key=lambda e: (e.kind == PLUGIN, e.kind, e.name, e.distribution)))
 
@@ -106,12 +106,12 @@ def _hashable(plugin: Plugin) -> list[Any]:
     return [item if isinstance(item, type) else repr(item)[:80] for item in plugin.offered]
 
 
-def _entry(plugin: Plugin, offered: Any) -> Entry:
+def _entry(plugin: Plugin, offered: Any) -> ComponentEntry:
     """The entry of one offered object; an object that is no class of a kind becomes an entry of the plugin."""
     cls = offered if isinstance(offered, type) and issubclass(offered, Component) else None
     kind = kind_of(cls) if cls else None
     problem = interface_problem(offered)
-    return Entry(
+    return ComponentEntry(
         kind=kind.kind if kind else PLUGIN,
         name=cls.name if cls and isinstance(cls.name, str) and cls.name else getattr(offered, "__name__", plugin.name),
         summary=summary(cls) if cls else "",
@@ -123,14 +123,14 @@ def _entry(plugin: Plugin, offered: Any) -> Entry:
     )
 
 
-def _clashes_marked(entries: list[Entry]) -> list[Entry]:
+def _clashes_marked(entries: list[ComponentEntry]) -> list[ComponentEntry]:
     """The entries, with status clash for components of the same kind and name."""
-    by_name: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    by_name: dict[tuple[str, str], list[ComponentEntry]] = defaultdict(list)
     for entry in entries:
         if entry.status == "ok":
             by_name[entry.kind, entry.name].append(entry)
 
-    def marked(entry: Entry) -> Entry:
+    def marked(entry: ComponentEntry) -> ComponentEntry:
         same = by_name[entry.kind, entry.name] if entry.status == "ok" else []
         if len(same) < 2:
             return entry
@@ -140,7 +140,7 @@ def _clashes_marked(entries: list[Entry]) -> list[Entry]:
     return [marked(entry) for entry in entries]
 
 
-def _with_defaults_checked(entry: Entry) -> Entry:
+def _with_defaults_checked(entry: ComponentEntry) -> ComponentEntry:
     """The entry, broken if its class cannot be built from its defaults. A later step: defaults may name components."""
     if entry.status != "ok" or entry.cls is None:
         return entry

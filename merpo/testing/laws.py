@@ -13,7 +13,7 @@ from merpo.nn.params import weights
 from merpo.testing.inputs import TASKS
 from merpo.types import Params
 
-__all__ = ["ATOL", "RTOL", "Laws", "Shape", "leaves", "require", "require_gradient", "require_slices"]
+__all__ = ["ATOL", "RTOL", "Laws", "Shape", "named_leaves", "require", "require_gradient", "require_slices"]
 
 RTOL, ATOL = 1e-4, 1e-5  # rounding of a batched product depends on its shape
 
@@ -27,16 +27,16 @@ def require(holds: bool, place: str, law: str) -> None:
         raise AssertionError(f"{place}: {law}")
 
 
-def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+def named_leaves(tree: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     """The tensors of nested dicts and tuples, with their paths."""
     if isinstance(tree, torch.Tensor):
         yield path, tree
     elif isinstance(tree, Mapping):
         for key, value in tree.items():
-            yield from leaves(value, f"{path}[{key!r}]")
+            yield from named_leaves(value, f"{path}[{key!r}]")
     elif isinstance(tree, list | tuple):
         for key, value in zip(getattr(tree, "_fields", range(len(tree))), tree, strict=True):
-            yield from leaves(value, f"{path}.{key}")
+            yield from named_leaves(value, f"{path}.{key}")
 
 
 def require_gradient(place: str, loss: Callable[[Params], torch.Tensor], params: Params, every: bool = True) -> None:
@@ -78,7 +78,7 @@ class _Guard(NamedTuple):
     def of(component: Component, arguments: tuple[Any, ...]) -> _Guard:
         legacy = np.random.get_state(legacy=False)
         states = [torch.get_rng_state().numpy().tobytes(), repr(legacy).encode(), repr(random.getstate()).encode()]
-        copies = [(path, leaf.detach().clone()) for path, leaf in leaves(arguments)]
+        copies = [(path, leaf.detach().clone()) for path, leaf in named_leaves(arguments)]
         return _Guard(copies, states, dump_component(component))
 
 
@@ -94,8 +94,8 @@ class Laws:
         """The result of `method(*make())`, checked to be pure, finite and deterministic."""
         place = f"{self.name}.{method}"
         result = self._guarded(method, make())
-        again = list(leaves(self._guarded(method, make())))
-        found = list(leaves(result))
+        again = list(named_leaves(self._guarded(method, make())))
+        found = list(named_leaves(result))
         require(
             [path for path, _ in found] == [path for path, _ in again], place, "returns other parts in the second call"
         )
@@ -111,7 +111,7 @@ class Laws:
         """The result of `method(*make(tasks))` for all tasks, checked for `shape` and equality with each task alone."""
         place = f"{self.name}.{method}"
         together = self.call(method, lambda: make(TASKS), finite)
-        parts = list(leaves(together))
+        parts = list(named_leaves(together))
         require(bool(parts), place, f"returns {type(together).__name__}, expected tensors")
         if shape is not None:
             expected = [(len(TASKS), *one) for one in (shape if isinstance(shape, list) else [shape])]
@@ -121,7 +121,7 @@ class Laws:
                 f"returns shapes {[tuple(x.shape) for _, x in parts]}, expected {expected}",
             )
         for i, task in enumerate(TASKS):
-            alone = dict(leaves(self._guarded(method, make((task,)))))
+            alone = dict(named_leaves(self._guarded(method, make((task,)))))
             for path, leaf in parts:
                 require(
                     leaf.shape[:1] == (len(TASKS),),

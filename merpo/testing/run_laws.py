@@ -16,7 +16,7 @@ from merpo.components.task_data import TaskData, to_rows
 from merpo.errors import MerpoError
 from merpo.lazy import np, torch
 from merpo.testing.inputs import TASKS, batch, draw, spec
-from merpo.testing.laws import ATOL, RTOL, Laws, leaves, require
+from merpo.testing.laws import ATOL, RTOL, Laws, named_leaves, require
 from merpo.types import Grid, Params, Task
 
 __all__ = ["check_grid", "check_method", "check_tasks"]
@@ -68,7 +68,7 @@ def check_method(method: Method) -> None:
     place = f"{laws.name}.adapt"
     require(isinstance(adapted, Adapted), place, f"returns {type(adapted).__name__}, expected Adapted")
     _require_groups(place, {"policy": adapted.policy, **adapted.references, **adapted.artifacts})
-    for name, leaf in leaves({"policy": adapted.policy, **adapted.references, "scores": adapted.scores}):
+    for name, leaf in named_leaves({"policy": adapted.policy, **adapted.references, "scores": adapted.scores}):
         require(
             leaf.shape[:1] == (2,), place, f"{name} has shape {tuple(leaf.shape)}, expected a leading dim of 2 tasks"
         )
@@ -85,8 +85,8 @@ def check_method(method: Method) -> None:
         require(values.shape == (2, 5), f"{laws.name}.value", f"returns shape {tuple(values.shape)}, expected (2, 5)")
     for i, name in enumerate(names):
         alone = method.adapt(meta, data.select([i]), Context(labels=(name,), snapshots=(0, 1)))
-        for path, leaf in leaves(adapted.policy):
-            other = dict(leaves(alone.policy))[path]
+        for path, leaf in named_leaves(adapted.policy):
+            other = dict(named_leaves(alone.policy))[path]
             same = torch.allclose(leaf[i : i + 1], other, rtol=10 * RTOL, atol=RTOL)  # many steps of Adam
             require(
                 same,

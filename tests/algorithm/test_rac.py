@@ -19,7 +19,7 @@ from merpo.nn.optim import gradient
 from merpo.nn.packed import Packed
 from merpo.nn.params import tree_map
 from merpo.nn.policy import TanhGaussian, distribution
-from merpo.testing.laws import leaves
+from merpo.testing.laws import named_leaves
 from merpo.types import Params
 
 
@@ -245,7 +245,7 @@ def test_what_is_not_the_state_is_left_as_it_is() -> None:
     given = (data.rows, models(algorithm), fixed)
     copy = tree_map(torch.clone, given)
     rac_step(algorithm, start(algorithm), data, given[1], fixed, streams(T, "rac"))
-    for (path, one), (_, two) in zip(leaves(copy), leaves(given), strict=True):
+    for (path, one), (_, two) in zip(named_leaves(copy), named_leaves(given), strict=True):
         assert torch.equal(one, two), path
 
 
@@ -280,5 +280,5 @@ def test_blocks_are_the_same_algorithm_as_ordinary_weights(seed: int, use_model:
         results.append((state.policy, state.critic, state.target, metrics))
     assert isinstance(results[0][0], Packed)
     assert not isinstance(results[1][0], Packed)
-    for (path, one), (_, two) in zip(leaves(results[0]), leaves(results[1]), strict=True):
+    for (path, one), (_, two) in zip(named_leaves(results[0]), named_leaves(results[1]), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-7, atol=1e-9, msg=lambda text, path=path: f"{path}: {text}")

@@ -18,7 +18,7 @@ from merpo.algorithm.rac_steps import DrawBuffers, FixedStep, rac_steps
 from merpo.nn.noise import Streams
 from merpo.nn.params import gather, to_device, tree_map
 from merpo.nn.workers import worker_pool
-from merpo.testing.laws import leaves
+from merpo.testing.laws import named_leaves
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and PyTorch finds none")
 
@@ -55,7 +55,7 @@ def test_a_fixed_step_is_the_step(
         index = list(order[:2])
         found = fixed.run(*turn(algorithm, index, seed + k), 2)
         expected = plain(algorithm, turn(algorithm, index, seed + k), 2, improve)
-        for (path, one), (_, two) in zip(leaves(found), leaves(expected), strict=True):
+        for (path, one), (_, two) in zip(named_leaves(found), named_leaves(expected), strict=True):
             assert torch.equal(one, two), path
 
 
@@ -70,7 +70,7 @@ def test_a_run_goes_on_from_where_it_is() -> None:
     expected, _, _ = plain(algorithm, again, 1, True)
     expected = expected._replace(duals=expected.duals._replace(alpha=torch.tensor([0.1, 0.9])))
     expected, _, _ = plain(algorithm, (expected, *again[1:]), 1, True)
-    for (path, one), (_, two) in zip(leaves(found), leaves(expected), strict=True):
+    for (path, one), (_, two) in zip(named_leaves(found), named_leaves(expected), strict=True):
         assert torch.equal(one, two), path
 
 
@@ -134,7 +134,9 @@ def test_a_recorded_step_is_the_step_on_a_gpu(improve: bool) -> None:
             noise.device = torch.device("cuda")
             fixed = rac_steps(algorithm, moved[0], data, *moved[1:], noise, 2, share, improve)
             expected = plain(algorithm, turn(algorithm, index, seed), 2, improve)
-            for (path, one), (_, two) in zip(leaves(to_device(fixed, "cpu")), leaves(expected), strict=True):
+            for (path, one), (_, two) in zip(
+                named_leaves(to_device(fixed, "cpu")), named_leaves(expected), strict=True
+            ):
                 torch.testing.assert_close(
                     one, two, rtol=1e-3, atol=1e-4, msg=lambda text, path=path: f"{path}: {text}"
                 )

@@ -17,13 +17,13 @@ from merpo.algorithm.rac import Anchors, TaskState, rac_step
 from merpo.components.context import Context
 from merpo.nn.noise import Streams
 from merpo.nn.params import gather, tree_map
-from merpo.testing.laws import leaves
+from merpo.testing.laws import named_leaves
 
 NAMES = ("a", "b", "c")
 
 
 def close(one: Any, two: Any, tolerance: float = 1e-4) -> None:
-    for (path, x), (_, y) in zip(leaves(one), leaves(two), strict=True):
+    for (path, x), (_, y) in zip(named_leaves(one), named_leaves(two), strict=True):
         torch.testing.assert_close(
             x, y, rtol=10 * tolerance, atol=tolerance, msg=lambda text, path=path: f"{path}: {text}"
         )
@@ -73,7 +73,9 @@ def test_a_task_with_wild_data_spoils_no_other() -> None:
         results.append(state)
     calm, wild = results
     others = torch.tensor([0, 2])
-    for (path, one), (_, two) in zip(leaves(gather(calm, others)), leaves(gather(wild, others)), strict=True):
+    for (path, one), (_, two) in zip(
+        named_leaves(gather(calm, others)), named_leaves(gather(wild, others)), strict=True
+    ):
         assert torch.equal(one, two), path
     assert not torch.equal(calm.critic["w0"][1], wild.critic["w0"][1])
 
@@ -107,7 +109,7 @@ def test_the_order_of_unseen_tasks_does_not_matter() -> None:
 def test_the_same_seed_gives_the_same_bits() -> None:
     method, data = make("method", "merpo", **METHOD), task_data(3)
     one, two = (method.adapt(method.fit(data, Context(seed=3)), data, Context(seed=3)) for _ in range(2))
-    for (path, x), (_, y) in zip(leaves(one), leaves(two), strict=True):
+    for (path, x), (_, y) in zip(named_leaves(one), named_leaves(two), strict=True):
         assert torch.equal(x, y), path
     other = method.fit(data, Context(seed=4))
     assert not torch.equal(other["meta_policy"]["w0"], method.fit(data, Context(seed=3))["meta_policy"]["w0"])

@@ -15,7 +15,7 @@ from merpo.components.context import Context
 from merpo.nn.nets import init_mlp
 from merpo.nn.packed import pack
 from merpo.nn.workers import CACHE, groups, tasks_per_cache, worker_pool
-from merpo.testing.laws import leaves
+from merpo.testing.laws import named_leaves
 
 
 @given(tasks=st.integers(1, 40), size=st.integers(0, 50), count=st.integers(1, 5))
@@ -74,12 +74,12 @@ def test_results_do_not_depend_on_the_grouping_beyond_rounding(count: int, chang
             results.append((meta, adapted.policy, adapted.curves))
     finally:
         torch.set_default_dtype(before)
-    for (path, one), (_, two) in zip(leaves(results[0]), leaves(results[1]), strict=True):
+    for (path, one), (_, two) in zip(named_leaves(results[0]), named_leaves(results[1]), strict=True):
         torch.testing.assert_close(one, two, rtol=1e-9, atol=1e-11, msg=lambda text, path=path: f"{path}: {text}")
 
 
 def test_the_same_grouping_gives_the_same_bits() -> None:
     method, data = make("method", "merpo", **METHOD), task_data(5)
     one, two = (method.fit(data, Context(seed=1, workers=2)) for _ in range(2))
-    for (path, x), (_, y) in zip(leaves(one), leaves(two), strict=True):
+    for (path, x), (_, y) in zip(named_leaves(one), named_leaves(two), strict=True):
         assert torch.equal(x, y), path
