@@ -214,7 +214,8 @@ def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
         return [base]
     others = [name for name in _names(base) if name != "summary.json" and not name.startswith("seed-")]
     if others:
-        raise ArtifactError(f"{base}: has {others[0]}, expected a new folder or one with seed-*; give another --out")
+        expected = "expected a new folder, or one with folders seed-*"
+        raise ArtifactError(f"{base}: contains {others[0]}, {expected}; give another --out")
     folders = [base / f"seed-{seed}" for seed in seeds]
     for folder in folders:
         refuse_foreign(folder)

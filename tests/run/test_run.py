@@ -294,7 +294,7 @@ def test_a_place_that_holds_something_else_is_refused_before_anything(tmp_path: 
         assert "collecting" not in answer.err
     answer = merpo_cli("run", "tiny.toml", "--out", "full", "--seeds", "0:2")
     assert answer.code == 2
-    assert "full: has thesis.tex" in answer.err
+    assert "full: contains thesis.tex, expected a new folder" in answer.err
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
 
 
