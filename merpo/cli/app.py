@@ -38,8 +38,8 @@ app = typer.Typer(
 app.add_typer(data_app)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         print(f"merpo {__version__}")
         raise typer.Exit
 

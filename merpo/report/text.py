@@ -78,7 +78,7 @@ def _worse(summary: Summary) -> str:
 def _small_sample(summary: Summary) -> str:
     """A warning where an interval is of one or two values."""
     if summary.tasks * summary.seeds == 1:
-        return " One task and one seed: whether that is chance cannot be told."
+        return " One task and one seed: whether that is chance cannot be decided."
     if max(summary.tasks, summary.seeds) == 2:
         return f" With {_counted(summary.tasks, 'task')} and {_counted(summary.seeds, 'seed')} intervals say little."
     return ""

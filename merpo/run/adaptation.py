@@ -34,23 +34,23 @@ def save_adaptation(
     folder: RunFolder,
     adapted: Adapted,
     meta: dict[str, Params],
-    asked: Iterable[int],
+    snapshots: Iterable[int],
     normalization: Normalization | None,
     tasks: str,
 ) -> None:
     """Save the two artifacts; the one with the policies includes their normalisation and tasks (`task_header`).
 
-    Adaptation started from `meta`, and `asked` are the requested snapshot steps.
+    Adaptation started from `meta`, and `snapshots` are the steps after which copies were requested.
     """
     way = {CURVES: adapted.curves, SCORES: adapted.scores}
     way |= {f"{STEP}{step}": policy for step, policy in adapted.snapshots.items()}
     way |= {f"{REFERENCE}{name}": policy for name, policy in adapted.references.items()}
     policies = with_normalization({POLICY: adapted.policy, **adapted.artifacts}, normalization)
-    folder.save(ADAPTED_WAY, way, {"asked": json.dumps(sorted(asked)), "meta": _digest(meta)})
+    folder.save(ADAPTED_WAY, way, {"asked": json.dumps(sorted(snapshots)), "meta": _digest(meta)})
     folder.save(ADAPTED, policies, {"tasks": tasks})
 
 
-def finished_adaptation(folder: RunFolder, meta: dict[str, Params], asked: Iterable[int]) -> Adapted | None:
+def finished_adaptation(folder: RunFolder, meta: dict[str, Params], snapshots: Iterable[int]) -> Adapted | None:
     """The adaptation that an earlier process saved, from the same `meta`; None if other snapshots are requested.
 
     Raises `ArtifactError` for a file that this run did not write.
@@ -58,7 +58,7 @@ def finished_adaptation(folder: RunFolder, meta: dict[str, Params], asked: Itera
     if not (folder.finished(ADAPTED) and folder.finished(ADAPTED_WAY)):
         return None
     way, header = folder.load(ADAPTED_WAY)
-    if header["meta"] != _digest(meta) or json.loads(header["asked"]) != sorted(asked):
+    if header["meta"] != _digest(meta) or json.loads(header["asked"]) != sorted(snapshots):
         return None
     policies, _ = folder.load(ADAPTED)
     return Adapted(

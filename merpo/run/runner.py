@@ -99,8 +99,8 @@ class Runner:
     def _adapt_and_save(self, meta: dict[str, Params]) -> Adapted:
         adapted = plain_adaptation(self.adapt(meta))
         self.times.write()
-        asked = self.recipe.evaluate.snapshots
-        save_adaptation(self.folder, adapted, meta, asked, self.normalization, _names(self.test))
+        snapshots = self.recipe.evaluate.snapshots
+        save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, _names(self.test))
         return adapted
 
     def play(self, policy: Params) -> Evaluation:

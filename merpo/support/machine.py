@@ -42,7 +42,7 @@ def machine(threads: int | None) -> Iterator[None]:
 def chosen_device(name: str) -> str:
     """`cpu` or `cuda`; `auto` is CUDA where there is one.
 
-    Raises `MerpoError` for another name, and where CUDA is asked for and missing.
+    Raises `MerpoError` for another name, and where CUDA is requested and missing.
     """
     if name not in DEVICES:
         raise MerpoError(f"device: got {name!r:.60}{nearest(name, DEVICES)}, expected {', '.join(DEVICES)}")

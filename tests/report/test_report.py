@@ -162,7 +162,7 @@ def test_one_or_two_values_make_no_interval_to_believe() -> None:
 
     one = told((5.0, 100.0))
     assert "gains 95.00 over the behaviour policies" in one
-    assert "One task and one seed: whether that is chance cannot be told." in one
+    assert "One task and one seed: whether that is chance cannot be decided." in one
     assert "With two tasks and one seed intervals say little." in told((0.0, 1.0), (0.0, 3.0))
     assert "say little" not in told((0.0, 1.0), (0.0, 3.0), (0.0, 2.0))
 
