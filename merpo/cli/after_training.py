@@ -214,7 +214,8 @@ def sweep(
             outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
         except KeyboardInterrupt:
             finished = sum(map(is_finished, planned))
-            print(f"interrupted with {finished} of {len(planned)} runs finished; the same command goes on", flush=True)
+            done = f"{finished} of {len(planned)} runs finished"
+            print(f"interrupted with {done}; run the same command to resume", flush=True)
             raise
         summary = summarize_sweep(recipe, outcomes)
         write_sweep(summary, folder)

@@ -61,9 +61,9 @@ def pictures(report: Report) -> list[Picture]:
 
 
 def write_report(report: Report, folder: Path) -> Path:
-    """Write `episodes.csv`, `pictures/*.png` and `report.html`, then `report.json`; gives the page's path.
+    """Write `episodes.csv`, `pictures/*.png` and `report.html`, then `report.json`; returns the path of the page.
 
-    The last one is what makes a run a finished one: where a process is killed before, the same run goes on.
+    `report.json` marks the run as finished: a run that is killed before it is written can be resumed.
     """
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))

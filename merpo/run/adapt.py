@@ -119,7 +119,7 @@ def adapt_new(
                 with keeper.named():
                     adapted = plain_adaptation(run.recipe.method.adapt(meta, data, context))
             except StoppedError as stopped:
-                raise StoppedError(f"{stopped}; the same command goes on") from None
+                raise StoppedError(f"{stopped}; run the same command to resume") from None
             check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
             tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
             save_adaptation(folder, adapted, meta, (), normalization, task_header(tasks))

@@ -68,9 +68,9 @@ def run_recipe(
                 reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
             except StoppedError as stopped:
                 resume = " --resume" if base.exists() else ""  # no run folder exists yet during collection
-                raise StoppedError(f"{stopped}; to go on, the same command with --out {base}{resume}") from None
+                raise StoppedError(f"{stopped}; to resume, run the same command with --out {base}{resume}") from None
             except KeyboardInterrupt:  # outside the main thread, or with another program's signal handler
-                progress.note(f"interrupted; with --out {base} the same command goes on after the last checkpoint")
+                progress.note(f"interrupted; run the same command with --out {base} to resume from the last checkpoint")
                 raise
         print_summary(reports[-1], console)
         console.print(f"report: {folder / 'report.html'}")

@@ -42,7 +42,7 @@ def run_sweep(
 
     With an `executor` its workers run them, `parallel` of which share a machine's cores. Data that several jobs need is
     collected first, once. Raises `KeyboardInterrupt` when stopped: local children are stopped, too, and the same sweep
-    goes on where it was.
+    resumes where it stopped.
     """
     outcomes = {job.folder: Outcome(job, "skipped") for job in jobs if is_finished(job)}
     if outcomes:

@@ -185,7 +185,7 @@ def test_an_adaptation_that_was_stopped_goes_on(
         patch.setattr(Keeper, "save_state", stopped_keep(patch))
         stopped = merpo_cli(*command, str(tmp_path / "cut"))
     assert stopped.code == 75, stopped.err
-    assert re.search(r"stopped by a signal after step 1 of .*; the same command goes on", stopped.err)
+    assert re.search(r"stopped by a signal after step 1 of .*; run the same command to resume", stopped.err)
     assert list((tmp_path / "cut" / "checkpoints").iterdir())
     answer = merpo_cli(*command, str(tmp_path / "cut"))
     assert answer.code == 0, answer.err

@@ -94,7 +94,7 @@ def test_a_signal_stops_a_run_with_exit_code_75(tmp_path: Path, whole: Any, numb
     os.kill(process.pid or 0, number)
     assert ended(process, 60) == 75
     log = (tmp_path / "log").read_text()
-    assert "to go on, the same command with --out run --resume" in log.splitlines()[-1]
+    assert "to resume, run the same command with --out run --resume" in log.splitlines()[-1]
     assert "Traceback" not in log
     assert ended(start(tmp_path, *RUN, "--resume")) == 0
     assert results(tmp_path) == whole[0]

@@ -350,7 +350,7 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
         patch.setattr(Context, "end_step", lambda self, step, total: True)  # the half of a stage leaves its metrics
         answer = merpo_cli("run", "tiny.toml", "--out", "cut")
         assert answer.code not in (0, 2)
-        assert "interrupted; with --out cut the same command goes on" in answer.err
+        assert "interrupted; run the same command with --out cut to resume" in answer.err
     cut = tmp_path / "cut"
     assert set(content(cut)) == {f"{name}.safetensors" for name in [*STAGES, "best-meta"] if name != "meta-policy"}
     assert [record.step for record in read_metrics(cut) if record.stage == "meta-policy"] == [1]
@@ -532,12 +532,12 @@ def test_a_signal_before_there_is_a_run_folder(
     answer = merpo_cli("run", "tiny.toml", "--out", "early", "--set", "collect.seed=1")
     assert answer.code == 75
     last = "stopped by a signal after step 1 of 'collect', whose state is saved; "
-    last += "to go on, the same command with --out early\n"
+    last += "to resume, run the same command with --out early\n"
     assert answer.err.endswith(last)
     assert not (tmp_path / "early").exists()
     answer = merpo_cli("run", "tiny.toml", "--out", "early")  # its data is there
     assert answer.code == 75
-    assert answer.err.endswith("stopped by a signal; to go on, the same command with --out early\n")
+    assert answer.err.endswith("stopped by a signal; to resume, run the same command with --out early\n")
 
 
 def test_the_best_meta_artifact_is_that_of_the_best_evaluation(first: Path) -> None:
