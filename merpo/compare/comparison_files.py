@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["print_comparison", "write_comparison"]
 
 EXPLAINED = (
-    "Intervals are stratified percentile bootstraps (2000 resamples): seeds are drawn anew within each task, so they "
-    "speak about new seeds on these tasks."
+    "Intervals are stratified percentile bootstraps (2000 resamples): seeds are resampled within each task, so the "
+    "intervals are for new seeds on these tasks."
 )
 SCORE = {
     "gap": "Gap closed is (J − B)/(O − B) of each task's return J, behaviour policy B and oracle O.",

@@ -23,13 +23,13 @@ Column: TypeAlias = tuple[str, Callable[[Row], str]]  # its heading, and the cel
 HEAD = """# Results
 
 Made by `merpo compare` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
-intervals, stratified percentile bootstraps: seeds are drawn anew within each task, so they speak about new seeds on
-these tasks. Those of a few seeds are somewhat too narrow, and one seed has none. The column *on new tasks* draws tasks
-anew, too; differences to the meta-policy as it is are taken seed by seed. Returns are those of whole episodes,
-undiscounted; the behaviour policy's is the mean of the data's episodes, in which actions were drawn. Adapted policies
-act by their modes, and so does *behaviour's mode*, the policy that collected the data, on the same episodes, seed by
-seed; a dash stands where it was not measured. *Worse* counts pairs of seed and task in which the adapted policy earned
-less than the data.
+intervals from stratified percentile bootstraps: seeds are resampled within each task, so the intervals are for new
+seeds on these tasks. With few seeds they are somewhat too narrow; with one seed there is none. The column *on new
+tasks* resamples tasks, too. Differences to the meta-policy are paired by seed. Returns are undiscounted and of whole
+episodes; the behaviour policy's is the mean of the data's episodes, in which actions were drawn. Adapted policies act
+by their modes, as does *behaviour's mode*: the policy that collected the data, on the same episodes and seeds; a dash
+means that it was not measured. *Worse* counts the pairs of seed and task in which the adapted policy earned less than
+the data.
 """
 BY_TASK_INTRO = "Task by task:"
 ON_THE_WAY_INTRO = "After so many steps of adaptation:"
