@@ -26,6 +26,7 @@ from .algorithm.task_model import fit_models as fit_models
 from .components.component import Component as Component
 from .components.component import component_field as component_field
 from .components.context import Adapted as Adapted
+from .components.context import Constant as Constant
 from .components.context import Context as Context
 from .components.hookspecs import hookimpl as hookimpl
 from .components.interfaces import AlphaScheduler as AlphaScheduler

@@ -14,6 +14,7 @@ from tiny import write_tiny
 from wheels import build_wheel, unpack
 
 from merpo.components import registry
+from merpo.components.plugins import API_VERSION
 
 torch.set_num_threads(1)
 settings.register_profile("merpo", deadline=None, print_blob=True)  # deadlines fail on a busy machine
@@ -58,6 +59,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     before, installed = set(sys.modules), []
 
     def install(distribution: str, modules: dict[str, str], **metadata: str) -> Path:
+        current = f"\n\nMERPO_API = {API_VERSION}\n"
+        modules = {name: text if "MERPO_API" in text else text + current for name, text in modules.items()}
         unpack(build_wheel(tmp_path, distribution, modules, **metadata), site)
         installed.append(distribution)
         monkeypatch.setenv("MERPO_LOAD_PLUGINS", ",".join(installed))

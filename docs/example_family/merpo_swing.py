@@ -32,6 +32,9 @@ class Swing(TaskFamily):
         return gymnasium.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
 
 
+MERPO_API = 2  # the version of merpo's interfaces
+
+
 @hookimpl
 def merpo_components():
     return [Swing]

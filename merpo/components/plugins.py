@@ -149,15 +149,15 @@ def _one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
-API_VERSION = 1  # goes up when a public name, an interface or a law changes so that plugins must change, too
-OLDEST_API_VERSION = 1  # the oldest that plugins may still be written for
+API_VERSION = 2  # goes up when a public name, an interface or a law changes so that plugins must change, too
+OLDEST_API_VERSION = 2  # the oldest that plugins may still be written for
 DECLARATION = "MERPO_API"  # the name in a plugin's module
 
 
 def api_problem(plugin: object, distribution: str) -> str:
     """Why a plugin does not fit this merpo, or an empty string.
 
-    A plugin's module declares the version that it was written for as a number, `MERPO_API = 1`, not as
+    A plugin's module declares the version that it was written for as a number, `MERPO_API = 2`, not as
     `merpo.API_VERSION`. Without a declaration it is version 1.
     """
     declared = getattr(plugin, DECLARATION, 1)

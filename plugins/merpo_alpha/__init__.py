@@ -9,7 +9,7 @@ from merpo_alpha.schedulers import Adaptive, Fixed
 
 __all__ = ["Adaptive", "Fixed"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from merpo_critics.conservative import Conservative
 
 __all__ = ["Conservative"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from merpo_dynamics.ensemble import ProbabilisticEnsemble
 
 __all__ = ["ProbabilisticEnsemble"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -9,7 +9,7 @@ from merpo_meta.learners import MAML, Proximal, Reptile
 
 __all__ = ["MAML", "Proximal", "Reptile"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from merpo_methods.single import Single
 
 __all__ = ["MerPO", "Single"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -10,7 +10,7 @@ from merpo_regularizers.tv import TotalVariation
 
 __all__ = ["KL", "TotalVariation"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -23,7 +23,7 @@ __all__ = [
     "Walker2DParams",
 ]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl

@@ -15,6 +15,7 @@ from wheels import TOYS, build_wheel, unpack
 
 from merpo.components import registry
 from merpo.components.interfaces import KINDS, AlphaScheduler, Method
+from merpo.components.plugins import API_VERSION
 from merpo.errors import MerpoError, PluginError, RecipeError
 
 Install = Callable[..., Path]
@@ -64,7 +65,10 @@ def test_an_outside_plugin_is_found_with_its_distribution(install: Install) -> N
 def test_a_plugin_installed_by_pip_is_found(tmp_path: Path) -> None:
     if importlib.util.find_spec("pip") is None:
         pytest.skip("pip is not installed here")
-    wheel, site = build_wheel(tmp_path, "merpo-toys", {"toys_pip": TOYS}), tmp_path / "target"
+    wheel, site = (
+        build_wheel(tmp_path, "merpo-toys", {"toys_pip": f"{TOYS}\nMERPO_API = {API_VERSION}\n"}),
+        tmp_path / "target",
+    )
     pip = [
         sys.executable,
         "-m",

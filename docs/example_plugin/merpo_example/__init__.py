@@ -11,7 +11,7 @@ from merpo_example.reptile_awr import ReptileAWR
 
 __all__ = ["Halving", "Jeffreys", "ReptileAWR"]
 
-MERPO_API = 1
+MERPO_API = 2
 
 
 @hookimpl
