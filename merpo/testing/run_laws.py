@@ -85,14 +85,24 @@ def check_method(method: Method) -> None:
         require(values.shape == (2, 5), f"{laws.name}.value", f"returns shape {tuple(values.shape)}, expected (2, 5)")
     for i, name in enumerate(names):
         alone = method.adapt(meta, data.select([i]), Context(labels=(name,), snapshots=(0, 1)))
-        for path, leaf in named_leaves(adapted.policy):
-            other = dict(named_leaves(alone.policy))[path]
-            same = torch.allclose(leaf[i : i + 1], other, rtol=10 * RTOL, atol=RTOL)  # many steps of Adam
+        separate = dict(named_leaves(_per_task(alone)))
+        for path, leaf in named_leaves(_per_task(adapted)):
+            same = torch.allclose(leaf[i : i + 1], separate[path], rtol=10 * RTOL, atol=RTOL)  # many steps of Adam
             require(
                 same,
                 place,
-                f"policy{path} of task {i} depends on the other task: together it differs from the task alone",
+                f"{path} of task {i} depends on the other task: together it differs from the task alone",
             )
+
+
+def _per_task(adapted: Adapted) -> dict[str, Any]:
+    """All of an adaptation's results whose leading dim is the task."""
+    return {
+        "policy": adapted.policy,
+        "snapshots": adapted.snapshots,
+        "references": adapted.references,
+        "scores": adapted.scores,
+    }
 
 
 def _pair(policy: Params, observations: torch.Tensor) -> tuple[Params, torch.Tensor]:

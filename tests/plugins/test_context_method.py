@@ -14,7 +14,7 @@ from context_method import ContextTD3BC
 from small import SPEC, generator, streams, task_data
 
 import merpo
-from merpo import Batch, TaskData
+from merpo import TaskData
 from merpo.testing import check_component
 
 
@@ -114,7 +114,3 @@ def test_a_context_of_each_row_is_that_rows_own() -> None:
     assert merpo.with_context(rows, torch.ones(2, 3, 2)).shape == (2, 3, 3)
     assert merpo.with_context(rows, torch.tensor([[1.0], [2.0]]))[:, :, 1].tolist() == [[1.0] * 3, [2.0] * 3]
     assert merpo.with_context(rows, None) is rows
-
-
-def test_batches_have_the_public_form() -> None:
-    assert isinstance(task_data(1).context(streams(1, 0), 2), Batch)

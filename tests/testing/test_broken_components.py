@@ -82,6 +82,12 @@ def adapt_cut_to_the_shortest(inner: Any, meta: Any, tasks: Any, context: Any) -
     return inner(meta, tasks._replace(sizes=(min(tasks.sizes),) * tasks.n_tasks), context)
 
 
+def adapt_scored_on_the_shortest(inner: Any, meta: Any, tasks: Any, context: Any) -> Adapted:
+    """Scores on as many rows of each task as the smallest has; the policies are right."""
+    rewards = tasks.first(max(tasks.sizes)).rewards
+    return inner(meta, tasks, context)._replace(scores={"reward": rewards.mean(-1)})
+
+
 def adapt_nothing(inner: Any, *args: Any) -> Any:
     return inner(*args).policy
 
@@ -105,6 +111,7 @@ def fit_bare(inner: Any, *args: Any) -> Any:
     [
         ("adapt", adapt_leaking, "depends on the other task"),
         ("adapt", adapt_cut_to_the_shortest, "depends on the other task"),
+        ("adapt", adapt_scored_on_the_shortest, "depends on the other task"),
         ("adapt", adapt_nothing, "expected Adapted"),
         ("adapt", lambda inner, *args: inner(*args)._replace(references={"a/b": {}}), "a name without '/'"),
         ("fit", fit_with_global_noise, "global random state"),
