@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +26,7 @@ from merpo.data.validate import check_datasets
 from merpo.evaluation.evaluate import evaluate, starts
 from merpo.testing import check_component
 
+FOREIGN = Path(__file__).resolve().parents[2] / "bench" / "foreign"
 NAMES = [cls.name.removeprefix("foreign-") for cls in FAMILIES]
 SIZES = {  # of the good logs: standard deviations of observations, means of the rewards' sizes, at least and at most
     "heating": ((0.5, 10.0), (50.0, 500.0)),
@@ -162,3 +167,21 @@ def test_the_store_and_a_users_files_hold_the_same_logs(tmp_path: Path, monkeypa
             assert again.task == data.task
             for key in ("observations", "actions", "rewards", "next_observations", "terminations"):
                 assert torch.equal(getattr(again, key), getattr(data, key)[kept]), key
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "written"), [("references", "foreign_references"), ("d3rlpy_baselines", "foreign_d3rlpy")]
+)
+def test_a_script_runs_at_its_smallest_size(script: str, written: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        [sys.executable, str(FOREIGN / f"{script}.py"), "--tiny", "--out", str(out)],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    if script == "d3rlpy_baselines" and importlib.util.find_spec("d3rlpy") is None:
+        assert done.stdout.startswith("skipped: d3rlpy is not installed")
+        return
+    found = json.loads((out / f"{written}.json").read_text("utf-8"))
+    assert found.keys() > {"arguments"}
