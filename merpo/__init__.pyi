@@ -1,9 +1,11 @@
 """The public names of merpo, each with the module that defines it; `merpo/__init__.py` imports them at first use."""
 
 from .algorithm.adapt import adapt_policies as adapt_policies
+from .algorithm.behavior import Clones as Clones
 from .algorithm.behavior import fit_behavior as fit_behavior
 from .algorithm.duals import Duals as Duals
 from .algorithm.duals import init_duals as init_duals
+from .algorithm.halting import with_halting as with_halting
 from .algorithm.meta_model import fit_meta_model as fit_meta_model
 from .algorithm.meta_policy import MetaPolicy as MetaPolicy
 from .algorithm.meta_policy import fit_meta_policy as fit_meta_policy
@@ -23,6 +25,8 @@ from .algorithm.settings import ModelSettings as ModelSettings
 from .algorithm.settings import RacSettings as RacSettings
 from .algorithm.task_model import adapt_models as adapt_models
 from .algorithm.task_model import fit_models as fit_models
+from .algorithm.units import Scales as Scales
+from .algorithm.units import fit_scales as fit_scales
 from .components.component import Component as Component
 from .components.component import component_field as component_field
 from .components.context import Adapted as Adapted
@@ -70,6 +74,8 @@ from .nn.policy import TanhGaussian as TanhGaussian
 from .nn.policy import act as act
 from .nn.policy import distribution as distribution
 from .nn.policy import init_policy as init_policy
+from .nn.scale import ACTION_STD as ACTION_STD
+from .nn.scale import divisor as divisor
 from .policies.given import given_policy as given_policy
 from .policies.policy import load_policy as load_policy
 from .recipe.recipe import Recipe as Recipe
@@ -83,4 +89,5 @@ from .types import Probes as Probes
 from .types import Propose as Propose
 from .types import Spec as Spec
 from .types import Task as Task
+from .types import Units as Units
 from .version import __version__ as __version__

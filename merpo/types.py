@@ -21,6 +21,7 @@ __all__ = [
     "Spec",
     "Task",
     "Terminated",
+    "Units",
 ]
 
 # Parameters of one or many networks, with leading dims `[task, member | critic, in, out]`. Keys that begin with `stat.`
@@ -41,6 +42,21 @@ class Spec(NamedTuple):
     action_dim: int
     terminated: Terminated | None = None
     normalization: Normalization | None = None  # applied to the observations; None: they are the environment's
+    units: Units | None = None  # of actions and values, for networks; None: not standardised
+    has_terminations: bool = False  # whether the tasks' data has any
+
+
+class Units(NamedTuple):
+    """Scales and ranges of the training data, with which networks standardise and model predictions are clipped."""
+
+    action_mean: torch.Tensor  # [A]
+    action_std: torch.Tensor  # [A], at least 0.1
+    value_mean: torch.Tensor  # [], of the data's discounted returns, in scaled rewards
+    value_std: torch.Tensor  # []
+    observation_low: torch.Tensor  # [O], least value in the data, less a tenth of the range
+    observation_high: torch.Tensor  # [O]
+    reward_low: torch.Tensor  # [], in the data's own units
+    reward_high: torch.Tensor  # []
 
 
 class Batch(NamedTuple):
@@ -99,7 +115,7 @@ class Grid(Protocol):
 
 Metrics: TypeAlias = "Mapping[str, torch.Tensor | float]"
 
-SMALLEST_STD = 1e-6
+SMALLEST_STD = 1e-30  # against division by zero in files of others
 
 
 class Normalization(NamedTuple):
@@ -124,7 +140,7 @@ class Normalization(NamedTuple):
 
     @property
     def scale(self) -> torch.Tensor:
-        """The divisor: `std`, at least 1e-6."""
+        """The divisor: `std`, at least 1e-30."""
         return self.std.clamp(min=SMALLEST_STD)
 
     def _columns(self) -> tuple[torch.Tensor, torch.Tensor]:

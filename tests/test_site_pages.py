@@ -36,10 +36,10 @@ def test_the_recipe_page_has_every_field_of_every_component() -> None:
 
 
 def test_the_recipe_page_shows_a_field_as_it_is() -> None:
-    line = next(x for x in PAGES["reference/recipe.md"]().splitlines() if x.startswith("| <code>rac.discount</code>"))
+    line = next(x for x in PAGES["reference/recipe.md"]().splitlines() if x.startswith("| <code>rac.polyak</code>"))
     assert [cell.strip() for cell in line.strip("| ").split(" | ")] == [
-        "<code>rac.discount</code>", "number", "&gt;= 0, &lt; 1", "<code>0.99</code>", "γ.",
-        "Table 2; 0.9 for Point-Robot-Wind",
+        "<code>rac.polyak</code>", "number", "&gt; 0, &lt;= 1", "<code>0.01</code>",
+        "Step of the target networks towards the critics.", "SAC: 5e-3",
     ]  # fmt: skip
 
 

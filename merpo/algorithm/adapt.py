@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from merpo.algorithm.duals import init_duals
+from merpo.algorithm.choice import Choice, choose
+from merpo.algorithm.duals import Duals, init_duals
 from merpo.algorithm.meta_policy import MetaPolicy
 from merpo.algorithm.rac import RAC, Anchors, TaskState, fresh_state
 from merpo.algorithm.rac_steps import rac_steps
 from merpo.algorithm.rollout import empty_buffer
-from merpo.algorithm.settings import AdaptSettings
+from merpo.algorithm.settings import AdaptSettings, RacSettings
 from merpo.components.context import Adapted, Constant, Context
 from merpo.components.interfaces import AlphaScheduler
 from merpo.components.task_data import TaskData
@@ -22,7 +23,7 @@ from merpo.types import Params
 __all__ = ["AdaptedPolicies", "adapt_policies"]
 
 ALPHA_EVERY = 10  # RAC steps per update of α, as in meta-training (Table 2: inner steps)
-CURVES = ("alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta")  # recorded metrics
+CURVES = ("q_spread", "alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta")  # recorded metrics
 
 
 class AdaptedPolicies(NamedTuple):
@@ -31,17 +32,50 @@ class AdaptedPolicies(NamedTuple):
     state: TaskState
     snapshots: dict[int, Params]  # number of steps -> policies [T, ...]
     curves: dict[str, torch.Tensor]  # [steps, T]
+    candidates: dict[int, Params]  # number of steps -> policies [T, ...], for `chosen`
 
-    def adapted(self, models: dict[str, Params] | None, references: dict[str, Params]) -> Adapted:
-        """The result in a method's format; `models` has the tasks' "models" and "scores", None without a model."""
+    def adapted(
+        self, groups: dict[str, Params], references: dict[str, Params], choice: Choice | None = None
+    ) -> Adapted:
+        """The result in a method's format; `groups` has the tasks' "models" and "scores" if there is a model.
+
+        The policies are those of the `choice`, else the last.
+        """
+        policy, scores = self.state.policy, groups.get("scores", {})
+        if choice is not None:
+            policy, scores = choice.policy, {**scores, **self._measures(choice)}
         return Adapted(
-            policy=self.state.policy,
+            policy=policy,
             snapshots=self.snapshots,
             references=references,
             curves=self.curves,
-            artifacts={"policy": self.state.policy, "critic": self.state.critic, **(models or {})},
-            scores=models["scores"] if models else {},
+            artifacts={"policy": policy, "critic": self.state.critic, **groups},
+            scores=scores,
         )
+
+    def chosen(
+        self,
+        rac: RAC,
+        models: Params | None,
+        others: dict[int, Params],
+        data: TaskData,
+        context: Context,
+    ) -> Choice | None:
+        """The choice among the candidates and `others`, the policies after 0 steps (the meta-policy) or -1 (the clone).
+
+        None without a model, without candidates, or where the order of the tasks' rows in time is not known.
+        """
+        if models is None or rac.dynamics is None or not self.candidates or data.episodes is None:
+            return None
+        units = rac.scales.units if rac.scales is not None and rac.settings.clip_rollouts else None
+        horizon = max(int(offsets.diff().max()) for offsets in data.episodes.offsets)
+        noise = context.streams("choice", data.n_tasks)
+        return choose(rac.dynamics, models, {**others, **self.candidates}, data, horizon, noise, units)
+
+    def _measures(self, choice: Choice) -> dict[str, torch.Tensor]:
+        """After how many steps the chosen policies were taken, and their returns in the tasks' models."""
+        steps = torch.tensor(list(choice.candidates), device=choice.position.device)
+        return {"chosen_steps": steps[choice.position].float(), "model_return": choice.returns.amax(0)}
 
 
 def adapt_policies(
@@ -65,7 +99,8 @@ def adapt_policies(
     noise = context.streams("adapt", data.n_tasks)
     anchors = None if behavior is None else Anchors(fast_layout(behavior), fast_layout(meta.policy))
     models = None if models is None else fast_layout(models)
-    history = _History.empty(context.snapshots)
+    wanted = {settings.steps * part // settings.candidates for part in range(1, settings.candidates + 1)}
+    history = _History.empty(tuple(sorted({*context.snapshots, *wanted})))
     first, saved = context.resume("adapt", {"state": state, "noise": noise, **history.start()})
     if first:
         state = saved["state"]
@@ -85,8 +120,11 @@ def adapt_policies(
             if context.end_step(step, settings.steps):
                 context.log("adapt", step, settings.steps, metrics)
             context.save_state("adapt", step, lambda: {"state": state, "noise": noise, **history.state()})  # noqa: B023
-    snapshots = {**history.policies, settings.steps: clone(state.policy)}
-    return AdaptedPolicies(state, snapshots, {key: torch.stack(rows) for key, rows in history.curves.items()})
+    policies = {**history.policies, settings.steps: clone(state.policy)}
+    asked = {*context.snapshots, settings.steps}
+    snapshots, candidates = ({k: v for k, v in policies.items() if k in steps} for steps in (asked, wanted))
+    curves = {key: torch.stack(rows) for key, rows in history.curves.items()}
+    return AdaptedPolicies(state, snapshots, curves, candidates)
 
 
 class _History(NamedTuple):
@@ -139,11 +177,29 @@ def _start(rac: RAC, data: TaskData, meta: MetaPolicy, settings: AdaptSettings, 
     policy = meta.policy if settings.init_policy else to_device(policy, context.device)
     critic = meta.critic if settings.init_critic else to_device(critic, context.device)
     alpha = float(meta.duals["alpha"]) if settings.alpha is None else settings.alpha
-    duals = init_duals(rac.settings, alpha, n, context.device)
-    duals = duals._replace(
-        log_beta=meta.duals["log_beta"].expand(n).clone(),
-        lambda_=meta.duals["lambda"].expand(n).clone(),
-        log_temperature=meta.duals["log_temperature"].expand(n).clone(),
-    )
+    duals = starting_duals(rac.settings, settings, alpha, meta.duals, n, context.device)
     buffer = empty_buffer(data.spec, n, rac.settings.model_buffer if rac.dynamics else 1, context.device)
     return fresh_state(expand(policy, n), expand(critic, n), duals, buffer)
+
+
+def starting_duals(
+    rac: RacSettings, settings: AdaptSettings, alpha: float, meta: Params, n: int, device: torch.device | str
+) -> Duals:
+    """The initial duals of n new tasks: as given for adaptation; else, where tuned, the training tasks' means.
+
+    What is not tuned is the recipe's number, so that another one takes effect without meta-training again.
+    """
+    given = {
+        "beta_initial": settings.beta_start,
+        "lambda_initial": settings.lambda_start,
+        "temperature_initial": settings.temperature_start,
+    }
+    duals = init_duals(rac.model_copy(update={k: v for k, v in given.items() if v is not None}), alpha, n, device)
+    learnt: dict[str, Any] = {}
+    if rac.beta_tune and settings.beta_start is None:
+        learnt["log_beta"] = meta["log_beta"].expand(n).clone()
+    if rac.lambda_tune and settings.lambda_start is None:
+        learnt["lambda_"] = meta["lambda"].expand(n).clone()
+    if rac.temperature_lr > 0 and settings.temperature_start is None:
+        learnt["log_temperature"] = meta["log_temperature"].expand(n).clone()
+    return duals._replace(**learnt)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
+from merpo.algorithm.early_stopping import first_best, keep_best_
 from merpo.algorithm.settings import MetaModelSettings
-from merpo.algorithm.task_model import InnerLoop
+from merpo.algorithm.task_model import InnerLoop, held_out_errors
 from merpo.components.context import Context
 from merpo.components.interfaces import DynamicsLearner, MetaLearner
 from merpo.components.task_data import TaskData, from_rows
@@ -42,10 +45,17 @@ def fit_meta_model(
     chooser, noise = context.generator("meta-model"), context.streams("meta-model", data.n_tasks)
     phi = init_meta_model(dynamics, data, chooser)
     outer = adam_init(phi, dims=1)
-    total, count = settings.iterations, min(settings.task_batch, data.n_tasks)
-    first, (phi, outer, chooser, noise) = context.resume("meta-model", (phi, outer, chooser, noise))
+    total, count, patience = settings.iterations, min(settings.task_batch, data.n_tasks), settings.meta_patience
+    train, held = data.split(settings.holdout) if patience else (data, data)
+    best = first_best(phi, outer.t.new_full(outer.t.shape, math.inf)) if patience else None
+    begin: Any = (phi, outer, chooser, noise, best) if patience else (phi, outer, chooser, noise)
+    first, saved = context.resume("meta-model", begin)
+    phi, outer, chooser, noise = saved[:4]
+    best = saved[4] if patience else None
     with worker_pool(context.workers) as workers:
         for k in range(first + 1, total + 1):
+            if best is not None and not bool(best.running(patience).any()):
+                break
             index = torch.randperm(data.n_tasks, generator=chooser)[:count]
 
             def check(_: int, losses: torch.Tensor, tasks: Sequence[int]) -> None:
@@ -54,7 +64,7 @@ def fit_meta_model(
             batch = InnerLoop(
                 dynamics,
                 learner,
-                data.select(index.tolist()),
+                train.select(index.tolist()),
                 noise.select(index),
                 settings.inner_steps,
                 learner.inner_lr,
@@ -64,10 +74,27 @@ def fit_meta_model(
                 check,
             )
             phi = meta_model_iteration(learner, phi, batch, outer)
+            if best is not None and (k % settings.meta_evaluate_every == 0 or k == total):
+                loss = _adapted_loss(dynamics, phi, batch, (train, held), context)
+                best = keep_best_(best, phi, loss, k, patience)
             if context.end_step(k, total):
                 context.log("meta-model", k, total, {"nll": _nll(dynamics, phi, batch)})
-            context.save_state("meta-model", k, lambda: (phi, outer, chooser, noise))  # noqa: B023
-    return phi
+            context.save_state(
+                "meta-model",
+                k,
+                lambda: (phi, outer, chooser, noise) + (() if best is None else (best,)),  # noqa: B023
+            )
+    return phi if best is None else best.params
+
+
+def _adapted_loss(
+    dynamics: DynamicsLearner, phi: Params, batch: InnerLoop, data: tuple[TaskData, TaskData], context: Context
+) -> torch.Tensor:
+    """The held-out loss [member] after the inner steps from φ, mean over all tasks; the same rows on every call."""
+    train, held = data
+    noise = context.streams("meta-model-held-out", train.n_tasks)
+    theta = batch._replace(data=train, noise=noise, on_losses=lambda step, losses, tasks: None).adapt(phi)
+    return held_out_errors(dynamics, theta, held).nll.mean(0)
 
 
 def _nll(dynamics: DynamicsLearner, phi: Params, batch: InnerLoop) -> torch.Tensor:

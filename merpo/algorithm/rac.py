@@ -7,8 +7,10 @@ from typing import NamedTuple
 from merpo.algorithm.duals import Duals, temperature, tune_beta, tune_lambda, tune_temperature
 from merpo.algorithm.rollout import ModelBuffer, append, roll_out, sample_buffer
 from merpo.algorithm.settings import RacSettings
+from merpo.algorithm.units import Scales
 from merpo.components.interfaces import Critic, DynamicsLearner, PolicyRegularizer
 from merpo.components.task_data import TaskData
+from merpo.errors import MerpoError
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.optim import AdamState, adam_, adam_init, grad_of_sum, requires_grad
@@ -34,6 +36,27 @@ class RAC(NamedTuple):
     critic: Critic
     regularizer: PolicyRegularizer | None
     dynamics: DynamicsLearner | None
+    scales: Scales | None = None  # of the data; needed where a setting is "auto"
+
+    @property
+    def discount(self) -> float:
+        """γ."""
+        return self._number("discount")
+
+    @property
+    def reward_scale(self) -> float:
+        """The factor on rewards."""
+        return self._number("reward_scale")
+
+    def _number(self, name: str) -> float:
+        value = getattr(self.settings, name)
+        if value != "auto":
+            return float(value)
+        if self.scales is None:
+            raise MerpoError(
+                f"rac.{name} is 'auto' without scales of the data; expected RAC(..., scales=fit_scales(...))"
+            )
+        return float(getattr(self.scales, name))
 
 
 class TaskState(NamedTuple):
@@ -111,16 +134,17 @@ def gather_batches(
     """
     settings = rac.settings
     if rac.dynamics is None or models is None:
-        real = scaled(data.sample(noise, settings.batch_size), settings.reward_scale)
+        real = scaled(data.sample(noise, settings.batch_size), rac.reward_scale)
         return state, real, real
     n_real = min(settings.batch_size - 1, max(1, round(settings.batch_size * settings.real_ratio)))
     count, length, penalty = settings.rollout_batch, settings.rollout_length, settings.reward_penalty
-    rows = roll_out(rac.dynamics, models, state.policy, data, noise, count, length, penalty)
+    within = rac.scales.units if settings.clip_rollouts and rac.scales is not None else None
+    rows = roll_out(rac.dynamics, models, state.policy, data, noise, count, length, penalty, within)
     state = state._replace(buffer=append(state.buffer, rows))
     n_rho = max(settings.rho_batch or 0, settings.batch_size - n_real)
     rho = sample_buffer(state.buffer, noise, n_rho, data.spec)
     real = data.sample(noise, n_real)
-    return state, scaled(real, settings.reward_scale), scaled(rho, settings.reward_scale)
+    return state, scaled(real, rac.reward_scale), scaled(rho, rac.reward_scale)
 
 
 def scaled(batch: Batch, factor: float) -> Batch:
@@ -174,7 +198,7 @@ def evaluate_policy(
         draws = noise.normal(rows, real.actions.shape[-1])
         following, log_probs = distribution(state.policy, mixed.next_observations).sample(draws)
         targets = critic.backup(
-            state.target, mixed, following, log_probs, temperature(state.duals, settings), settings.discount
+            state.target, mixed, following, log_probs, temperature(state.duals, settings), rac.discount
         )
     probes = None
     observations, actions = mixed.observations, mixed.actions
@@ -217,7 +241,12 @@ def improve_policy(
     settings, duals = rac.settings, state.duals
     tau = temperature(duals, settings)[:, None]
     actions, log_probs = on_rho.sample(noise.normal(*on_rho.mean.shape[1:]))
-    values = rac.critic.value(state.critic, rho.observations, actions).amin(1) - tau * log_probs
+    relative = settings.lambda_relative and anchors is not None and rac.regularizer is not None
+    if relative:
+        values, slopes = action_values(rac.critic, state.critic, rho.observations, actions)
+    else:
+        values = rac.critic.value(state.critic, rho.observations, actions).amin(1)
+    values = values - tau * log_probs
     duals = tune_temperature(duals, log_probs.detach(), actions.shape[-1], settings)
     metrics = {"entropy": -log_probs.detach().mean(-1)}
     if anchors is None or rac.regularizer is None:
@@ -228,10 +257,32 @@ def improve_policy(
         to_meta = rac.regularizer.to_meta(on_rho, meta, noise)
         duals = tune_lambda(duals, to_behavior.detach(), to_meta.detach(), settings)
         metrics.update(to_behavior=to_behavior.detach(), to_meta=to_meta.detach())
-        losses = improvement_loss(values.mean(-1), duals.lambda_, duals.alpha, to_behavior, to_meta)
+        weight = duals.lambda_
+        if relative:
+            metrics["q_spread"] = q_spread(slopes, behavior)
+            weight = weight * metrics["q_spread"]
+        losses = improvement_loss(values.mean(-1), weight, duals.alpha, to_behavior, to_meta)
     adam_(state.policy, grad_of_sum(losses, policy), state.policy_opt, settings.actor_lr)
     metrics.update(lambda_=duals.lambda_, alpha=duals.alpha, temperature=tau.squeeze(-1), policy_loss=losses.detach())
     return state._replace(duals=duals), metrics
+
+
+def action_values(
+    critic: Critic, params: Params, observations: torch.Tensor, actions: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """min_i Q_i(s, a) [T, B] with its gradient in the actions alone, and that gradient ∂Q/∂a [T, B, A]."""
+    leaf = actions.detach().requires_grad_(True)
+    values = critic.value(params, observations, leaf).amin(1)
+    (slopes,) = torch.autograd.grad(values.sum(), leaf)
+    linear = (slopes * actions).sum(-1)
+    return values.detach() + (linear - linear.detach()), slopes
+
+
+def q_spread(slopes: torch.Tensor, behavior: TanhGaussian) -> torch.Tensor:
+    """The std of Q(s, ·) over the behaviour policy's actions, to first order: √E[Σ (∂Q/∂a σ_a)²], [T]."""
+    std = behavior.log_std.exp() * (1.0 - behavior.mode().square())  # of tanh(u), to first order
+    square = (slopes.square().mean(1) * std.square().mean(1)).sum(-1)
+    return square.sqrt()
 
 
 def _anchor_distributions(anchors: Anchors, real: Batch, rho: Batch) -> tuple[TanhGaussian, TanhGaussian]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from merpo.algorithm.halting import VALUE, halted
 from merpo.components.interfaces import DynamicsLearner
 from merpo.components.task_data import TaskData, from_rows, to_rows
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.params import flat_index, take
 from merpo.nn.policy import act
-from merpo.types import Batch, Params, Spec
+from merpo.types import Batch, Params, Spec, Units
 
-__all__ = ["ModelBuffer", "append", "empty_buffer", "penalised_reward", "roll_out", "sample_buffer"]
+__all__ = ["ModelBuffer", "append", "clipped", "empty_buffer", "penalised_reward", "roll_out", "sample_buffer"]
 
 
 class ModelBuffer(NamedTuple):
@@ -53,6 +54,12 @@ def penalised_reward(rewards: torch.Tensor, uncertainty: torch.Tensor, penalty: 
     return rewards - penalty * uncertainty
 
 
+def clipped(following: torch.Tensor, rewards: torch.Tensor, units: Units) -> tuple[torch.Tensor, torch.Tensor]:
+    """Predicted next observations [..., O] and rewards [...] within the ranges of the training tasks' data."""
+    following = torch.maximum(torch.minimum(following, units.observation_high), units.observation_low)
+    return following, torch.maximum(torch.minimum(rewards, units.reward_high), units.reward_low)
+
+
 def roll_out(
     dynamics: DynamicsLearner,
     models: Params,
@@ -62,11 +69,13 @@ def roll_out(
     count: int,
     length: int,
     penalty: float = 0.0,
+    within: Units | None = None,
 ) -> torch.Tensor:
     """Rows [T, count · length, D] of `count` rollouts per task from states of D_n, each following π for `length` steps.
 
     A rollout that terminates restarts from another state of D_n, so that every step gives `count` rows.
-    `penalty` times the model's uncertainty is subtracted from every reward.
+    `penalty` times the model's uncertainty is subtracted from every reward. Predictions are clipped to the ranges in
+    `within`: policies would seek out what a model extrapolates to.
     """
     spec, rows = data.spec, []
     with torch.no_grad():
@@ -74,6 +83,12 @@ def roll_out(
         for step in range(length):
             actions = act(policy, observations, noise.normal(count, spec.action_dim))
             following, rewards, ended = dynamics.step(models, spec, observations, actions, noise)
+            if within is not None:
+                following, rewards = clipped(following, rewards, within)
+            unknown = halted(dynamics, models, observations, actions)
+            if unknown is not None:
+                rewards = torch.where(unknown, models[VALUE], rewards)
+                ended = torch.maximum(ended, unknown.to(ended.dtype))
             if penalty > 0:
                 rewards = penalised_reward(rewards, dynamics.uncertainty(models, observations, actions), penalty)
             rows.append(to_rows(Batch(observations, actions, rewards, following, ended)))

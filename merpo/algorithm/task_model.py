@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
+from merpo.algorithm.early_stopping import Best, TrainedUntil, first_best, keep_best_
 from merpo.algorithm.settings import MetaModelSettings, ModelSettings
 from merpo.components.context import Context
 from merpo.components.interfaces import DynamicsLearner, MetaLearner
 from merpo.components.task_data import TaskData, from_rows
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
-from merpo.nn.optim import adam, adam_, adam_init, gradient, sgd
+from merpo.nn.optim import AdamState, adam, adam_, adam_init, gradient, sgd
 from merpo.nn.params import clone, concatenate, expand, fast_layout, gather, stack, to_device, tree_map, weights
 from merpo.nn.workers import Workers, groups, tasks_per_cache, worker_pool
 from merpo.types import Batch, Params
@@ -42,6 +43,7 @@ class TaskModels(NamedTuple):
     nll_after: torch.Tensor  # [T], mean over members, after adaptation
     error_before: torch.Tensor  # [T]
     error_after: torch.Tensor  # [T]
+    ended: TrainedUntil | None = None  # [T, member]; None where all steps were taken
 
     def measures(self) -> Params:
         """The errors before and after, one number per task under each name."""
@@ -50,7 +52,14 @@ class TaskModels(NamedTuple):
             "nll_after": self.nll_after,
             "error_before": self.error_before,
             "error_after": self.error_after,
+            **self._ended(),
         }
+
+    def _ended(self) -> Params:
+        """Means over members of the steps after which they were kept, and of whether they were still improving."""
+        if self.ended is None:
+            return {}
+        return {"model_steps": self.ended.step.mean(-1), "model_improving": self.ended.improving.mean(-1)}
 
 
 def task_objective(
@@ -80,24 +89,39 @@ def inner_steps(
     """
     theta = tree_map(lambda leaf: leaf.expand(tasks, *leaf.shape), phi) if differentiable else expand(phi, tasks)
     state = adam_init(theta, dims=2)
-    fused = type(learner).penalty is MetaLearner.penalty  # its gradient, 2η(θ − φ), goes into the Adam kernel
     for step in range(steps):
-        batch = batches()
-        if fused and learner.inner_optimizer == "adam" and not differentiable:
-            losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
-            on_losses(step + 1, losses)
-            decay = 2.0 * learner.proximal_weight
-            adam_(theta, _subtract(grads, phi, decay), state, lr, decay)
-            continue
-        losses, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)  # noqa: B023
+        theta, state, losses = inner_step(dynamics, learner, phi, theta, state, batches(), lr, differentiable)
         on_losses(step + 1, losses)
-        if learner.inner_optimizer == "sgd":
-            theta = sgd(theta, grads, lr)
-        elif differentiable:
-            theta, state = adam(theta, grads, state, lr)
-        else:
-            adam_(theta, grads, state, lr)
     return theta
+
+
+def inner_step(
+    dynamics: DynamicsLearner,
+    learner: MetaLearner,
+    phi: Params,
+    theta: Params,
+    state: AdamState,
+    batch: Batch,
+    lr: float,
+    differentiable: bool = False,
+) -> tuple[Params, AdamState, torch.Tensor]:
+    """One gradient step on Eq. (4): θ [T, member, ...], its Adam state, and the losses [T, member] before the step.
+
+    Unless `differentiable`, Adam works in place.
+    """
+    fused = type(learner).penalty is MetaLearner.penalty  # its gradient, 2η(θ − φ), goes into the Adam kernel
+    if fused and learner.inner_optimizer == "adam" and not differentiable:
+        losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)
+        decay = 2.0 * learner.proximal_weight
+        adam_(theta, _subtract(grads, phi, decay), state, lr, decay)
+        return theta, state, losses
+    losses, grads = gradient(lambda p: task_objective(dynamics, learner, p, phi, batch), theta, differentiable)
+    if learner.inner_optimizer == "sgd":
+        return sgd(theta, grads, lr), state, losses
+    if differentiable:
+        return *adam(theta, grads, state, lr), losses
+    adam_(theta, grads, state, lr)
+    return theta, state, losses
 
 
 def _subtract(grads: Params, phi: Params, factor: float) -> Params:
@@ -134,6 +158,32 @@ class InnerLoop(NamedTuple):
             if on_tasks is not None and self.workers.count == 1:
                 on_tasks(index.stop)
             return theta
+
+        size = tasks_per_cache(phi, 1, self.batch_size)
+        return concatenate(self.workers.map(group, groups(self.data.n_tasks, size, self.workers.count)))
+
+    def adapt_until(
+        self, phi: Params, held: TaskData, patience: int, every: int, on_tasks: Callable[[int], None]
+    ) -> Best:
+        """θ [T, member, ...] from φ; each member stops where its loss on the `held` rows is least, `steps` at most."""
+
+        def group(index: range) -> Best:
+            data, noise, own = self.data.select(index), self.noise.select(torch.tensor(index)), held.select(index)
+            theta = expand(phi, len(index))
+            state = adam_init(theta, dims=2)
+            best = first_best(theta, held_out_errors(self.dynamics, theta, own).nll)
+            for step in range(1, self.steps + 1):
+                if not bool(best.running(patience).any()):
+                    break
+                self.on_step()
+                batch = self._batch(phi, data, noise, 0)
+                theta, state, losses = inner_step(self.dynamics, self.learner, phi, theta, state, batch, self.lr)
+                self.on_losses(step, losses, index)
+                if step % every == 0 or step == self.steps:
+                    best = keep_best_(best, theta, held_out_errors(self.dynamics, theta, own).nll, step, patience)
+            if self.workers.count == 1:
+                on_tasks(index.stop)
+            return best
 
         size = tasks_per_cache(phi, 1, self.batch_size)
         return concatenate(self.workers.map(group, groups(self.data.n_tasks, size, self.workers.count)))
@@ -185,8 +235,12 @@ def adapt_models(
 
     with worker_pool(context.workers) as workers:
         loop = InnerLoop(dynamics, learner, train, noise, steps, lr, size, workers, context.on_step, check)
-        theta = loop.adapt(phi, on_tasks=on_tasks)
-    result = _best_models(dynamics, theta, held, before)
+        if settings.patience:
+            best = loop.adapt_until(phi, held, settings.patience, settings.evaluate_every, on_tasks)
+            theta, ended = best.params, best.ended(settings.patience)
+        else:
+            theta, ended = loop.adapt(phi, on_tasks=on_tasks), None
+    result = _best_models(dynamics, theta, held, before, ended)
     context.log(stage, data.n_tasks, data.n_tasks, {"nll": result.nll_after, "error": result.error_after})
     return result
 
@@ -203,16 +257,27 @@ def fit_models(
     members = next(iter(weights(theta).values())).shape[1]
     before = held_out_errors(dynamics, theta, held)
     opt, noise = adam_init(theta, dims=2), context.streams(stage, data.n_tasks)
-    first, (theta, opt, noise) = context.resume(stage, (theta, opt, noise))
-    for step in range(first, settings.steps):
+    patience = settings.patience
+    best = first_best(theta, before.nll) if patience else None
+    begin: Any = (theta, opt, noise, best) if patience else (theta, opt, noise)
+    first, saved = context.resume(stage, begin)
+    theta, opt, noise = saved[:3]
+    best = saved[3] if patience else None
+    for step in range(first + 1, settings.steps + 1):
+        if best is not None and not bool(best.running(patience).any()):
+            break
         batch = train.sample(noise, members, settings.batch_size)
         losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
         adam_(theta, grads, opt, settings.learning_rate)
-        context.check(stage, step + 1, {"nll": losses})
-        if context.end_step(step + 1, settings.steps):
-            context.log(stage, step + 1, settings.steps, {"nll": losses.mean(-1)})
-        context.save_state(stage, step + 1, lambda: (theta, opt, noise))
-    return _best_models(dynamics, theta, held, before)
+        context.check(stage, step, {"nll": losses})
+        if best is not None and (step % settings.evaluate_every == 0 or step == settings.steps):
+            best = keep_best_(best, theta, held_out_errors(dynamics, theta, held).nll, step, patience)
+        if context.end_step(step, settings.steps):
+            context.log(stage, step, settings.steps, {"nll": losses.mean(-1)})
+        context.save_state(stage, step, lambda: (theta, opt, noise) + (() if best is None else (best,)))  # noqa: B023
+    if best is None:
+        return _best_models(dynamics, theta, held, before)
+    return _best_models(dynamics, best.params, held, before, best.ended(patience))
 
 
 def _untrained(dynamics: DynamicsLearner, data: TaskData, context: Context, stage: str) -> Params:
@@ -253,10 +318,14 @@ def held_out_errors(dynamics: DynamicsLearner, theta: Params, held: TaskData) ->
     return gather(concatenate(parts), torch.tensor(order, device=held.rows.device).argsort())
 
 
-def _best_models(dynamics: DynamicsLearner, theta: Params, held: TaskData, before: HeldOutErrors) -> TaskModels:
+def _best_models(
+    dynamics: DynamicsLearner, theta: Params, held: TaskData, before: HeldOutErrors, ended: TrainedUntil | None = None
+) -> TaskModels:
     """The models of each task's best members on its held-out rows (A.2.1), and their errors."""
     after = held_out_errors(dynamics, theta, held)
     with torch.no_grad():
         models = fast_layout(dynamics.keep_best(theta, after.score))
-    means = (x.mean(-1) for x in (before.nll, after.nll, before.score, after.score))
-    return TaskModels(models, after.score, *means)
+    nll_before, nll_after, error_before, error_after = (
+        x.mean(-1) for x in (before.nll, after.nll, before.score, after.score)
+    )
+    return TaskModels(models, after.score, nll_before, nll_after, error_before, error_after, ended)

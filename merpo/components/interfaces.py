@@ -107,6 +107,13 @@ class DynamicsLearner(Kind):
         """
         raise MerpoError(f"dynamics {self.name!r} has no uncertainty estimate; set rac.reward_penalty = 0")
 
+    def disagreement(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor | None:
+        """How far the elites' predictions of B rows are apart, at least 0: [T, B], without random draws.
+
+        Rollouts end where it is larger than in the task's data. None, the default, for dynamics without an ensemble.
+        """
+        return None
+
 
 class MetaLearner(Kind):
     """Training of the meta-model φ_m from the tasks' models: the inner penalty and the outer step."""
@@ -263,6 +270,13 @@ class Method(Kind):
     def min_transitions(self) -> int:
         """The number of rows of the largest batch; a dataset with fewer is refused before training."""
         return 2
+
+    def fixed_after_fit(self, key: str) -> str:
+        """Why a setting such as `adaptation.steps` cannot change once `fit` is done; empty if it can.
+
+        A method whose `adapt` has settings of its own overrides this, for `merpo adapt --set`.
+        """
+        return f"method {self.name!r} has no setting that may change after meta-training"
 
     @abstractmethod
     def fit(self, tasks: TaskData, context: Context) -> dict[str, Params]:

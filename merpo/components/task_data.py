@@ -5,11 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from merpo.errors import MerpoError
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.types import Batch, Spec
 
-__all__ = ["TaskData", "from_rows", "no_tasks", "to_rows"]
+__all__ = ["Episodes", "TaskData", "from_rows", "no_tasks", "shuffled", "to_rows"]
+
+
+class Episodes(NamedTuple):
+    """The episodes of T tasks, from which the order of their shuffled rows is recovered."""
+
+    offsets: Sequence[
+        torch.Tensor
+    ]  # [E + 1] per task: episode e is rows offsets[e] to offsets[e + 1] - 1 in time order
+    seed: int  # of the shuffle
+
+
+def shuffled(rows: int, seed: int) -> torch.Tensor:
+    """The order in which a task's rows are stored: stored row k is row `order[k]` in time order."""
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
 
 
 class TaskData(NamedTuple):
@@ -19,6 +34,7 @@ class TaskData(NamedTuple):
     starts: Sequence[int]
     sizes: Sequence[int]
     spec: Spec
+    episodes: Episodes | None = None  # None for a part of the tasks' rows
 
     @property
     def n_tasks(self) -> int:
@@ -27,14 +43,28 @@ class TaskData(NamedTuple):
 
     def select(self, index: Sequence[int]) -> TaskData:
         """The data of some of the tasks; nothing is copied."""
-        return self._replace(starts=tuple(self.starts[i] for i in index), sizes=tuple(self.sizes[i] for i in index))
+        episodes = self.episodes and self.episodes._replace(offsets=[self.episodes.offsets[i] for i in index])
+        starts, sizes = tuple(self.starts[i] for i in index), tuple(self.sizes[i] for i in index)
+        return self._replace(starts=starts, sizes=sizes, episodes=episodes)
 
     def split(self, fraction: float) -> tuple[TaskData, TaskData]:
         """(training, held-out) rows of every task; rows are in random order since stacking."""
         held = tuple(max(1, int(size * fraction)) for size in self.sizes)
         kept = tuple(size - h for size, h in zip(self.sizes, held, strict=True))
         rest = tuple(start + k for start, k in zip(self.starts, kept, strict=True))
-        return self._replace(sizes=kept), self._replace(starts=rest, sizes=held)
+        return self._replace(sizes=kept, episodes=None), self._replace(starts=rest, sizes=held, episodes=None)
+
+    def in_order(self, task: int) -> tuple[Batch, torch.Tensor]:
+        """A copy of one task's rows in time order, a batch [N, ...], and the offsets of its episodes [E + 1].
+
+        Raises `MerpoError` if the order is not known.
+        """
+        if self.episodes is None:
+            raise MerpoError("the rows' order in time is not known: the data is a part of the tasks' rows")
+        start, size = self.starts[task], self.sizes[task]
+        order = shuffled(size, self.episodes.seed).argsort().to(self.rows.device)
+        rows = self.rows[start : start + size].index_select(0, order)
+        return from_rows(rows, self.spec), self.episodes.offsets[task]
 
     def sample(self, noise: Streams, *shape: int) -> Batch:
         """Independent rows of every task, drawn with replacement: a batch [T, *shape, ...]."""

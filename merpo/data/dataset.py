@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from merpo.components.task_data import TaskData, to_rows
+from merpo.components.task_data import Episodes, TaskData, shuffled, to_rows
 from merpo.errors import DatasetError
 from merpo.lazy import torch
 from merpo.types import Batch, Spec, Task
@@ -48,8 +48,12 @@ def concatenate_datasets(parts: Sequence[TaskDataset]) -> TaskDataset:
     return TaskDataset(**joined, episode_offsets=torch.cat(offsets), task=first.task, name=first.name)
 
 
-def stack_tasks(datasets: Sequence[TaskDataset], spec: Spec, seed: int = 0, device: str = "cpu") -> TaskData:
+def stack_tasks(
+    datasets: Sequence[TaskDataset], spec: Spec, seed: int = 0, device: str = "cpu", largest_action: float = 1.0
+) -> TaskData:
     """The datasets of several tasks as one `TaskData`, each task's rows shuffled once with `seed`.
+
+    Actions are clipped to ± `largest_action`.
 
     Raises `DatasetError` if `datasets` is empty or a dataset's dims differ from `spec`.
     """
@@ -61,9 +65,11 @@ def stack_tasks(datasets: Sequence[TaskDataset], spec: Spec, seed: int = 0, devi
         if dims != (spec.observation_dim, spec.action_dim):
             expected = (spec.observation_dim, spec.action_dim)
             raise DatasetError(f"{data.name}: (observation, action) dims are {dims}, expected {expected}")
-        batch = Batch(data.observations, data.actions, data.rewards, data.next_observations, data.terminations)
-        order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
-        blocks.append(to_rows(batch)[order])
+        actions = data.actions.clamp(-largest_action, largest_action)
+        batch = Batch(data.observations, actions, data.rewards, data.next_observations, data.terminations)
+        blocks.append(to_rows(batch)[shuffled(len(data), seed)])
         starts.append(start)
         start += len(data)
-    return TaskData(torch.cat(blocks).to(device), tuple(starts), tuple(len(d) for d in datasets), spec)
+    episodes = Episodes([data.episode_offsets for data in datasets], seed)
+    spec = spec._replace(has_terminations=any(bool(data.terminations.any()) for data in datasets))
+    return TaskData(torch.cat(blocks).to(device), tuple(starts), tuple(len(d) for d in datasets), spec, episodes)

@@ -8,20 +8,19 @@ from merpo.components.task_data import TaskData
 from merpo.data.dataset import TaskDataset
 from merpo.errors import ArtifactError, DatasetError, PluginError
 from merpo.lazy import torch
-from merpo.types import SMALLEST_STD, Normalization, Params, Terminated
+from merpo.nn.scale import divisor
+from merpo.types import Normalization, Params, Terminated
 
 __all__ = ["NORMALIZATION", "fit_normalization", "normalize_tasks", "split_normalization", "with_normalization"]
 
 NORMALIZATION = "normalization"  # the group of an artifact that holds `mean` and `std` of observations
 
-RELATIVE = 1e-5  # of a dim's largest value; float32 has seven digits, so a smaller std is rounding error
-
 
 def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
     """Mean and standard deviation [O] over all rows of several tasks' data.
 
-    A constant dim has std 1: it is centred but not scaled up in a task where it differs. Raises `DatasetError` if
-    there is no dataset.
+    The std of a (nearly) constant dim follows its size (`divisor`), so that a task where it differs does not explode.
+    Raises `DatasetError` if there is no dataset.
     """
     if not datasets:
         raise DatasetError("no datasets: at least one is needed to normalise observations")
@@ -30,9 +29,8 @@ def fit_normalization(datasets: Sequence[TaskDataset]) -> Normalization:
     square = _total([(data.observations.double() - mean).square().sum(0) for data in datasets]) / rows
     largest = torch.stack([data.observations.abs().amax(0) for data in datasets]).amax(0).double()
     std = square.sqrt()
-    varies = std > (RELATIVE * largest).clamp(min=SMALLEST_STD)
     kind = datasets[0].observations.dtype
-    return Normalization(mean.to(kind), torch.where(varies, std, torch.ones_like(std)).to(kind))
+    return Normalization(mean.to(kind), divisor(std, largest).to(kind))
 
 
 def normalize_tasks(normalization: Normalization, data: TaskData) -> TaskData:

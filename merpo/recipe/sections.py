@@ -97,9 +97,16 @@ class DataSection(Settings):
         "not learn from training tasks.",
     )
     normalize_observations: bool = Field(
-        False,
+        True,
         description="Normalise observations by mean and standard deviation of the training tasks' data, as is common "
         "in offline RL on D4RL.",
+    )
+    largest_action: float = Field(
+        0.99,
+        gt=0,
+        le=1,
+        description="Actions of the data are clipped to ± this for training: policies are squashed Gaussians, whose "
+        "likelihood of actions at the bounds, -1 and 1, would outweigh that of all others.",
     )
 
     @field_validator("train", "test")

@@ -14,7 +14,7 @@ WIDTH = [8, 8]
 TINY: dict[str, Any] = {
     "title": "Tiny",
     "tasks": {"component": "point-robot-wind", "horizon": 10},
-    "data": {"train_tasks": 2, "test_tasks": 2, "episodes": 4},
+    "data": {"train_tasks": 2, "test_tasks": 2, "episodes": 4, "normalize_observations": False},
     "collect": {"steps": 60, "seed_steps": 20, "checkpoint_every": 20, "batch_size": 8, "hidden": WIDTH},
     "method": {
         "component": "merpo",
@@ -24,7 +24,7 @@ TINY: dict[str, Any] = {
         "behavior": {"hidden": WIDTH, "steps": 3, "batch_size": 16},
         "rac": {"policy_hidden": WIDTH, "batch_size": 16, "rollout_batch": 8, "model_buffer": 64},
         "meta_policy": {"iterations": 2, "task_batch": 2, "inner_steps": 2},
-        "adaptation": {"steps": 3},
+        "adaptation": {"steps": 3, "candidates": 0},
     },
     "evaluate": {"during_training": 0, "snapshots": [0, 2, 3], "videos": 0},
     "run": {"tensorboard": False, "device": "cpu"},

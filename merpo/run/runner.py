@@ -23,6 +23,7 @@ from merpo.policies.saved import TaskName, task_header
 from merpo.recipe.recipe import Recipe
 from merpo.report.policies import key_of
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.run.given_meta import GivenMeta
 from merpo.run.stage_times import StageTimes
 from merpo.run.videos import make_videos
 from merpo.support.metrics import check_finite, to_numbers
@@ -38,12 +39,19 @@ class Runner:
     """Runs meta-training, adaptation and evaluation; also evaluates on the unseen tasks during meta-training."""
 
     def __init__(
-        self, recipe: Recipe, folder: RunFolder, context: Context, data: tuple[Loaded, Loaded], times: StageTimes
+        self,
+        recipe: Recipe,
+        folder: RunFolder,
+        context: Context,
+        data: tuple[Loaded, Loaded],
+        times: StageTimes,
+        given: GivenMeta | None = None,
     ) -> None:
         self.recipe, self.folder, self.base = recipe, folder, context
         self.times, self.watch = times, times.watch
         self.train, self.test = data
-        self.normalization = _normalization(recipe, *data, context)
+        self.given = given
+        self.normalization = given.normalization if given is not None else _normalization(recipe, *data, context)
         self.tasks = [data.task for data, _ in self.test]
         self.data = self.stack(self.test)
         labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
@@ -53,7 +61,10 @@ class Runner:
         """Meta-training, adaptation and evaluation; a signal may stop the run between stages."""
         whole = self.folder.whole()
         with self.watch.stage("fit"):
-            meta = self.recipe.method.fit(self.stack(self.train), self.context())
+            if self.given is not None:
+                meta = self.given.groups
+            else:
+                meta = self.recipe.method.fit(self.stack(self.train), self.context())
             self.times.write()
             # the complete meta-artifact, regardless of the method's stages: the input of `merpo adapt`
             self.folder.save(META, with_normalization(meta, self.normalization))
@@ -74,7 +85,8 @@ class Runner:
         """Datasets as the input of training: stacked, and normalised if the recipe says so."""
         spec, device = self.recipe.tasks.spec(), self.base.device
         datasets = [data for data, _ in loaded]
-        data = stack_tasks(datasets, spec, self.base.seed, device) if datasets else no_tasks(spec, device)
+        largest = self.recipe.data.largest_action
+        data = stack_tasks(datasets, spec, self.base.seed, device, largest) if datasets else no_tasks(spec, device)
         return data if self.normalization is None else normalize_tasks(self.normalization, data)
 
     def context(self) -> Context:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from merpo.components.context import Adapted, Context
 from merpo.components.grid import EnvGrid
 from merpo.components.interfaces import Method, TaskFamily
-from merpo.components.task_data import TaskData, to_rows
+from merpo.components.task_data import Episodes, TaskData, to_rows
 from merpo.errors import MerpoError
 from merpo.lazy import np, torch
 from merpo.testing.inputs import TASKS, batch, draw, spec
@@ -22,6 +22,7 @@ from merpo.types import Grid, Params, Task
 __all__ = ["check_grid", "check_method", "check_tasks"]
 
 TRAIN, TEST = 3, 2
+EPISODE = 16  # rows of an episode
 DATA_ROWS = (64, 43)  # of two tasks: a method must not truncate one to the size of the other
 
 
@@ -53,7 +54,8 @@ def check_method(method: Method) -> None:
     """Check the laws of a method on two tiny tasks of unequal size; in particular they are adapted to independently."""
     laws, one = Laws(method), spec()
     rows = to_rows(batch("method", TASKS[:2], max(DATA_ROWS))).flatten(0, 1)
-    data = TaskData(rows, (0, max(DATA_ROWS)), DATA_ROWS, one)
+    episodes = Episodes([torch.tensor([*range(0, count, EPISODE), count]) for count in DATA_ROWS], seed=0)
+    data = TaskData(rows, (0, max(DATA_ROWS)), DATA_ROWS, one, episodes)
     evaluated: list[dict[str, Params]] = []
     names = ("a", "b")
     context = Context(

@@ -20,7 +20,7 @@ class Conservative(Critic):
     name = "conservative"
 
     hidden: tuple[int, ...] = Field(
-        (300, 300, 300, 300, 300), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.2)."
+        (64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.2: 5 x 300)."
     )
     critics: int = Field(2, ge=1, le=16, description="Q-networks whose minimum is the target; 2 is clipped double Q.")
     penalty: Literal["rho", "logsumexp"] = Field(
@@ -30,21 +30,34 @@ class Conservative(Critic):
     proposals: int = Field(
         10, ge=1, le=256, description="With logsumexp: actions per state from each of π(·|s), π(·|s') and uniform."
     )
-    output_scale: float = Field(
-        1.0,
+    output_scale: float | None = Field(
+        None,
         gt=0,
         le=1e6,
-        description="Factor from the network's output to Q; choose the scale of the rewards.",
+        description="Factor from the network's output to Q; by default Q is the mean of the data's discounted returns "
+        "plus their standard deviation times the output.",
     )
+    standardize_actions: bool = Field(True, description="Standardise the actions by the training tasks' data.")
 
     def init(self, spec: Spec, generator: torch.Generator) -> Params:
-        """Independent critics [critic, ...]."""
-        return init_critics(spec, self.hidden, generator, self.critics)
+        """Independent critics [critic, ...], with the units of the data if `spec` has them."""
+        params = init_critics(spec, self.hidden, generator, self.critics)
+        if spec.units is not None and self.standardize_actions:
+            params["stat.action_mean"] = spec.units.action_mean.cpu()[None].clone()  # [1, A]: shared by rows
+            params["stat.action_std"] = spec.units.action_std.cpu()[None].clone()
+        if spec.units is not None and self.output_scale is None:
+            params["stat.value_mean"] = spec.units.value_mean.cpu().view(1, 1).clone()  # shared by critics and rows
+            params["stat.value_std"] = spec.units.value_std.cpu().view(1, 1).clone()
+        return params
 
     def value(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """Q_i(s, a) of every critic i: [T, critic, B]."""
+        if "stat.action_mean" in params:
+            actions = (actions - params["stat.action_mean"]) / params["stat.action_std"]
         values = critic_values(params, observations, actions)
-        return values if self.output_scale == 1 else self.output_scale * values
+        if "stat.value_mean" in params:
+            return torch.addcmul(params["stat.value_mean"], params["stat.value_std"], values)
+        return values if self.output_scale in (None, 1) else self.output_scale * values
 
     def backup(
         self,

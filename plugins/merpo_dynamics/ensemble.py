@@ -7,13 +7,13 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import Batch, DynamicsLearner, Params, Spec, Streams, init_mlp, mlp, take, weights
+from merpo import ACTION_STD, Batch, DynamicsLearner, Params, Spec, Streams, divisor, init_mlp, mlp, take, weights
 from merpo.lazy import F, torch
 
 __all__ = ["ProbabilisticEnsemble"]
 
 LOG_VAR = (-10.0, 0.5)  # bounds of the log-variance in standardised units, as in PETS and MBPO
-STD_FLOOR = 1e-3  # a constant feature is centred but not scaled up
+SLOWEST = 1e-3  # of an observation's std: the least divisor of its change per step
 
 
 @final
@@ -25,11 +25,12 @@ class ProbabilisticEnsemble(DynamicsLearner):
     members: int = Field(7, ge=1, le=64, description="Networks per task (A.2.1).")
     elites: int = Field(5, ge=1, le=64, description="Members kept, those with the lowest held-out error (A.2.1).")
     hidden: tuple[int, ...] = Field(
-        (256, 256, 256, 256), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.1)."
+        (64, 64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.1: 4 x 256)."
     )
-    termination: Literal["function", "learned"] = Field(
-        "function",
-        description="Termination of rollouts: the task family's function (never, if it has none), or a learned one.",
+    termination: Literal["auto", "function", "learned"] = Field(
+        "auto",
+        description="Termination of rollouts: the task family's function (never, if it has none), or a learned one. "
+        "auto: learned if the family has no function and the data has terminations.",
     )
 
     def model_post_init(self, _: object) -> None:
@@ -40,13 +41,18 @@ class ProbabilisticEnsemble(DynamicsLearner):
     def init(self, spec: Spec, data: Batch, generator: torch.Generator) -> Params:
         """Independent members [member, ...]; inputs and targets are standardised by the rows of `data` [N, ...]."""
         dims = spec.observation_dim + 1  # Δs and r
-        outputs = 2 * dims + (1 if self.termination == "learned" else 0)
+        outputs = 2 * dims + self._learns_termination(spec)
         params = init_mlp([spec.observation_dim + spec.action_dim, *self.hidden, outputs], generator, (self.members,))
-        inputs, targets = _inputs(data.observations, data.actions), _targets(data)
-        for key, rows in (("input", inputs), ("target", targets)):
+        for key, rows, least in _statistics(data):
+            std = divisor(rows.std(0, correction=0), rows.abs().amax(0))
             params[f"stat.{key}_mean"] = rows.mean(0)[None, None]  # [1, 1, D]: shared by members and rows
-            params[f"stat.{key}_std"] = rows.std(0, correction=0).clamp_min(STD_FLOOR)[None, None]
+            params[f"stat.{key}_std"] = torch.maximum(std, least)[None, None]
         return params
+
+    def _learns_termination(self, spec: Spec) -> bool:
+        if self.termination == "auto":
+            return spec.terminated is None and spec.has_terminations
+        return self.termination == "learned"
 
     def loss(self, params: Params, batch: Batch) -> torch.Tensor:
         """−E_D[log T̂_θ(s', r | s, a)] in data units, [*lead, member]."""
@@ -101,6 +107,11 @@ class ProbabilisticEnsemble(DynamicsLearner):
         std = (0.5 * log_var).exp() * params["stat.target_std"]  # [T, elite, B, O + 1]
         return std.square().sum(-1).amax(-2).sqrt()
 
+    def disagreement(self, params: Params, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
+        """The standard deviation of the elites' means over elites, root mean square over standardised dims, [T, B]."""
+        mean, _, _ = self._forward(params, _inputs(observations, actions).unsqueeze(-3))
+        return mean.var(-3, correction=0).mean(-1).sqrt()
+
     def _forward(self, params: Params, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
         return self._split(params, self._network(params, inputs))
 
@@ -113,7 +124,7 @@ class ProbabilisticEnsemble(DynamicsLearner):
         low, high = LOG_VAR
         log_var = high - F.softplus(high - out[..., dims : 2 * dims])  # soft clamp from above, then from below
         log_var = low + F.softplus(log_var - low)
-        return out[..., :dims], log_var, out[..., -1] if self.termination == "learned" else None
+        return out[..., :dims], log_var, out[..., -1] if out.shape[-1] > 2 * dims else None
 
 
 def _inputs(observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
@@ -122,6 +133,21 @@ def _inputs(observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
 
 def _targets(batch: Batch) -> torch.Tensor:
     return torch.cat([batch.next_observations - batch.observations, batch.rewards.unsqueeze(-1)], dim=-1)
+
+
+def _statistics(data: Batch) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+    """Inputs and targets under their keys, with the least divisor of each column."""
+    observations = divisor(data.observations.std(0, correction=0), data.observations.abs().amax(0))
+    inputs, targets = _inputs(data.observations, data.actions), _targets(data)
+    none = observations.new_zeros(1)
+    return [
+        (
+            "input",
+            inputs,
+            torch.cat([none.expand_as(observations), none.new_full(data.actions.shape[-1:], ACTION_STD)]),
+        ),
+        ("target", targets, torch.cat([SLOWEST * observations, none])),
+    ]
 
 
 def _normalise(params: Params, which: str, rows: torch.Tensor) -> torch.Tensor:

@@ -19,11 +19,9 @@ class Proximal(MetaLearner):
 
     name = "proximal"
 
-    inner_lr: float = Field(1e-4, gt=0, le=1, description="Adam rate of a task's model (Table 2: task model lr).")
-    outer_lr: float = Field(
-        5e-2, gt=0, le=1, description="Step size ξ₁ towards the mean of the models (Table 2: meta-model lr)."
-    )
-    eta: float = Field(0.1, ge=0, le=1e6, description="Weight η of the proximal term; the paper does not state it.")
+    inner_lr: float = Field(1e-3, gt=0, le=1, description="Adam rate of a task's model (Table 2: 1e-4).")
+    outer_lr: float = Field(0.5, gt=0, le=1, description="Step size ξ₁ towards the mean of the models (Table 2: 5e-2).")
+    eta: float = Field(1e-3, ge=0, le=1e6, description="Weight η of the proximal term; the paper does not state it.")
 
     @property
     def proximal_weight(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, final
 
 from pydantic import Field
 
@@ -28,6 +28,14 @@ if TYPE_CHECKING:
     from merpo.lazy import torch
 
 __all__ = ["Single"]
+
+
+class _TaskScales(NamedTuple):
+    """Discount and factor of Algorithm 1, and the factor from each task's rewards to its critics' units, [T]."""
+
+    discount: float
+    factor: float
+    reward_scale: torch.Tensor
 
 
 @final
@@ -76,18 +84,31 @@ class Single(Method):
 
     def adapt(self, meta: dict[str, Params], tasks: TaskData, context: Context) -> Adapted:
         """Train every task's model and behaviour clone, then RAC, all from scratch."""
-        models = self._models(tasks, context)
+        tasks, scales = self._scaled(tasks)
+        models = self._models(tasks, context, scales.discount)
         behavior = self._behavior(tasks, context)
-        start = merpo.init_meta_policy(self._rac(), self.alpha.initial, tasks, context)
+        start = merpo.init_meta_policy(self._rac(scales), self.alpha.initial, tasks, context)
         start = start._replace(policy=meta["meta_policy"] or start.policy)
         alone = self.meta_policy.source == "none"
         settings = AdaptSettings(
-            steps=self.steps, init_policy=False, init_critic=False, alpha=self.alpha.initial if alone else None
+            steps=self.steps,
+            init_policy=False,
+            init_critic=False,
+            candidates=0,
+            alpha=self.alpha.initial if alone else None,
         )
         result = merpo.adapt_policies(
-            self._rac(), self.alpha, tasks, models["models"] if models else None, behavior, start, settings, context
+            self._rac(scales),
+            self.alpha,
+            tasks,
+            models["models"] if models else None,
+            behavior,
+            start,
+            settings,
+            context,
         )
-        return result.adapted(models, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
+        found = {**(models or {}), "scales": {"reward_scale": scales.reward_scale}}
+        return result.adapted(found, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""
@@ -99,25 +120,42 @@ class Single(Method):
 
     def value(self, adapted: Adapted, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
         """The mean of the task's critics [T, B], in units of reward."""
-        return critic_mean(self.critic, self.rac, adapted, observations, actions)
+        return critic_mean(self.critic, adapted, observations, actions)
 
     @property
     def _regularized(self) -> bool:
         """Whether the weight λ of Eq. (7) can be positive; without it the policy step is COMBO's."""
         return self.rac.lambda_initial > 0 or self.rac.lambda_tune
 
-    def _rac(self) -> merpo.RAC:
-        regularizer = self.regularizer if self._regularized else None
-        return merpo.RAC(self.rac, self.critic, regularizer, self.dynamics if self.rac.use_model else None)
+    def _scaled(self, tasks: TaskData) -> tuple[TaskData, _TaskScales]:
+        """The tasks with rewards in units of each task's own returns, or as they are if the recipe gives the factor."""
+        discount, factor = self.rac.discount, self.rac.reward_scale
+        if discount == "auto":  # one number for all tasks, from the longest episode of any
+            discount = merpo.fit_scales(tasks, "auto", 1.0).discount
+        if factor != "auto":
+            return tasks, _TaskScales(discount, factor, tasks.rows.new_full((tasks.n_tasks,), factor))
+        alone = [merpo.fit_scales(tasks.select([t]), discount, "auto").reward_scale for t in range(tasks.n_tasks)]
+        rows, column = tasks.rows.clone(), tasks.spec.observation_dim + tasks.spec.action_dim
+        for start, size, own in zip(tasks.starts, tasks.sizes, alone, strict=True):
+            rows[start : start + size, column] *= own
+        return tasks._replace(rows=rows), _TaskScales(discount, 1.0, rows.new_tensor(alone))
 
-    def _models(self, tasks: TaskData, context: Context) -> dict[str, Params] | None:
+    def _rac(self, scales: _TaskScales) -> merpo.RAC:
+        regularizer = self.regularizer if self._regularized else None
+        settings = self.rac.model_copy(update={"discount": scales.discount, "reward_scale": scales.factor})
+        return merpo.RAC(settings, self.critic, regularizer, self.dynamics if self.rac.use_model else None)
+
+    def _models(self, tasks: TaskData, context: Context, discount: float) -> dict[str, Params] | None:
         """Every task's elite models with their losses before and after training, or None without a model."""
         if not self.rac.use_model:
             return None
 
         def compute() -> dict[str, Params]:
             fitted = merpo.fit_models(self.dynamics, tasks, self.model, context, "unseen-models")
-            return {"models": fitted.models, "scores": fitted.measures()}
+            models = fitted.models
+            if self.rac.halt:
+                models = merpo.with_halting(self.dynamics, models, tasks, discount)
+            return {"models": models, "scores": fitted.measures()}
 
         return context.stage("unseen-models", compute)
 
@@ -126,6 +164,6 @@ class Single(Method):
         if not self._regularized:
             return None
         stage = "unseen-behavior"
-        return context.stage(stage, lambda: {"behavior": merpo.fit_behavior(tasks, self.behavior, context, stage)})[
+        return context.stage(stage, lambda: merpo.fit_behavior(tasks, self.behavior, context, stage).groups())[
             "behavior"
         ]

@@ -10,7 +10,7 @@ from merpo.algorithm.settings import BehaviorSettings
 from merpo.components.context import Context
 from merpo.nn.policy import distribution
 
-SETTINGS = BehaviorSettings(hidden=(16,), steps=300, batch_size=64, learning_rate=0.02)
+SETTINGS = BehaviorSettings(hidden=(16,), steps=300, batch_size=64, learning_rate=0.02, patience=0)
 
 
 def test_the_clone_finds_each_tasks_policy() -> None:
@@ -21,7 +21,7 @@ def test_the_clone_finds_each_tasks_policy() -> None:
         own = slice(data.starts[t], data.starts[t] + data.sizes[t])
         noise = torch.randn(400, 2, generator=torch.Generator().manual_seed(t))
         rows[own, 3:5] = (sign * 0.8 + 0.3 * noise).tanh()
-    params = fit_behavior(data._replace(rows=rows), SETTINGS, Context(), "behavior")
+    params = fit_behavior(data._replace(rows=rows), SETTINGS, Context(), "behavior").policy
     found = distribution(params, data.first(50).observations)
     means, stds = found.mean.mean((1, 2)), found.log_std.exp().mean((1, 2))
     torch.testing.assert_close(means, torch.tensor([0.8, -0.8]), atol=0.1, rtol=0)
@@ -31,8 +31,8 @@ def test_the_clone_finds_each_tasks_policy() -> None:
 def test_a_clone_depends_on_its_own_rows_alone() -> None:
     data = task_data(2)
     few = SETTINGS.model_copy(update={"steps": 5})
-    together = fit_behavior(data, few, Context(labels=("a", "b")), "behavior")
-    alone = fit_behavior(data.select([1]), few, Context(labels=("b",)), "behavior")
+    together = fit_behavior(data, few, Context(labels=("a", "b")), "behavior").policy
+    alone = fit_behavior(data.select([1]), few, Context(labels=("b",)), "behavior").policy
     for key, value in together.items():
         torch.testing.assert_close(value[1:], alone[key], rtol=1e-4, atol=1e-6)
         assert not torch.equal(value[0], value[1])

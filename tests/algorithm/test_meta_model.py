@@ -22,6 +22,7 @@ LEARNERS = [("proximal", {}), ("reptile", {}), ("maml", {}), ("maml", {"order": 
 
 def settings(**knobs: Any) -> MetaModelSettings:
     small = {"iterations": 3, "task_batch": 2, "inner_steps": 2, "batch_size": 8, "adaptation_steps": 5}
+    small |= {"patience": 0, "meta_patience": 0}
     return MetaModelSettings(**{**small, **knobs})
 
 

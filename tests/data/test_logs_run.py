@@ -28,7 +28,7 @@ from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.report.report import Report, load_report
 from merpo.report.text import combine, verdict
 from merpo.run.run import run_recipe
-from merpo.types import Spec
+from merpo.types import Normalization, Spec
 
 Cli = Callable[..., Answer]
 
@@ -85,20 +85,20 @@ def test_a_run_on_logs_adapts_policies_and_measures_no_return(folder: Path, repo
 def test_the_estimates_are_the_critics_own(folder: Path, report: Report, pumps: Path) -> None:
     """Q and departures again, row by row from the saved networks."""
     groups, _ = load_artifact(folder / "seed-0" / "artifacts" / "adapted.safetensors")
+    normalization, factor = Normalization(**groups["normalization"]), groups["scales"]["reward_scale"]
     recipe = from_tables(logs_tables())
     for t in range(2):
         data, _ = read_dataset(pumps / "new", f"pump-{t}")
         policy = {key: value[t : t + 1] for key, value in groups["policy"].items()}
         critic = {key: value[t : t + 1] for key, value in groups["critic"].items()}
         with torch.no_grad():
-            chosen = recipe.method.act(policy, data.observations[None])
-            q = [
-                recipe.method.critic.value(critic, data.observations[None], a).mean()
-                for a in (chosen, data.actions[None])
-            ]  # type: ignore[attr-defined]
+            logged = data.actions.clamp(-0.99, 0.99)  # as training sees them
+            seen = normalization.apply(data.observations)[None]
+            chosen = recipe.method.act(policy, seen)
+            q = [recipe.method.critic.value(critic, seen, a).mean() / factor for a in (chosen, logged[None])]  # type: ignore[attr-defined]
         assert report.estimates.q_adapted[t] == pytest.approx(float(q[0]), rel=1e-4)
         assert report.estimates.q_logged[t] == pytest.approx(float(q[1]), rel=1e-4)
-        assert report.estimates.departure[t] == pytest.approx(float((chosen[0] - data.actions).abs().mean()), rel=1e-4)
+        assert report.estimates.departure[t] == pytest.approx(float((chosen[0] - logged).abs().mean()), rel=1e-4)
     gain = [a - b for a, b in zip(report.estimates.q_adapted, report.estimates.q_logged, strict=True)]
     assert report.summary.estimated_gain is not None
     assert report.summary.estimated_gain.mean == pytest.approx(sum(gain) / 2)

@@ -32,7 +32,7 @@ from merpo.data.dataset import TaskDataset, stack_tasks
 from merpo.data.needed import collection_folder, load_data
 from merpo.data.normalize import fit_normalization, normalize_tasks, split_normalization, with_normalization
 from merpo.data.store import read_policy
-from merpo.errors import ArtifactError, DatasetError, PluginError
+from merpo.errors import ArtifactError, PluginError
 from merpo.nn.policy import init_policy
 from merpo.policies.export import export_policies
 from merpo.policies.given import given_policy
@@ -83,7 +83,7 @@ def test_the_statistics_are_those_of_all_rows(collection: tuple[list[TaskDataset
     torch.testing.assert_close(mean.double(), rows.mean(0), rtol=1e-5, atol=1e-6 * float(rows.abs().max()))
     spread = rows.std(0, correction=0)
     for found, expected in zip(std.tolist(), spread.tolist(), strict=True):
-        assert found == pytest.approx(expected, rel=1e-5) or (found, expected < 2e-6) == (1.0, True)
+        assert found == pytest.approx(expected, rel=1e-5) or expected < 0.011 * found
 
 
 @given(seed=SEEDS, rows=st.integers(2, 30), per_task=st.booleans(), scale=st.sampled_from([1e-3, 1.0, 1e4]))
@@ -98,19 +98,19 @@ def test_undo_is_the_inverse(seed: int, rows: int, per_task: bool, scale: float)
     assert bool(normalization.apply(normalization.undo(torch.zeros(2, 1, 3))).abs().max() < 1e-3)
 
 
-def test_a_dim_that_does_not_vary_is_only_centred() -> None:
-    one = make_dataset([5, 5], [True, False], 3, 1)
+def test_a_dim_that_hardly_varies_is_not_scaled_up() -> None:
+    """By its own size, if it varies by less than float32 can tell; at least by a hundredth of its size."""
+    one = make_dataset([5, 5], [True, False], 4, 1)
     columns = one.observations.clone()
-    columns[:, 0] = 1e4 + 0.01 * torch.rand(10)  # less than float32 can tell of such numbers
-    columns[:, 1] = 0.1
+    columns[:, 0] = 1e4 + 0.01 * torch.rand(10)
+    columns[:, 1], columns[:, 3] = 0.1, 0.0
+    columns[:, 2] = 5.0 + 1e-4 * torch.linspace(-1, 1, 10)
     constant = replace(one, observations=columns)
     normalization = fit_normalization([constant])
-    assert normalization.std.tolist()[:2] == [1.0, 1.0]
-    seen = normalize_tasks(normalization, stack_tasks([constant], Spec(3, 1))).rows
+    torch.testing.assert_close(normalization.std, torch.tensor([1e4, 0.1, 0.05, 1.0]), rtol=1e-3, atol=0.0)
+    seen = normalize_tasks(normalization, stack_tasks([constant], Spec(4, 1))).rows
     assert float(seen[:, 1].abs().max()) < 1e-6
-    assert float(seen[:, 2].std(correction=0)) == pytest.approx(1.0, rel=1e-5)
-    with pytest.raises(DatasetError, match="no datasets"):
-        fit_normalization([])
+    assert float(seen[:, 2].abs().max()) < 0.01
 
 
 def test_rows_keep_their_actions_rewards_and_ends() -> None:

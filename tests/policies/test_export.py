@@ -179,7 +179,7 @@ def test_a_changed_artifact_of_a_run_is_noticed(run: Path, tmp_path: Path) -> No
         open_run(run)
     one = open_run(run / "seed-1")
     assert one.seed == 0
-    assert set(one.groups("meta")) == {"meta_policy", "meta_q", "duals", "meta_model"}
+    assert set(one.groups("meta")) == {"meta_policy", "meta_q", "duals", "meta_model", "scales"}
     with pytest.raises(ArtifactError, match="did you mean 'meta'"):
         one.groups("metta")
     path = run / "seed-1" / "artifacts" / "adapted.safetensors"

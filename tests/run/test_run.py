@@ -147,7 +147,7 @@ def test_artifacts_carry_the_resolved_recipe(first: Path) -> None:
         assert json.loads(header["versions"])["merpo"] == merpo.__version__
         assert json.loads(header["groups"]) == sorted(groups)
     groups, _ = load_artifact(first / "artifacts" / "adapted.safetensors")
-    assert set(groups) == {"policy", "critic", "models", "scores"}
+    assert set(groups) == {"policy", "critic", "models", "scores", "scales"}
     assert all(value.shape[0] == 2 for value in groups["policy"].values())
 
 
@@ -507,7 +507,7 @@ def test_tensorboard_scalars(tmp_path: Path, store: Path, monkeypatch: pytest.Mo
 def test_a_disk_that_refuses_is_a_line_and_exit_code_2(
     merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    def refuse(*arguments: object) -> None:
+    def refuse(*arguments: object, **_: object) -> None:
         raise OSError(number, os.strerror(number), "some/where")
 
     monkeypatch.setattr("merpo.run.run.run_recipe", refuse)

@@ -79,7 +79,7 @@ def adapt_leaking(inner: Any, meta: Any, tasks: Any, context: Any) -> Adapted:
 
 def adapt_cut_to_the_shortest(inner: Any, meta: Any, tasks: Any, context: Any) -> Adapted:
     """All tasks with as many rows as the smallest has: alone, a larger task has more."""
-    return inner(meta, tasks._replace(sizes=(min(tasks.sizes),) * tasks.n_tasks), context)
+    return inner(meta, tasks._replace(sizes=(min(tasks.sizes),) * tasks.n_tasks, episodes=None), context)
 
 
 def adapt_scored_on_the_shortest(inner: Any, meta: Any, tasks: Any, context: Any) -> Adapted:
