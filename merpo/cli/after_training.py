@@ -41,13 +41,19 @@ def register(app: typer.Typer) -> None:
 
 def adapt(
     run: RunPath,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the result.", show_default=False)],
     data: Annotated[
         list[str],
         typer.Option(
-            metavar="DATA", help="collection/dataset of the store, a manifest, or a folder of datasets; repeatable."
+            metavar="DATA",
+            help="collection/dataset of the store, a manifest, or a folder of datasets; repeatable. Else the run's own "
+            "unseen tasks.",
         ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the result.", show_default=False)],
+    ] = [],  # noqa: B006 - typer copies it
+    overrides: Annotated[
+        list[str],
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a value that does not change the meta-artifact."),
+    ] = [],  # noqa: B006
     meta: Annotated[
         str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
     ] = "last",
@@ -58,7 +64,7 @@ def adapt(
 
     from merpo.run.adapt import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out, device, meta), out, Console())
+    print_adaptation(adapt_new(run, data, out, device, meta, overrides), out, Console())
 
 
 def evaluate(

@@ -64,6 +64,10 @@ def run(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")] = None,
     no_collect: Annotated[bool, typer.Option("--no-collect", help="Refuse to collect data that is missing.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Show where time goes, by stage; write traces.")] = False,
+    meta: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Begin with the meta-artifact of another run, instead of meta-training."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, which must exist.")] = False,
 ) -> None:
     """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
@@ -77,7 +81,7 @@ def run(
         raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
     from merpo.run.run import run_recipe
 
-    run_recipe(loaded, out, chosen, device, not no_collect, profile)
+    run_recipe(loaded, out, chosen, device, not no_collect, profile, meta=meta)
 
 
 @app.command()

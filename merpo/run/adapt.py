@@ -15,12 +15,14 @@ from merpo.components.context import Adapted, Context
 from merpo.data.dataset import TaskDataset, stack_tasks
 from merpo.data.manifest import Manifest
 from merpo.data.named import matches_family, read_named
-from merpo.data.needed import needed
+from merpo.data.needed import load_data, needed
 from merpo.data.normalize import normalize_tasks, split_normalization
 from merpo.data.validate import check_datasets
-from merpo.errors import ArtifactError, DatasetError, MerpoError, StoppedError, nearest
+from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError, StoppedError, nearest
 from merpo.nn.params import to_device
 from merpo.policies.saved import TaskName, task_header
+from merpo.recipe.recipe import Recipe, from_tables, resolved
+from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.support.files import atomic_write_text, plain
 from merpo.support.lock import folder_lock
@@ -38,6 +40,7 @@ __all__ = ["AdaptationSummary", "NewTask", "adapt_new", "print_adaptation"]
 SUMMARY = "summary.json"
 DIGEST = "meta-artifact"  # stands among the digests of the data
 CURVES = ("alpha", "lambda_", "beta", "to_behavior", "to_meta")  # of which a summary has the last value
+READAPTED = ("method", "run")  # sections of which some keys may differ from the run's
 BEGINNINGS = {"last": META, "best": BEST}
 
 Loaded = Sequence[tuple[TaskDataset, Manifest]]
@@ -70,19 +73,27 @@ class AdaptationSummary(BaseModel):
 
 
 def adapt_new(
-    path: Path, names: Sequence[str], out: Path, device: str | None = None, begin: str = "last"
+    path: Path,
+    names: Sequence[str],
+    out: Path,
+    device: str | None = None,
+    begin: str = "last",
+    overrides: Sequence[str] = (),
 ) -> AdaptationSummary:
     """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
 
-    `begin` says with which meta-artifact: the `last`, or the `best` of the evaluations during meta-training; `device`
-    is the recipe's unless given (auto, cpu or cuda).
-    Raises `DatasetError` for data of another family or of other dims, `ArtifactError` where `out` holds something else
-    or the run has no such meta-artifact, and `MerpoError` where another process writes to `out`.
+    Without names, to the run's own unseen tasks. `begin` says with which meta-artifact: the `last`, or the `best` of
+    the evaluations during meta-training; `device` is the recipe's unless given (auto, cpu or cuda); `overrides` are
+    `key=value` for settings that do not change the meta-artifact, such as `method.adaptation.steps=500`.
+    Raises `RecipeError` for another setting, `DatasetError` for data of another family or of other dims,
+    `ArtifactError` where `out` holds something else or the run has no such meta-artifact, and `MerpoError` where
+    another process writes to `out`.
     """
     run = open_run(path)
     if DIGEST in run.manifest.get("datasets", {}):
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
-    loaded = _numbered(run, read_named(names))
+    run = run._replace(recipe=readapted(run.recipe, overrides))
+    loaded = _numbered(run, read_named(names)) if names else load_data(run.recipe, run.recipe.method.min_transitions)[1]
     _check(run, loaded)
     where = chosen_device(device or run.recipe.run.device)
     groups = to_device(_meta(run, begin), where)
@@ -110,7 +121,8 @@ def adapt_new(
             log_every=run.recipe.run.log_every,
             labels=tuple(f"unseen-{manifest.task_index}" for _, manifest in loaded),  # as in the run: the same policies
         )
-        data = stack_tasks([data for data, _ in loaded], run.recipe.tasks.spec(), run.seed, where)
+        spec, largest = run.recipe.tasks.spec(), run.recipe.data.largest_action
+        data = stack_tasks([data for data, _ in loaded], spec, run.seed, where, largest)
         if normalization is not None:
             data = normalize_tasks(normalization, data)
         adapted = finished_adaptation(folder, meta, ()) if folder.whole() else None
@@ -127,6 +139,22 @@ def adapt_new(
         atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
         keeper.finish()
     return summary
+
+
+def readapted(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
+    """The recipe with other values for adaptation; raises `RecipeError` for a key that meta-training depends on."""
+    for text in overrides:
+        key = text.partition("=")[0].strip()
+        section, _, rest = key.partition(".")
+        if section not in READAPTED:
+            raise RecipeError(
+                f"--set {key[:80]}: cannot change after meta-training; expected a key of method.* or run.*"
+            )
+        if section == "method" and (problem := recipe.method.fixed_after_fit(rest)):
+            raise RecipeError(f"--set {key[:80]}: {problem}")
+    tables = resolved(recipe)
+    apply_overrides(tables, overrides)
+    return from_tables(tables, "--set") if overrides else recipe
 
 
 def _numbered(run: FinishedRun, loaded: Loaded) -> Loaded:

@@ -17,6 +17,7 @@ from merpo.data.needed import load_data
 from merpo.errors import StoppedError
 from merpo.recipe.recipe import Recipe
 from merpo.report.report import Report
+from merpo.run.given_meta import read_given_meta
 from merpo.run.profile import Profile, print_profile
 from merpo.run.runner import Runner
 from merpo.run.stage_times import StageTimes
@@ -46,11 +47,13 @@ def run_recipe(
     profiled: bool = False,
     *,
     quiet: bool = False,
+    meta: str | Path | None = None,
 ) -> Path:
     """Run a recipe for each seed, print the results, and return the folder with the reports.
 
     Default folder: a new one under `runs/`; it has a subfolder `seed-N` per seed where there are several. Default seed
     and device: the recipe's. Without `collect`, missing data is an error; `quiet` prints nothing.
+    `meta` is the folder of a run with whose meta-artifact this one begins, instead of meta-training.
     """
     from rich.console import Console
 
@@ -65,7 +68,7 @@ def run_recipe(
         threads = 1 if recipe.run.workers > 1 else recipe.run.threads
         with graceful(), machine(threads), Progress(_silent() if quiet else None) as progress:
             try:
-                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile))
+                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile, meta))
             except StoppedError as stopped:
                 resume = " --resume" if base.exists() else ""  # no run folder exists yet during collection
                 raise StoppedError(f"{stopped}; to resume, run the same command with --out {base}{resume}") from None
@@ -83,7 +86,14 @@ def run_recipe(
 
 
 def _run_seed(
-    recipe: Recipe, path: Path, seed: int, device: str, collect: bool, progress: Progress, profile: Profile | None
+    recipe: Recipe,
+    path: Path,
+    seed: int,
+    device: str,
+    collect: bool,
+    progress: Progress,
+    profile: Profile | None,
+    meta: str | Path | None,
 ) -> Report:
     """One seed from data to report."""
     from merpo.report.html import write_report
@@ -97,6 +107,9 @@ def _run_seed(
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
+    given = None if meta is None else read_given_meta(Path(meta), recipe, device)
+    if given is not None:
+        digests["given meta-artifact"] = given.sha256
     check()
     with folder_lock(path / LOCK):
         folder = RunFolder(path, recipe, seed, digests, progress.note, device)
@@ -120,7 +133,7 @@ def _run_seed(
                 log_every=recipe.run.log_every,
             )
             with keeper.named():
-                runner = Runner(recipe, folder, context, (train, test), times)
+                runner = Runner(recipe, folder, context, (train, test), times, given)
                 adapted, evaluations, estimates = runner.stages()
                 videos = runner.videos(adapted, progress.note)
         times.write()  # includes the time for saving the last artifact

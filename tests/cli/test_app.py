@@ -188,7 +188,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     seen: list[tuple[Any, ...]] = []
     for name, function in (("merpo.run.run", "run_recipe"), ("merpo.collect.collect", "collect_recipe")):
         module = types.ModuleType(name)
-        setattr(module, function, lambda *arguments: seen.append(arguments))
+        setattr(module, function, lambda *arguments, **_: seen.append(arguments))
         monkeypatch.setitem(sys.modules, name, module)
     return seen
 
