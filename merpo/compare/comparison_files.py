@@ -96,7 +96,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _subtitle(comparison: Comparison) -> str:
-    return f"{comparison.score_name} on {len(comparison.tasks)} unseen tasks, 95 % stratified bootstrap intervals"
+    tasks = f"{len(comparison.tasks)} unseen tasks"
+    return f"{comparison.score_name} on {tasks}, 95 % stratified bootstrap intervals over seeds"
 
 
 def _aggregates(comparison: Comparison) -> _Cells:

@@ -37,7 +37,7 @@ TASK = ["index", "params", "behavior", "behavior_mode", "adapted", "meta_policy"
         "episodes", "trajectories", "gap_closed", "normalized"]  # fmt: skip
 SUMMARY = ["tasks", "seeds", "behavior", "behavior_mode", "adapted", "meta_policy", "oracle", "gap_closed",
            "gap_closed_by_meta_policy", "adapted_minus_behavior", "adapted_minus_behavior_mode",
-           "adapted_minus_meta_policy", "worse_than_behavior", "worse_than_meta_policy", "estimated_gain"]  # fmt: skip
+           "adapted_minus_meta_policy", "worse_than_behavior", "worse_than_meta_policy"]  # fmt: skip
 MEASURED = ["name", "index", "returns", "lengths", "terminated", "behavior", "behavior_mode", "meta_policy", "oracle",
             "reported", "reference", "normalized"]  # fmt: skip
 JOB = ["variant", "seed", "status", "exit_code", "seconds", "behavior", "meta_policy", "adapted", "oracle",
