@@ -29,6 +29,7 @@ __all__ = [
     "MANIFEST",
     "META",
     "OUTPUTS",
+    "REFERENCE",
     "FinishedRun",
     "RunFolder",
     "find_runs",
@@ -44,6 +45,7 @@ REPORT = "report.json"
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the final meta-artifact, and the one with the best evaluation
 ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and snapshots and curves
+REFERENCE = "reference-"  # prefix of the groups with reference policies in `ADAPTED_WAY`
 OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # artifacts that are not the result of a single stage
 
 # Recipe tables that do not affect training, only what is measured or shown: runs that differ in them share stages.

@@ -98,7 +98,7 @@ class MerPO(Method):
             self.adaptation,
             context,
         )
-        return result.adapted(models, {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
+        return result.adapted(models, {"meta-policy": merpo.expand(start.policy, tasks.n_tasks), "clone": behavior})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""

@@ -87,7 +87,8 @@ class Single(Method):
         result = merpo.adapt_policies(
             self._rac(), self.alpha, tasks, models["models"] if models else None, behavior, start, settings, context
         )
-        return result.adapted(models, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
+        references = {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)}
+        return result.adapted(models, references if behavior is None else {**references, "clone": behavior})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""

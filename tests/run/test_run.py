@@ -227,6 +227,12 @@ def test_another_seed_gives_other_numbers(first: Path, tmp_path: Path, merpo_cli
     assert load_report(tmp_path / "other" / "report.json").seed == 1
 
 
+def test_clones_are_measured_at_the_end_and_not_during_meta_training(first: Path) -> None:
+    curve = json.loads((first / "training_curve.json").read_text("utf-8"))
+    assert {key for point in curve.values() for key in point} == {"adapted", "meta_policy"}
+    assert {"clone", "clone_drawn"} <= load_report(first / "report.json").tasks[0].returns.keys()
+
+
 def test_a_second_run_loads_what_the_first_finished(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
     shutil.copytree(first, tmp_path / "copy")
     write_tiny(Path("tiny.toml"), EVALUATED)
