@@ -2,6 +2,7 @@
 
 from .algorithm.adapt import adapt_policies as adapt_policies
 from .algorithm.behavior import fit_behavior as fit_behavior
+from .algorithm.diagnosis import diagnose as diagnose
 from .algorithm.duals import Duals as Duals
 from .algorithm.duals import init_duals as init_duals
 from .algorithm.meta_model import fit_meta_model as fit_meta_model

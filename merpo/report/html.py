@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
-from merpo.report.text import DIAGNOSTICS, summary_rows, verdict
+from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
 from merpo.support.pages import render
@@ -85,6 +85,8 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
         notes=report.notes,
         cards=list(_cards(report)),
         means=_means(report),
+        health=_health(report),
+        health_summary=health_summary(report.health),
         pictures=pictures(report) if drawn is None else drawn,
         videos=list(_videos(report, folder)),
         videos_note=report.videos.note,
@@ -126,6 +128,12 @@ def _means(report: Report) -> Table:
     ]
     covers = f" over {report.summary.covers}" if report.summary.covers else ""
     return Table(("", "mean", f"95 % interval{covers}"), rows)
+
+
+def _health(report: Report) -> Table:
+    """The checks; no rows for a report without them."""
+    rows = [(check.name, check.status, check.figure, check.advice) for check in report.health]
+    return Table(("check", "status", "figure", "what to do"), rows, text=(1, 2, 3))
 
 
 def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Film]]]:

@@ -15,6 +15,7 @@ from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
 from merpo.report.curves import DualCurves
+from merpo.report.health import Check
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.summary import Summary, summarize
 from merpo.support.read import FileKind
@@ -128,6 +129,7 @@ class Report(_Model):
     timings: dict[str, float | None] = {}  # stage -> seconds, whichever processes they were in; None: not known
     reused: list[str] = []  # stages that the last process found finished
     tasks: list[TaskReport] = Field(min_length=1)
+    health: list[Check] = []  # empty for a report of an older merpo
     training_curve: list[CurvePoint] = []
     duals: DualCurves = DualCurves()
     model: ModelErrors = ModelErrors()

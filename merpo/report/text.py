@@ -18,14 +18,17 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from merpo.data.reference_scores import ReferenceScores
+    from merpo.report.health import Check
     from merpo.report.report import Report
 
 __all__ = [
     "DIAGNOSTICS",
     "UNMEASURED",
     "combine",
+    "health_summary",
     "interval",
     "print_combined",
+    "print_health",
     "print_summary",
     "print_verdict",
     "scores_line",
@@ -125,6 +128,7 @@ def print_summary(report: Report, console: Console) -> None:
     summary = report.summary
     if "adapted" not in summary.returns:
         _print_estimates(report, console)
+        print_health(report.health, console)
         return
     columns = list(in_order(summary.returns))
     has_gap = any(task.gap_closed is not None for task in report.tasks)
@@ -143,6 +147,7 @@ def print_summary(report: Report, console: Console) -> None:
         _print_text(scores, console)
     _print_terminations(report, console)
     print_verdict(summary, console)
+    print_health(report.health, console)
 
 
 def _print_terminations(report: Report, console: Console) -> None:
@@ -173,6 +178,26 @@ def _print_estimates(report: Report, console: Console) -> None:
     if len(columns) > 1:
         _print_text(f"diagnostics, not returns: {DIAGNOSTICS}", console)
     print_verdict(report.summary, console)
+
+
+def print_health(health: Sequence[Check], console: Console) -> None:
+    """A line per check, with advice where it did not pass; nothing for a report without checks."""
+    if not health:
+        return
+    _print_text(f"Health of this run: {health_summary(health)}", console, style="table.title")
+    for check in health:
+        advice = f". {check.advice[:1].upper()}{check.advice[1:]}" if check.advice else ""
+        _print_text(f"{check.status:<7} {check.name}: {check.figure}{advice}", console)
+
+
+def health_summary(health: Sequence[Check]) -> str:
+    """`9 checks passed, 1 warning, 1 failure; see docs/tuning.md`."""
+    counts = {status: sum(check.status == status for check in health) for status in ("pass", "warning", "failure")}
+    text = f"{counts['pass']} of {len(health)} checks passed"
+    for status in ("warning", "failure"):
+        if counts[status]:
+            text += f", {counts[status]} {status}{'s' if counts[status] > 1 else ''}"
+    return text if counts["pass"] == len(health) else f"{text}; docs/tuning.md explains them"
 
 
 def print_verdict(summary: Summary, console: Console) -> None:

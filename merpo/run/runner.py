@@ -175,7 +175,14 @@ class Runner:
         """Adapt to the unseen tasks from the current meta-artifact, record the returns, and save the best."""
         with self.watch.stage("unseen tasks"):
             alone = Context()  # no checkpoints within an evaluation: meta-training resumes from before it
-            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, save_state=alone.save_state, snapshots=())
+            quiet = replace(
+                self.unseen,
+                log=alone.log,
+                resume=alone.resume,
+                save_state=alone.save_state,
+                snapshots=(),
+                diagnose=False,
+            )
             adapted = self.recipe.method.adapt(meta, self.data, quiet)
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
             curved = {key_of(name): policy for name, policy in adapted.references.items() if _in_training(name)}

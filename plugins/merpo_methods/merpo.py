@@ -98,7 +98,20 @@ class MerPO(Method):
             self.adaptation,
             context,
         )
-        return result.adapted(models, {"meta-policy": merpo.expand(start.policy, tasks.n_tasks), "clone": behavior})
+        references = {"meta-policy": merpo.expand(start.policy, tasks.n_tasks), "clone": behavior}
+        adapted = result.adapted(models, references)
+        figures = merpo.diagnose(
+            self._rac(),
+            result,
+            tasks,
+            models["models"] if models else None,
+            behavior,
+            start,
+            self.behavior,
+            self.meta_model.holdout,
+            context,
+        )
+        return adapted._replace(scores={**adapted.scores, **figures})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""

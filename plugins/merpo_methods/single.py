@@ -88,7 +88,19 @@ class Single(Method):
             self._rac(), self.alpha, tasks, models["models"] if models else None, behavior, start, settings, context
         )
         references = {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)}
-        return result.adapted(models, references if behavior is None else {**references, "clone": behavior})
+        adapted = result.adapted(models, references if behavior is None else {**references, "clone": behavior})
+        figures = merpo.diagnose(
+            self._rac(),
+            result,
+            tasks,
+            models["models"] if models else None,
+            behavior,
+            start,
+            self.behavior,
+            self.model.holdout,
+            context,
+        )
+        return adapted._replace(scores={**adapted.scores, **figures})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""
