@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DIAGNOSTICS",
     "UNMEASURED",
+    "check_line",
     "combine",
     "health_summary",
     "interval",
@@ -186,8 +187,13 @@ def print_health(health: Sequence[Check], console: Console) -> None:
         return
     _print_text(f"Health of this run: {health_summary(health)}", console, style="table.title")
     for check in health:
-        advice = f". {check.advice[:1].upper()}{check.advice[1:]}" if check.advice else ""
-        _print_text(f"{check.status:<7} {check.name}: {check.figure}{advice}", console)
+        _print_text(check_line(check), console)
+
+
+def check_line(check: Check) -> str:
+    """`warning clone: …. The clone had …`: status, name, figure and advice."""
+    advice = f". {check.advice[:1].upper()}{check.advice[1:]}" if check.advice else ""
+    return f"{check.status:<7} {check.name}: {check.figure}{advice}"
 
 
 def health_summary(health: Sequence[Check]) -> str:

@@ -115,7 +115,7 @@ def test_a_start_that_was_refused_does_not_hold_its_folder(
     assert (tmp_path / "a" / "manifest.json").exists()
     corrected = tiny_recipe({"method": {**TINY_SINGLE, "meta_policy": {"source": "random"}}})
     run_recipe(corrected, tmp_path / "a", [0], None, True)
-    with pytest.raises(MerpoError, match="holds a run of another recipe"):
+    with pytest.raises(MerpoError, match=r'another recipe.*method\.component \("single" there, "merpo" here\).* more;'):
         run_recipe(tiny_recipe(), tmp_path / "a", [0], None, True)
 
 
@@ -291,6 +291,10 @@ def test_what_is_shown_may_change_what_is_trained_may_not(first: Path, tmp_path:
         answer = merpo_cli("run", "tiny.toml", "--out", "copy", "--set", change)
         assert answer.code == 2
         assert "copy: holds a run of another recipe, seed or data" in answer.err
+        key, value = change.split("=")
+        there = {"method.rac.discount": "0.99", "data.episodes": "4", "seed": "0"}[key]
+        assert f"{key} ({there} there, {value} here)" in answer.err
+        assert "evaluate" not in answer.err, "what is only shown may differ"
     assert merpo_cli("run", "tiny.toml", "--out", "copy", "--seed", "1").code == 2
 
 
