@@ -39,14 +39,14 @@ def coverage(train: Sequence[TaskDataset], test: Sequence[TaskDataset]) -> Cover
 def column_names(settings: Mapping[str, Any], observations: int, actions: int) -> list[str]:
     """Names of the columns of a dataset with these settings in its manifest: observations, actions and the reward.
 
-    They are those of an imported file where it had a column for each, or numbers from 0.
+    They are those of an imported file where it had a column for each, or numbers from 0 for one array of all.
     """
     columns = settings.get("columns")
     known = columns if isinstance(columns, Mapping) else {}
 
     def names(key: str, count: int, what: str) -> list[str]:
         found = known.get(key)
-        if isinstance(found, list | tuple) and len(found) == count > 1:
+        if isinstance(found, list | tuple) and len(found) == count and list(found) != [key]:
             return [str(name) for name in found]
         return [f"{what} {i}" for i in range(count)]
 

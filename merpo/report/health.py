@@ -135,13 +135,15 @@ def _model(figures: Figures) -> Check | None:
     task, place = _place(errors), _place(worsts)
     dim = int(dims[place])
     named = figures.columns[dim] if dim < figures.observations else "reward"
-    text = f"held-out error up to {errors[task]:.2g} of predicting the mean{_of(figures, task)}"
+    text = f"held-out error up to {errors[task]:.2g} times that of predicting the mean{_of(figures, task)}"
     text += f"; worst dimension {named} with {worsts[place]:.2g}{_of(figures, place)}"
     status = _above(errors[task], MODEL)
     if status == "pass" and worsts[place] > WORST_DIM:
         status = "warning"
     advice = "an error near 1 knows nothing: train the models longer (meta_model.iterations and adaptation_steps, or "
-    advice += f"model.steps); if {named} is noise, leave it out of the data"
+    advice += "model.steps)"
+    if dim < figures.observations:
+        advice += f"; if {named} is noise, leave it out of the data"
     return _check("model", status, text, advice, {"error": errors[task], "worst": worsts[place]})
 
 

@@ -24,12 +24,12 @@ def test_every_column_has_a_line_with_the_names_of_the_file(tmp_path: Path) -> N
     size, head, *lines = column_lines(find("pumps"))
     assert size == "3 datasets, 120 transitions in 12 episodes, 0% of them ended early; actions are scaled to [-1, 1]"
     assert head.split() == ["column", "mean", "std", "min", "max"]
-    assert [line.split()[0] for line in lines] == ["level", "flow", "action", "reward"]
+    assert [line.split()[0] for line in lines] == ["level", "flow", "valve", "reward"]
     (flow,) = (line for line in column_lines(find("pumps/pump-2")) if line.startswith("flow"))
     assert flow.split() == ["flow", "0", "0", "0", "0", "constant"]
     stored = [entry.manifest() for entry in find("pumps")]
     assert len(stored) == 3
-    numbers = [float(text) for text in lines[2].split()[2:]]
+    numbers = [float(text) for text in lines[2].split()[1:]]
     assert abs(numbers[0]) < 0.2
     assert -1 <= numbers[2] < numbers[3] <= 1
 

@@ -71,4 +71,5 @@ def test_columns_have_the_names_of_the_file() -> None:
         "action 0",
         "reward",
     ]
+    assert column_names({"columns": {"actions": ["valve"]}}, 1, 1)[1] == "valve"
     assert column_names({}, 1, 2) == ["observation 0", "action 0", "action 1", "reward"]

@@ -134,7 +134,7 @@ def test_the_health_of_a_run_on_logs_names_columns_and_claims_nothing(folder: Pa
     assert checks["policy against the clone"].figure == "unknown without an environment"
     assert "meta-policy against the clone" not in checks
     assert re.search(r"worst dimension (level|flow|reward) with", checks["model"].figure)
-    assert re.search(r"\((level|flow|action 0|reward) of task [45]\)", checks["range of the data"].figure)
+    assert re.search(r"\((level|flow|valve|reward) of task [45]\)", checks["range of the data"].figure)
     assert "unknown without an environment" in (folder / "seed-0" / "report.html").read_text("utf-8")
 
 

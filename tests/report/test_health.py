@@ -70,7 +70,7 @@ def test_a_healthy_run_passes_every_check_without_advice() -> None:
         (with_scores(at_bounds=[0.0, 0.9, 0.0]), "actions", "warning", "the policy saturates"),
         (with_data(outside=[(0, 0.0), (2, 0.2), (0, 0.0)]), "range of the data", "warning", "(valve of task 41)"),
         (with_data(outside=[(3, 0.9), (2, 0.2), (0, 0.0)]), "range of the data", "failure", "(reward of task 40)"),
-        (with_scores(model_error=[0.1, 0.6, 0.1]), "model", "warning", "0.6 of predicting the mean (task 41)"),
+        (with_scores(model_error=[0.1, 0.6, 0.1]), "model", "warning", "0.6 times that of predicting the mean (task"),
         (with_scores(model_error=[0.1, 0.1, 1.2]), "model", "failure", "train the models longer"),
         (with_scores(model_error_worst=[0.1, 0.95, 0.1]), "model", "warning", "worst dimension flow with 0.95 (task"),
         (with_scores(model_error_worst=[0.1, 0.1, 0.95], model_worst_dim=[0.0, 0.0, 2.0]), "model", "warning",
@@ -147,7 +147,7 @@ def test_the_terminal_has_a_line_per_check_and_advice_where_one_is_needed(width:
     assert max(map(cell_len, lines)) <= width
     text = " ".join(" ".join(lines).split())
     assert "Health of this run: 9 of 11 checks passed, 1 warning, 1 failure; docs/tuning.md explains them" in text
-    assert "failure model: held-out error up to 1.2 of predicting the mean (task 42)" in text
+    assert "failure model: held-out error up to 1.2 times that of predicting the mean (task 42)" in text
     assert "An error near 1 knows nothing: train the models longer" in text
     healthy = printed(report_with(WELL), 200)
     at = next(i for i, line in enumerate(healthy) if line.startswith("Health of this run: 11 of 11 checks passed"))
