@@ -3,6 +3,7 @@
 from .algorithm.adapt import adapt_policies as adapt_policies
 from .algorithm.behavior import Clones as Clones
 from .algorithm.behavior import fit_behavior as fit_behavior
+from .algorithm.diagnosis import diagnose as diagnose
 from .algorithm.duals import Duals as Duals
 from .algorithm.duals import init_duals as init_duals
 from .algorithm.halting import with_halting as with_halting

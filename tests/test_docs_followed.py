@@ -50,6 +50,7 @@ STAND_INS = {
            f"merpo run recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0" for one in GIVEN},
         "0.0,0.4,0.7,1.0": "0.0,1.0", "0:4": "0:1",
     },
+    "docs/tuning.md": {"adaptation_steps=200": "adaptation_steps=4", "steps=1500": "steps=5", "0:4": "0:2"},
 }  # fmt: skip
 
 # What a page's commands leave in the reader's clone.
@@ -66,6 +67,7 @@ LEFT = {
     "docs/own_tasks.md": ("swing-run/report.html", "pumps-run/report.html"),
     "docs/single_task.md": ("runs/combo/report.html", "comparison/comparison.html", "expert.md", "walker.md"),
     "docs/tour.md": ("runs/tour/report.html", "runs/fixed/summary.json"),
+    "docs/tuning.md": ("runs/clone/report.html", "comparison/comparison.html"),
 }  # fmt: skip
 
 

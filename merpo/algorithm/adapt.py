@@ -23,7 +23,7 @@ from merpo.types import Params
 __all__ = ["AdaptedPolicies", "adapt_policies"]
 
 ALPHA_EVERY = 10  # RAC steps per update of α, as in meta-training (Table 2: inner steps)
-CURVES = ("q_spread", "alpha", "beta", "lambda_", "q_gap", "to_behavior", "to_meta")  # recorded metrics
+CURVES = ("q_spread", "alpha", "beta", "lambda_", "q", "q_gap", "to_behavior", "to_meta")  # recorded metrics
 
 
 class AdaptedPolicies(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, final
 from pydantic import BaseModel, ConfigDict
 
 from merpo.artifacts.artifact import load_artifact, save_artifact
+from merpo.artifacts.differences import differences, recipe_there
 from merpo.artifacts.versions import versions
 from merpo.errors import ArtifactError, nearest
 from merpo.nn.params import ordinary, to_device, tree_map
@@ -29,6 +30,7 @@ __all__ = [
     "MANIFEST",
     "META",
     "OUTPUTS",
+    "REFERENCE",
     "FinishedRun",
     "RunFolder",
     "find_runs",
@@ -44,6 +46,7 @@ REPORT = "report.json"
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the final meta-artifact, and the one with the best evaluation
 ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and snapshots and curves
+REFERENCE = "reference-"  # prefix of the groups with reference policies in `ADAPTED_WAY`
 OUTPUTS = META, BEST, ADAPTED, ADAPTED_WAY  # artifacts that are not the result of a single stage
 
 # Recipe tables that do not affect training, only what is measured or shown: runs that differ in them share stages.
@@ -73,6 +76,7 @@ class RunFolder:
         self._note, self._device = note, device
         self._stages: dict[str, dict[str, Params]] = {}
         tables = resolved(recipe)
+        self._tables, self._seed, self._data = tables, seed, dict(data)
         trained = {key: value for key, value in tables.items() if key not in NOT_IN_FINGERPRINT}
         self.fingerprint = fingerprint(plain({"recipe": trained, "seed": seed, "data": dict(data)}))
         self._header = {
@@ -174,12 +178,24 @@ class RunFolder:
             return {}
         found = FileKind("a run's manifest", hint=_ANOTHER).read_json(manifest)
         if found.get("fingerprint") != self.fingerprint and self._has_results(found):
+            differ = self._differences(found) or f"by their fingerprints {str(found.get('fingerprint'))[:12]}"
             raise ArtifactError(
-                f"{self.path}: holds a run of another recipe, seed or data ({str(found.get('fingerprint'))[:12]}, "
-                f"expected {self.fingerprint[:12]}); give another --out"
+                f"{self.path}: holds a run of another recipe, seed or data: {differ}; give another --out"
             )
         artifacts = found.get("artifacts", {})
         return dict(artifacts) if isinstance(artifacts, dict) else {}
+
+    def _differences(self, manifest: Mapping[str, Any]) -> str:
+        """The keys in which the folder's recipe, seed or data differ from this run's, with both values."""
+        there = {**recipe_there(self.path / RECIPE), "seed": manifest.get("seed")}
+        here = {**self._tables, "seed": self._seed}
+        known = manifest.get("datasets")
+        data = (
+            {f"data of {name}": str(digest)[:12] for name, digest in one.items()}
+            for one in (known if isinstance(known, dict) else {}, self._data)
+        )
+        old, new = ({**tables, **digests} for tables, digests in zip((there, here), data, strict=True))
+        return differences(old, new, NOT_IN_FINGERPRINT)
 
     def _has_results(self, manifest: Mapping[str, Any]) -> bool:
         """Whether the folder has any results; a run that failed at its start has none, and may be replaced."""

@@ -105,6 +105,9 @@ def collect(
 def check(
     recipe: RecipePath,
     resolved: Annotated[bool, typer.Option("--resolved", help="Print every value as TOML.")] = False,
+    data: Annotated[
+        bool, typer.Option("--data", help="Check the data, too: that it is there, fits and is enough.")
+    ] = False,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Validate a recipe without running it."""
@@ -116,6 +119,11 @@ def check(
     else:
         names = f"method {loaded.method.name}, tasks {loaded.tasks.name}, seed {loaded.seed}"
         print(f"{recipe}: valid; {loaded.title} ({names})")
+    if data:
+        from merpo.run.check_data import data_lines
+
+        for line in data_lines(loaded):
+            print(line, file=sys.stderr if resolved else sys.stdout)
 
 
 @app.command("list-components")

@@ -81,14 +81,18 @@ def list_data(
 
 @data_app.command()
 def show(names: Names) -> None:
-    """Show datasets: origin, sizes and returns."""
+    """Show datasets: statistics of imported columns, returns, sizes and origin."""
     from merpo.data.catalog import find
-    from merpo.data.listing import print_entry, print_qualities, print_snippet
+    from merpo.data.listing import imported, print_columns, print_entry, print_qualities, print_snippet
 
     found = [entry for name in names for entry in find(name)]
+    if first := imported(found):  # what was read is looked at before where it came from
+        print_columns(first)
+        print_qualities(found)
     for entry in found:
         print_entry(entry)
-    print_qualities(found)
+    if not first:
+        print_qualities(found)
     print_snippet(found)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,8 +13,10 @@ from merpo.compare.arms import Arm, read_arms, require_same_tasks
 from merpo.compare.stored import StoredInterval
 from merpo.errors import MerpoError, nearest
 from merpo.lazy import np
+from merpo.report.policies import POLICIES, PerPolicy, from_flat, in_order, to_flat
 from merpo.report.report import Report, TaskReport
 from merpo.support.statistics import (
+    Interval,
     ScoreProfile,
     iqm,
     mean_score,
@@ -28,6 +30,7 @@ __all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_runs"]
 
 Score: TypeAlias = Literal["gap", "normalized", "return"]
 SCORES = {"gap": "gap closed", "normalized": "normalised score", "return": "return"}
+OTHERS = PerPolicy(lambda key: f"mean_return_of_{key}", has=lambda key: key != "adapted")
 LACKING = {"gap": "no oracle better than its behaviour policy", "normalized": "no reference scores"}
 THRESHOLDS = 101
 
@@ -48,9 +51,17 @@ class ArmScores(_Model):
     median: StoredInterval
     mean: StoredInterval
     mean_return: StoredInterval
+    others: Annotated[dict[str, StoredInterval], OTHERS] = {}  # mean returns of the policies beside the adapted one
     optimality_gap: StoredInterval | None = None  # None where a task has no oracle better than its behaviour policy
     worse_than_behavior: int  # (seed, task) pairs
     profile: ScoreProfile
+
+    _from_flat, _to_flat = from_flat, to_flat
+
+    @property
+    def mean_returns(self) -> dict[str, Interval]:
+        """Key of every policy that was measured -> its mean return."""
+        return dict(in_order({**self.others, "adapted": self.mean_return}))
 
 
 class Pair(_Model):
@@ -101,6 +112,7 @@ def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
 
 def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_gap: bool) -> ArmScores:
     returns = _scores(arm, "return")
+    others = {key: arm.returns(key) for key in POLICIES if key != "adapted"}
     return ArmScores(
         label=arm.label,
         seeds=list(arm.seeds),
@@ -111,6 +123,7 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_
         median=median(scores),
         mean=mean_score(scores),
         mean_return=mean_score(returns),
+        others={key: mean_score(table) for key, table in others.items() if table is not None},
         optimality_gap=optimality_gap(_scores(arm, "gap")) if with_gap else None,
         worse_than_behavior=sum(
             adapted < behavior

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from merpo.report.policies import POLICIES
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import interval_text
 from merpo.support.pages import render
@@ -81,6 +82,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     for index, row in enumerate(rows, 1):
         shown.add_row(str(index), *(plain(row[i]) for i in kept))
     print_table(shown, console)
+    _print_returns(comparison, console)
     if comparison.pairs:
         columns, probabilities = _improvements(comparison)
         console.print("probability of improvement: is the row's arm better than the column's", highlight=False)
@@ -95,8 +97,23 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         console.print(note, markup=False, highlight=False, soft_wrap=not console.is_terminal)
 
 
+def _print_returns(comparison: Comparison, console: Console) -> None:
+    """The mean returns of every policy, of which the terminal shows the means alone."""
+    from rich.table import Table
+
+    head, rows = _returns(comparison)
+    console.print("mean return of every policy", highlight=False)
+    shown = Table(box=frame(console))
+    for label in ("", *head[1:]):
+        shown.add_column(label, justify="right", no_wrap=True)
+    for index, (_, *cells) in enumerate(rows, 1):
+        shown.add_row(str(index), *(cell.partition(" ")[0] for cell in cells))
+    print_table(shown, console)
+
+
 def _subtitle(comparison: Comparison) -> str:
-    return f"{comparison.score_name} on {len(comparison.tasks)} unseen tasks, 95 % stratified bootstrap intervals"
+    tasks = f"{len(comparison.tasks)} unseen tasks"
+    return f"{comparison.score_name} on {tasks}, 95 % stratified bootstrap intervals over seeds"
 
 
 def _aggregates(comparison: Comparison) -> _Cells:
@@ -113,6 +130,17 @@ def _aggregates(comparison: Comparison) -> _Cells:
         )
         for arm in comparison.arms
     ]
+
+
+def _returns(comparison: Comparison) -> _Cells:
+    """The mean return of every policy that was measured in an arm, a dash where it was not in another."""
+    known = [key for key in POLICIES if any(key in arm.mean_returns for arm in comparison.arms)]
+    rows: list[Sequence[str]] = [
+        (arm.label, *(interval_text(found[key]) if key in found else "-" for key in known))
+        for arm in comparison.arms
+        if (found := arm.mean_returns)
+    ]
+    return ("arm", *(POLICIES[key].label for key in known)), rows
 
 
 def _improvements(comparison: Comparison) -> _Cells:
@@ -138,11 +166,14 @@ def _arm_rows(comparison: Comparison) -> list[list[object]]:
     """One row per arm, with every aggregate and its interval."""
     names = ["iqm", "median", "mean", "mean_return"]
     names += ["optimality_gap"] if any(arm.optimality_gap is not None for arm in comparison.arms) else []
-    head = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    others = [key for key in POLICIES if any(key in arm.others for arm in comparison.arms)]
+    every = [*names, *(f"mean_return_of_{key}" for key in others)]
+    head = [f"{name}{end}" for name in every for end in ("", "_low", "_high")]
     rows: list[list[object]] = [["arm", "seeds", "tasks", "score", *head, "worse_than_behavior"]]
     for arm in comparison.arms:
-        intervals: list[Interval] = [getattr(arm, name) for name in names]
-        cells = [cell for i in intervals for cell in (i.mean, i.low, i.high)]
+        intervals: list[Interval | None] = [getattr(arm, name) for name in names]
+        intervals += [arm.others.get(key) for key in others]
+        cells = [cell for i in intervals for cell in ((i.mean, i.low, i.high) if i is not None else (None,) * 3)]
         fixed = [arm.label, len(arm.seeds), len(comparison.tasks), comparison.score]
         rows.append([*fixed, *cells, arm.worse_than_behavior])
     return rows
@@ -179,6 +210,7 @@ def _page(comparison: Comparison, drawn: Sequence[Picture]) -> str:
             *([SCORE[comparison.score]] if comparison.score in SCORE else []),
             *([OPTIMALITY] if OPTIMALITY_GAP in aggregates[0] else []),
         ],
+        returns=_returns(comparison),
         pictures=drawn,
         improvements=_improvements(comparison) if comparison.pairs else None,
         runs=[(a.label, str(s), run) for a in comparison.arms for s, run in zip(a.seeds, a.runs, strict=True)],

@@ -77,6 +77,8 @@ def _row(arm: Arm) -> Row:
         references=[task.reference for task in first.tasks],
         behavior=first.returns("behavior") or [],
         behavior_mode=arm.returns("behavior_mode"),
+        clone=arm.returns("clone"),
+        clone_drawn=arm.returns("clone_drawn"),
         meta_policy=arm.returns("meta_policy"),
         adapted=arm.returns("adapted") or [],
         on_the_way=_on_the_way(arm.reports),

@@ -83,8 +83,10 @@ def _section(intro: str, table: str) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column], left: int = 1) -> str:
-    """A line per row; the column of normalised scores is left out where no row has one."""
-    shown = [column for column in columns if column is not SCORE or any(row.mean_normalized for row in rows)]
+    """A line per row; normalised scores and clones are left out where no row has them."""
+    absent = [SCORE] if not any(row.mean_normalized for row in rows) else []
+    absent += CLONES if not any(row.clone for row in rows) else []
+    shown = [column for column in columns if column not in absent]
     return markdown_table([heading for heading, _ in shown], [[cell(row) for _, cell in shown] for row in rows], left)
 
 
@@ -155,15 +157,21 @@ BEHAVIOR: Column = ("behaviour", lambda row: number(sum(row.behavior) / len(row.
 ADAPTED: Column = ("adapted", lambda row: _text(row.mean_adapted))
 DIFFERENCE: Column = ("adapted − behaviour", lambda row: _text(row.difference))
 SCORE: Column = ("normalised score", lambda row: _text(row.mean_normalized))
+CLONES: Sequence[Column] = (
+    ("clone", lambda row: _text(row.mean_clone)),
+    ("adapted − clone", lambda row: _text(row.difference_to_clone)),
+)
 RETURNS: Sequence[Column] = (
     ("seeds", lambda row: str(len(row.seeds))),
     ("tasks", lambda row: str(len(row.tasks))),
     BEHAVIOR,
+    CLONES[0],
     ("meta-policy", lambda row: _text(row.mean_meta_policy)),
     ADAPTED,
     DIFFERENCE,
     ("on new tasks", _new_tasks),
     ("adapted − behaviour's mode", lambda row: _text(row.difference_to_behavior_mode)),
+    CLONES[1],
     ("adapted − meta-policy", lambda row: _text(row.difference_to_meta_policy)),
     ("worse", lambda row: f"{row.worse} of {len(row.seeds) * len(row.tasks)}"),
     SCORE,

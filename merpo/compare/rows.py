@@ -16,7 +16,7 @@ __all__ = ["Row"]
 Returns: TypeAlias = list[list[float]]  # [seed][task]
 
 PER_TASK = ("tasks", "params", "transitions", "references", "behavior")  # fields [task]
-RETURNS = ("adapted", "behavior_mode", "meta_policy")  # fields [seed][task]
+RETURNS = ("adapted", "behavior_mode", "clone", "clone_drawn", "meta_policy")  # fields [seed][task]
 
 
 class Row(BaseModel):
@@ -41,6 +41,8 @@ class Row(BaseModel):
     references: list[ReferenceScores | None] = []  # what 0 and 100 are on each task, where its data has them
     behavior: list[float]
     behavior_mode: Returns | None = None  # modes of the behaviour policies, on the same episodes as the adapted ones
+    clone: Returns | None = None  # modes of the behaviour clones
+    clone_drawn: Returns | None = None
     meta_policy: Returns | None = None
     adapted: Returns
     on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after that many
@@ -80,6 +82,12 @@ class Row(BaseModel):
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
+    def mean_clone(self) -> StoredInterval | None:
+        """Mean return of the behaviour clones by their modes."""
+        return None if self.clone is None else mean_score(self.clone)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
     def mean_normalized(self) -> StoredInterval | None:
         """Mean normalised score of the adapted policies; None unless every task has reference scores."""
         references = [reference for reference in self.references if reference is not None]
@@ -104,6 +112,12 @@ class Row(BaseModel):
     def difference_to_behavior_mode(self) -> StoredInterval | None:
         """Adapted minus the behaviour policies' modes, paired by seed; None where these were not measured."""
         return None if self.behavior_mode is None else mean_score(self._minus(self.behavior_mode))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def difference_to_clone(self) -> StoredInterval | None:
+        """Adapted minus the behaviour clones by their modes, paired by seed; None where these were not measured."""
+        return None if self.clone is None else mean_score(self._minus(self.clone))
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property

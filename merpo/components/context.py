@@ -91,6 +91,7 @@ class Context:
     on_step: Callable[[], None] = _no_callback  # called after every step of a stage; handles signals and `--profile`
     evaluations: int = 0  # number of evaluations during meta-training
     snapshots: tuple[int, ...] = ()  # adaptation steps after which the policies are copied
+    diagnose: bool = True  # whether adaptation also measures itself, for the health of a run
     labels: tuple[str, ...] = field(default=())  # names of the tasks, from which their seeds derive, whatever the order
 
     def end_step(self, step: int, total: int) -> bool:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from merpo.components.describe import value_text
 from merpo.data.catalog import DatasetEntry, collections, entries, find, verify
+from merpo.data.column_table import column_lines
 from merpo.data.manifest import Manifest, read_manifest
 from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, store_root
 from merpo.errors import DatasetError
@@ -19,7 +20,9 @@ from merpo.support.tables import aligned, printable
 
 __all__ = [
     "QualityRow",
+    "imported",
     "print_collections",
+    "print_columns",
     "print_entries",
     "print_entry",
     "print_qualities",
@@ -86,6 +89,18 @@ def print_entry(entry: DatasetEntry) -> None:
     width = max(map(len, lines))
     for key, value in lines.items():
         print(f"  {key:<{width}}  {printable(value)}")
+
+
+def imported(found: Sequence[DatasetEntry]) -> list[DatasetEntry]:
+    """Those of the datasets that were imported rather than collected."""
+    return [entry for entry in found if entry.manifest().quality == "imported"]
+
+
+def print_columns(found: Sequence[DatasetEntry]) -> None:
+    """Print the statistics of the columns of each collection's datasets."""
+    for collection in dict.fromkeys(entry.collection for entry in found):
+        lines = column_lines([entry for entry in found if entry.collection == collection])
+        print("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
 
 
 def print_qualities(found: Sequence[DatasetEntry]) -> None:

@@ -1,10 +1,10 @@
-"""Baselines for a run's adapted policies: its meta-policy, the behaviour policies and reference scores."""
+"""Baselines for a run's adapted policies: its meta-policy, clones, the behaviour policies and reference scores."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from merpo.artifacts.run_folder import META, is_run, open_run
+from merpo.artifacts.run_folder import ADAPTED_WAY, META, REFERENCE, is_run, open_run
 from merpo.data.catalog import DatasetEntry, collections, entries
 from merpo.data.reference_scores import ReferenceScores, stored_reference
 from merpo.errors import DatasetError
@@ -13,9 +13,10 @@ from merpo.nn.policy import policy_dims
 from merpo.policies.saved import SavedPolicies, TaskName
 from merpo.types import Params
 
-__all__ = ["behavior_policies", "meta_policy", "references"]
+__all__ = ["behavior_clones", "behavior_policies", "meta_policy", "references"]
 
 META_POLICY = "meta_policy"  # a group of the meta-artifact
+CLONE = f"{REFERENCE}clone"  # a group beside the adapted policies
 PARTS = ("test ", "adapt ")  # prefixes of dataset names in a manifest
 
 
@@ -32,6 +33,15 @@ def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
     if not _alike(found, adapted):
         return None
     return saved._replace(policy=expand(found, len(saved.tasks)))
+
+
+def behavior_clones(saved: SavedPolicies) -> SavedPolicies | None:
+    """The tasks' behaviour clones, or None if the method made none or an older merpo did not save them."""
+    folder = _folder(saved)
+    if folder is None or ADAPTED_WAY not in open_run(folder).manifest["artifacts"]:
+        return None
+    found = open_run(folder).groups(ADAPTED_WAY).get(CLONE)
+    return saved._replace(policy=found) if found else None
 
 
 def behavior_policies(saved: SavedPolicies) -> Params | None:

@@ -131,7 +131,7 @@ class DataSection(Settings):
 class EvaluateSection(Settings):
     """Settings of the evaluation of policies in the true environments."""
 
-    episodes: int = Field(1, ge=1, le=100_000, description="Episodes per task and policy.")
+    episodes: int = Field(10, ge=1, le=100_000, description="Episodes per task and policy.")
     policy: PolicyKind = Field(
         "deterministic", description="Evaluate a policy's most likely actions, or actions sampled with the run's seed."
     )

@@ -26,7 +26,7 @@ TINY: dict[str, Any] = {
         "meta_policy": {"iterations": 2, "task_batch": 2, "inner_steps": 2},
         "adaptation": {"steps": 3, "candidates": 0},
     },
-    "evaluate": {"during_training": 0, "snapshots": [0, 2, 3], "videos": 0},
+    "evaluate": {"episodes": 1, "during_training": 0, "snapshots": [0, 2, 3], "videos": 0},
     "run": {"tensorboard": False, "device": "cpu"},
 }
 

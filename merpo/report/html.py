@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
-from merpo.report.text import summary_rows, verdict
+from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
 from merpo.support.pages import render
@@ -85,6 +85,8 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
         notes=report.notes,
         cards=list(_cards(report)),
         means=_means(report),
+        health=_health(report),
+        health_summary=health_summary(report.health),
         pictures=pictures(report) if drawn is None else drawn,
         videos=list(_videos(report, folder)),
         videos_note=report.videos.note,
@@ -93,6 +95,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
         episodes=_episodes(report),
         episodes_by_task=_episodes_by_task(report),
         estimates=_estimates(report),
+        diagnostics=f"{DIAGNOSTICS[:1].upper()}{DIAGNOSTICS[1:]}.",
         recipe=json.dumps(report.recipe, indent=2, ensure_ascii=False) if report.recipe else "",
         details=_details(report),
     )
@@ -112,9 +115,8 @@ def _cards(report: Report) -> Iterator[tuple[str, str]]:
         yield number(summary.gap_closed.mean), "of the gap from behaviour to oracle closed"
     if "adapted" in summary.returns:
         yield number(summary.returns["adapted"].mean), "mean return of the adapted policies"
-    elif summary.estimated_gain is not None:
-        text = "discounted return gained over the logs, by the critics' estimate; not measured"
-        yield number(summary.estimated_gain.mean), text
+    else:
+        yield "unknown", "return of the new policies: there is no environment to measure it"
     for key, worse in in_order(summary.worse_than):
         yield f"{summary.tasks - worse} of {summary.tasks}", f"tasks no worse than the {POLICIES[key].counted}"
 
@@ -124,7 +126,14 @@ def _means(report: Report) -> Table:
         (label, number(i.mean), "–" if i.low == i.high else f"{number(i.low)} to {number(i.high)}")
         for label, i in summary_rows(report.summary)
     ]
-    return Table(("", "mean", "95 % interval"), rows)
+    covers = f" over {report.summary.covers}" if report.summary.covers else ""
+    return Table(("", "mean", f"95 % interval{covers}"), rows)
+
+
+def _health(report: Report) -> Table:
+    """The checks; no rows for a report without them."""
+    rows = [(check.name, check.status, check.figure, check.advice) for check in report.health]
+    return Table(("check", "status", "figure", "what to do"), rows, text=(1, 2, 3))
 
 
 def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Film]]]:

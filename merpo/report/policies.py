@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from merpo.recipe.sections import PolicyKind
+
 __all__ = [
     "POLICIES",
     "PerPolicy",
@@ -17,6 +19,7 @@ __all__ = [
     "key_of",
     "stored_fields",
     "to_flat",
+    "variants",
 ]
 
 T = TypeVar("T")
@@ -33,7 +36,8 @@ class ReportedPolicy(NamedTuple):
     scored: bool = False  # whether its normalised scores are reported
     in_training: bool = False  # whether it is measured during meta-training, too
     level: bool = True  # whether its mean return is a horizontal line in figures of returns over steps
-    path: bool = True  # whether a figure has its path in the plane
+    path: bool = True  # whether videos and a figure of the plane show its way
+    acts: PolicyKind | None = None  # how it always acts; None: as the recipe says of all policies
     color: str = "#000000"
     marker: str = "D"
 
@@ -56,6 +60,25 @@ POLICIES: dict[str, ReportedPolicy] = {
         level=False,
         path=False,
         color="#555555",
+    ),
+    "clone": ReportedPolicy(  # what can be had from a task's data without any reward: wherever a method made one
+        "clone",
+        "behaviour clones by their modes",
+        baseline="the behaviour clones",
+        level=False,
+        path=False,
+        acts="deterministic",
+        color="#56b4e9",
+        marker="v",
+    ),
+    "clone_drawn": ReportedPolicy(
+        "clone, drawn",
+        "behaviour clones, actions drawn",
+        level=False,
+        path=False,
+        acts="stochastic",
+        color="#56b4e9",
+        marker="<",
     ),
     "meta_policy": ReportedPolicy(
         "meta-policy",
@@ -92,6 +115,16 @@ def in_order(values: Mapping[str, T]) -> Iterator[tuple[str, T]]:
 def key_of(name: str) -> str:
     """The key in `POLICIES` of a reference policy that a method calls `name`, such as `meta-policy`."""
     return name.replace("-", "_")
+
+
+def variants(name: str) -> dict[str, PolicyKind | None]:
+    """The keys under which a method's reference policy is measured, and how it acts there; see `ReportedPolicy.acts`.
+
+    `clone` is measured as `clone` and as `clone_drawn`.
+    """
+    key = key_of(name)
+    keys = (key, *(other for other in POLICIES if other == f"{key}_drawn"))
+    return {one: POLICIES[one].acts if one in POLICIES else None for one in keys}
 
 
 @dataclass(frozen=True)

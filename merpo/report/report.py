@@ -15,6 +15,7 @@ from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
 from merpo.report.curves import DualCurves
+from merpo.report.health import Check
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.summary import Summary, summarize
 from merpo.support.read import FileKind
@@ -128,6 +129,7 @@ class Report(_Model):
     timings: dict[str, float | None] = {}  # stage -> seconds, whichever processes they were in; None: not known
     reused: list[str] = []  # stages that the last process found finished
     tasks: list[TaskReport] = Field(min_length=1)
+    health: list[Check] = []  # empty for a report of an older merpo
     training_curve: list[CurvePoint] = []
     duals: DualCurves = DualCurves()
     model: ModelErrors = ModelErrors()
@@ -138,21 +140,15 @@ class Report(_Model):
     @cached_property
     def summary(self) -> Summary:
         """Means, intervals and counts over the unseen tasks."""
-        gain = self.estimated_gain()
         rows = {key: self.returns(key) for key in POLICIES}
         measured = {key: [row] for key, row in rows.items() if row is not None}
-        return summarize(measured, None if gain is None else [gain])
+        return summarize(measured)
 
     @property
     def seconds(self) -> float | None:
         """The time of all stages together; None where the time of one is unknown."""
         known = [seconds for seconds in self.timings.values() if seconds is not None]
         return sum(known) if len(known) == len(self.timings) > 0 else None
-
-    def estimated_gain(self) -> list[float] | None:
-        """Q of the adapted policy's actions minus Q of the logged ones, per task; None where there is no critic."""
-        pairs = list(zip(self.estimates.q_adapted, self.estimates.q_logged, strict=False))
-        return [new - old for new, old in pairs] if len(pairs) == len(self.tasks) else None
 
     def returns(self, policy: str) -> list[float] | None:
         """The return of `policy`, a key of `POLICIES`, per task; None if a task has none."""

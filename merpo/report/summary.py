@@ -32,7 +32,6 @@ class Summary(BaseModel):
     gaps_closed: Annotated[dict[str, Interval], GAPS]  # (mean J − mean B)/(mean O − mean B)
     adapted_minus: Annotated[dict[str, Interval], DIFFERENCES]
     worse_than: Annotated[dict[str, int], COUNTS]  # (task, seed) pairs on which the adapted policy's return is lower
-    estimated_gain: Interval | None = None  # Q of the adapted policy's actions minus Q of the logged ones
 
     _from_flat, _to_flat = from_flat, to_flat
 
@@ -41,8 +40,15 @@ class Summary(BaseModel):
         """The share of the gap from behaviour to oracle that the adapted policies close."""
         return self.gaps_closed.get("adapted")
 
+    @property
+    def covers(self) -> str:
+        """What the intervals are over: a single task or seed is not drawn anew, so they do not cover another one."""
+        return " and ".join(
+            what for what, count in (("tasks", self.tasks), ("training seeds", self.seeds)) if count > 1
+        )
 
-def summarize(returns: Mapping[str, Returns], estimated_gain: Returns | None = None) -> Summary:
+
+def summarize(returns: Mapping[str, Returns]) -> Summary:
     """The summary of returns {policy: [seed][task]}, the behaviour policies' at least.
 
     Raises `MerpoError` where they are not finite or of unequal shapes.
@@ -65,7 +71,6 @@ def summarize(returns: Mapping[str, Returns], estimated_gain: Returns | None = N
         gaps_closed=gaps,
         adapted_minus=differences,
         worse_than=worse,
-        estimated_gain=bootstrap(estimated_gain) if estimated_gain is not None else None,
     )
 
 

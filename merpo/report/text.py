@@ -18,18 +18,36 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from merpo.data.reference_scores import ReferenceScores
+    from merpo.report.health import Check
     from merpo.report.report import Report
 
 __all__ = [
+    "DIAGNOSTICS",
+    "UNMEASURED",
+    "check_line",
     "combine",
+    "health_summary",
     "interval",
     "print_combined",
+    "print_health",
     "print_summary",
     "print_verdict",
     "scores_line",
     "summary_rows",
     "verdict",
 ]
+
+# The verdict on a run without an environment.
+UNMEASURED = (
+    "The return of the new policies is unknown: there is no environment in which to try them out. Only the returns of "
+    "the logs are measured."
+)
+# What the estimates from logs say, and what they do not.
+DIAGNOSTICS = (
+    "departure is the mean absolute difference of the adapted policy's actions from the logged ones, which lie in "
+    "[-1, 1]; Q is what the critic that trained the policy expects at the log's states, which can be far from what the "
+    "policy earns, so a higher Q is no gain"
+)
 
 
 def interval(value: Interval) -> str:
@@ -43,15 +61,13 @@ def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
     rows = [(POLICIES[key].row, value) for key, value in in_order(summary.returns)]
     rows += [(f"adapted minus {POLICIES[key].label}", value) for key, value in in_order(summary.adapted_minus)]
     rows += [(f"gap closed by the {POLICIES[key].gap}", value) for key, value in in_order(summary.gaps_closed)]
-    if summary.estimated_gain is not None and "adapted" not in summary.returns:
-        rows.append(("gain that the critics expect", summary.estimated_gain))
     return rows
 
 
 def verdict(summary: Summary) -> str:
     """A few sentences: whether adaptation improves on the other policies, and whether that is significant."""
     if not summary.adapted_minus:
-        return _unmeasured(summary)
+        return UNMEASURED
     drawn_and_mode = "behavior_mode" in summary.adapted_minus
     found = [
         f"{_against(value)} {POLICIES[key].baseline}{' as they acted' if key == 'behavior' and drawn_and_mode else ''}"
@@ -63,7 +79,7 @@ def verdict(summary: Summary) -> str:
     text += f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}."
     if summary.gap_closed is not None:
         text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
-    return text + _small_sample(summary)
+    return text + _small_sample(summary) + _covered(summary)
 
 
 def _worse(summary: Summary) -> str:
@@ -88,15 +104,13 @@ def _counted(n: int, what: str) -> str:
     return f"one {what}" if n == 1 else f"two {what}s"
 
 
-def _unmeasured(summary: Summary) -> str:
-    """The verdict on a run without an environment."""
-    text = "There is no environment, so no policy was tried out; only the returns of the logs are measured."
-    if summary.estimated_gain is not None:
-        text += (
-            f" By the critics' own estimate of discounted return, adaptation {_against(summary.estimated_gain)} the "
-            "logged actions; that is to be confirmed on the real system."
-        )
-    return text
+def _covered(summary: Summary) -> str:
+    """What the intervals in the verdict cover, and what they do not."""
+    if not summary.covers:
+        return ""
+    alone = " of one training seed, so another seed may give other returns" if summary.seeds == 1 else ""
+    alone = " on one task, so another task may have other returns" if summary.tasks == 1 else alone
+    return f" Intervals are over {summary.covers}{alone}."
 
 
 def _against(difference: Interval) -> str:
@@ -115,6 +129,7 @@ def print_summary(report: Report, console: Console) -> None:
     summary = report.summary
     if "adapted" not in summary.returns:
         _print_estimates(report, console)
+        print_health(report.health, console)
         return
     columns = list(in_order(summary.returns))
     has_gap = any(task.gap_closed is not None for task in report.tasks)
@@ -133,6 +148,7 @@ def print_summary(report: Report, console: Console) -> None:
         _print_text(scores, console)
     _print_terminations(report, console)
     print_verdict(summary, console)
+    print_health(report.health, console)
 
 
 def _print_terminations(report: Report, console: Console) -> None:
@@ -160,7 +176,34 @@ def _print_estimates(report: Report, console: Console) -> None:
     table.add_section()
     table.add_row("mean", *(number(sum(values) / len(values)) for values in columns.values()), style="bold")
     print_table(table, console)
+    if len(columns) > 1:
+        _print_text(f"diagnostics, not returns: {DIAGNOSTICS}", console)
     print_verdict(report.summary, console)
+
+
+def print_health(health: Sequence[Check], console: Console) -> None:
+    """A line per check, with advice where it did not pass; nothing for a report without checks."""
+    if not health:
+        return
+    _print_text(f"Health of this run: {health_summary(health)}", console, style="table.title")
+    for check in health:
+        _print_text(check_line(check), console)
+
+
+def check_line(check: Check) -> str:
+    """`warning clone: …. The clone had …`: status, name, figure and advice."""
+    advice = f". {check.advice[:1].upper()}{check.advice[1:]}" if check.advice else ""
+    return f"{check.status:<7} {check.name}: {check.figure}{advice}"
+
+
+def health_summary(health: Sequence[Check]) -> str:
+    """`9 checks passed, 1 warning, 1 failure; see docs/tuning.md`."""
+    counts = {status: sum(check.status == status for check in health) for status in ("pass", "warning", "failure")}
+    text = f"{counts['pass']} of {len(health)} checks passed"
+    for status in ("warning", "failure"):
+        if counts[status]:
+            text += f", {counts[status]} {status}{'s' if counts[status] > 1 else ''}"
+    return text if counts["pass"] == len(health) else f"{text}; docs/tuning.md explains them"
 
 
 def print_verdict(summary: Summary, console: Console) -> None:
@@ -211,10 +254,7 @@ def combine(reports: Sequence[Report]) -> Summary:
                 f"seed {report.seed} covers the tasks {tasks}, seed {reports[0].seed} the tasks {covered[0]}"
             )
     tables = {key: _all([report.returns(key) for report in reports]) for key in POLICIES}
-    return summarize(
-        {key: table for key, table in tables.items() if table is not None},
-        _all([report.estimated_gain() for report in reports]),
-    )
+    return summarize({key: table for key, table in tables.items() if table is not None})
 
 
 def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:

@@ -148,7 +148,7 @@ def readapted(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
         section, _, rest = key.partition(".")
         if section not in READAPTED:
             raise RecipeError(
-                f"--set {key[:80]}: cannot change after meta-training; expected a key of method.* or run.*"
+                f"--set {key[:80]}: cannot change after meta-training; expected method.* or run.*"
             )
         if section == "method" and (problem := recipe.method.fixed_after_fit(rest)):
             raise RecipeError(f"--set {key[:80]}: {problem}")

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from merpo.artifacts.run_folder import ADAPTED, ADAPTED_WAY, RunFolder
+from merpo.artifacts.run_folder import ADAPTED, ADAPTED_WAY, REFERENCE, RunFolder
 from merpo.components.context import Adapted
 from merpo.data.normalize import with_normalization
 from merpo.nn.params import ordinary
@@ -15,7 +15,7 @@ from merpo.types import Normalization, Params
 __all__ = ["finished_adaptation", "plain_adaptation", "save_adaptation"]
 
 POLICY, CURVES, SCORES = "policy", "curves", "scores"
-STEP, REFERENCE = "step-", "reference-"  # prefixes of the groups of snapshots and of reference policies
+STEP = "step-"  # prefix of the groups of snapshots
 
 
 def plain_adaptation(adapted: Adapted) -> Adapted:

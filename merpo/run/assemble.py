@@ -20,6 +20,7 @@ from merpo.recipe.recipe import Recipe, resolved
 from merpo.report.curves import DualCurves, bands, per_task
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import CurvePoint, DatasetEntry, Estimates, ModelErrors, Report, TaskReport
+from merpo.run.health import health
 from merpo.run.stage_times import StageTimes
 from merpo.support.metrics import Record, read_metrics
 
@@ -46,6 +47,7 @@ def assemble(
     }
     training = bands(_once(read_metrics(folder.path)), "meta-policy")
     curve = _curve(folder)
+    tasks = [_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)]
     return Report(
         title=recipe.title,
         seed=seed,
@@ -56,7 +58,8 @@ def assemble(
         datasets=[_dataset(m, "train") for _, m in train] + [_dataset(m, "test") for _, m in test],
         timings=times.read(),
         reused=times.reused,
-        tasks=[_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)],
+        tasks=tasks,
+        health=health(recipe, train, test, adapted, tasks),
         training_curve=curve,
         duals=DualCurves(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),

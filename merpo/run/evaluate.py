@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from merpo.artifacts.run_folder import REPORT
-from merpo.components.interfaces import TaskFamily
+from merpo.components.interfaces import TaskFamily, can_draw
 from merpo.data.named import check_environment
 from merpo.data.reference_scores import ReferenceScores
 from merpo.errors import MerpoError
@@ -17,7 +17,7 @@ from merpo.lazy import torch
 from merpo.nn.noise import Streams, derive_seed
 from merpo.nn.params import to_device
 from merpo.nn.policy import act
-from merpo.policies.references import behavior_policies, meta_policy, references
+from merpo.policies.references import behavior_clones, behavior_policies, meta_policy, references
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
@@ -44,7 +44,8 @@ def evaluate_saved(
 ) -> Measured:
     """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
 
-    Beside them the behaviour policies, the meta-policy and the oracle are measured, as far as they are known.
+    Beside them the behaviour policies, their clones, the meta-policy and the oracle are measured, as far as they are
+    known.
     Episodes, seed, whether actions are drawn (`stochastic`) and device (auto, cpu or cuda) are those of the run unless
     given.
     Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
@@ -88,11 +89,11 @@ def _measure(
     def play(act: Actor) -> Evaluation:
         return evaluate(family, tasks, act, episodes, starts(seed), device)
 
-    def policies(given: SavedPolicies) -> Evaluation:
+    def policies(given: SavedPolicies, drawn: bool = stochastic) -> Evaluation:
         there = given._replace(
             policy=to_device(given.policy, device), normalization=to_device(given.normalization, device)
         )
-        return play(_player(there, stochastic, seed, device))
+        return play(_player(there, drawn, seed, device))
 
     found, others = policies(saved), {}
     if (behavior := behavior_policies(saved)) is not None:
@@ -101,6 +102,10 @@ def _measure(
         others["behavior"] = play(_collecting(behavior, noise, episodes, saved.action_dim))
         if not stochastic:
             others["behavior_mode"] = play(lambda observations: act(behavior, observations))
+    if (clones := behavior_clones(saved)) is not None:
+        others["clone"] = policies(clones, drawn=False)
+        if can_draw(saved.method):
+            others["clone_drawn"] = policies(clones, drawn=True)
     if (meta := meta_policy(saved)) is not None:
         others["meta_policy"] = policies(meta)
     if (oracle := oracle_evaluation(family, tasks, episodes, starts(seed))) is not None:

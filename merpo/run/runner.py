@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from merpo.artifacts.run_folder import META, RunFolder, mean_return
 from merpo.components.context import Adapted, Context
+from merpo.components.interfaces import can_draw
 from merpo.components.task_data import TaskData, no_tasks
 from merpo.data.dataset import TaskDataset, stack_tasks
 from merpo.data.manifest import Manifest
@@ -21,7 +22,8 @@ from merpo.nn.params import stack_alike, to_device
 from merpo.nn.policy import act
 from merpo.policies.saved import TaskName, task_header
 from merpo.recipe.recipe import Recipe
-from merpo.report.policies import key_of
+from merpo.recipe.sections import PolicyKind
+from merpo.report.policies import POLICIES, key_of, variants
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.run.given_meta import GivenMeta
 from merpo.run.stage_times import StageTimes
@@ -115,18 +117,21 @@ class Runner:
         save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, _names(self.test))
         return adapted
 
-    def play(self, policy: Params) -> Evaluation:
-        """The evaluation of one policy per task, deterministic or stochastic as in the recipe."""
-        return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test]))
+    def play(self, policy: Params, kind: PolicyKind | None = None) -> Evaluation:
+        """The evaluation of one policy per task, deterministic or stochastic as in the recipe or as given."""
+        return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test], kind))
 
     def measure(self, act: Actor) -> Evaluation:
         """The evaluation of an actor, on the run's evaluation episodes."""
         episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
         return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
 
-    def actor(self, policy: Params, tasks: Sequence[int]) -> Actor:
-        """The actor of policies [T, ...], one per task of `tasks`, with normalised observations."""
-        method, kind, width = self.recipe.method, self.recipe.evaluate.policy, self.data.spec.action_dim
+    def actor(self, policy: Params, tasks: Sequence[int], kind: PolicyKind | None = None) -> Actor:
+        """The actor of policies [T, ...], one per task of `tasks`, with normalised observations.
+
+        It acts as the recipe says unless a `kind` is given.
+        """
+        method, kind, width = self.recipe.method, kind or self.recipe.evaluate.policy, self.data.spec.action_dim
         act = actor(method, policy, kind, width, self.base.seed, tasks, self.base.device)
         normalization = self.normalization
         return act if normalization is None else lambda observations: act(normalization.apply(observations))
@@ -136,7 +141,7 @@ class Runner:
         if self.recipe.evaluate.videos == 0 or not self.recipe.tasks.has_environment:
             return Videos()
         policies = {"adapted": adapted.policy}
-        policies |= {key_of(name): policy for name, policy in adapted.references.items()}
+        policies |= {key_of(name): policy for name, policy in adapted.references.items() if _shown(name)}
         with self.watch.stage("videos"):
             made = make_videos(self.recipe, self.folder.path, self.test, policies, self.actor, self.base)
         if made.note:
@@ -148,13 +153,19 @@ class Runner:
         if not self.recipe.tasks.has_environment:
             return {}
         found = {"adapted": self.play(adapted.policy)}
-        found |= {key_of(name): self.play(policy) for name, policy in adapted.references.items()}
+        for name, policy in adapted.references.items():
+            found |= {key: self.play(policy, kind) for key, kind in self._measurable(name).items()}
         found |= self._behavior_modes()
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
         oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, starts(self.base.seed))
         found |= {} if oracle is None else {"oracle": oracle}
         self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
         return found
+
+    def _measurable(self, name: str) -> dict[str, PolicyKind | None]:
+        """The variants of a reference policy, without drawn actions where the method cannot draw."""
+        drawn = can_draw(self.recipe.method)
+        return {key: kind for key, kind in variants(name).items() if drawn or kind != "stochastic"}
 
     def _behavior_modes(self) -> dict[str, Evaluation]:
         """The evaluation of the behaviour policies' modes; empty if one of the policies is missing.
@@ -176,10 +187,18 @@ class Runner:
         """Adapt to the unseen tasks from the current meta-artifact, record the returns, and save the best."""
         with self.watch.stage("unseen tasks"):
             alone = Context()  # no checkpoints within an evaluation: meta-training resumes from before it
-            quiet = replace(self.unseen, log=alone.log, resume=alone.resume, save_state=alone.save_state, snapshots=())
+            quiet = replace(
+                self.unseen,
+                log=alone.log,
+                resume=alone.resume,
+                save_state=alone.save_state,
+                snapshots=(),
+                diagnose=False,
+            )
             adapted = self.recipe.method.adapt(meta, self.data, quiet)
             returns = {"adapted": self.play(adapted.policy).returns.mean(1)}
-            returns |= {key_of(name): self.play(policy).returns.mean(1) for name, policy in adapted.references.items()}
+            curved = {key_of(name): policy for name, policy in adapted.references.items() if _in_training(name)}
+            returns |= {key: self.play(policy).returns.mean(1) for key, policy in curved.items()}
             self.base.log("unseen tasks", step, step, {name: value.mean() for name, value in returns.items()})
             curve = {name: value.tolist() for name, value in returns.items()}
             self.folder.keep_best(step, mean_return(curve), with_normalization(meta, self.normalization))
@@ -199,6 +218,18 @@ def _normalization(recipe: Recipe, train: Loaded, test: Loaded, context: Context
         return {NORMALIZATION: fit_normalization([data for data, _ in learnt_from])._asdict()}
 
     return Normalization(**context.stage(NORMALIZATION, compute)[NORMALIZATION]).to(context.device)
+
+
+def _shown(name: str) -> bool:
+    """Whether there are videos of a method's reference policy."""
+    key = key_of(name)
+    return key not in POLICIES or POLICIES[key].path
+
+
+def _in_training(name: str) -> bool:
+    """Whether a method's reference policy is measured during meta-training, too."""
+    key = key_of(name)
+    return key not in POLICIES or POLICIES[key].in_training
 
 
 def _names(loaded: Loaded) -> str:

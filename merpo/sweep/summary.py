@@ -140,6 +140,9 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
 def _legend(summary: SweepSummary) -> list[str]:
     """The legend of shortened labels: shared values, and values that were cut."""
     lines = [f"in every variant: {', '.join(summary.common)}"] if summary.common else []
+    covered = {row.summary.covers for row in summary.variants if row.summary is not None and row.summary.covers}
+    if covered:  # the most, where runs of a variant failed
+        lines.append(f"brackets: 95 % intervals over {max(covered, key=len)}")
     return lines + [f"{row.label}: {', '.join(row.overrides)}" for row in summary.variants if "…" in row.label]
 
 

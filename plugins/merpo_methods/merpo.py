@@ -123,13 +123,26 @@ class MerPO(Method):
             self.adaptation,
             context,
         )
-        found = {**(models or {}), "scales": scales.group()}
+        rac, task_models = self._rac(scales), models["models"] if models else None
         meta_policy = merpo.expand(start.policy, tasks.n_tasks)
-        others = {0: meta_policy} | (
-            {-1: behavior["behavior"]} if self.rac.policy_hidden == self.behavior.hidden else {}
+        others = {0: meta_policy}
+        if self.rac.policy_hidden == self.behavior.hidden:  # candidates have equal shapes
+            others[-1] = behavior["behavior"]
+        choice = result.chosen(rac, task_models, others, tasks, context)
+        references = {"meta-policy": meta_policy, "clone": behavior["behavior"]}
+        adapted = result.adapted({**(models or {}), "scales": scales.group()}, references, choice)
+        figures = merpo.diagnose(
+            rac,
+            result,
+            tasks,
+            task_models,
+            behavior["behavior"],
+            start,
+            self.behavior,
+            self.meta_model.holdout,
+            context,
         )
-        choice = result.chosen(self._rac(scales), models["models"] if models else None, others, tasks, context)
-        return result.adapted(found, {"meta-policy": meta_policy}, choice)
+        return adapted._replace(scores={**adapted.scores, **figures})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""

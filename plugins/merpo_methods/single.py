@@ -107,8 +107,23 @@ class Single(Method):
             settings,
             context,
         )
+        references = {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)}
         found = {**(models or {}), "scales": {"reward_scale": scales.reward_scale}}
-        return result.adapted(found, {} if alone else {"meta-policy": merpo.expand(start.policy, tasks.n_tasks)})
+        adapted = result.adapted(found, references if behavior is None else {**references, "clone": behavior})
+        figures = merpo.diagnose(
+            self._rac(scales),
+            result,
+            tasks,
+            models["models"] if models else None,
+            behavior,
+            start,
+            self.behavior,
+            self.model.holdout,
+            context,
+        )
+        back = scales.factor / scales.reward_scale  # to the data's units of reward
+        figures |= {key: figures[key] * back for key in ("q_mean", "q_floor", "q_ceiling") if key in figures}
+        return adapted._replace(scores={**adapted.scores, **figures})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""

@@ -186,6 +186,26 @@ def test_a_number_makes_no_name_that_is_there() -> None:
     assert len(set(numbered(["a", "a", "a #1"]))) == 3
 
 
+def test_every_policy_of_the_runs_is_compared(study: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    """The clones of one arm, which the other has not."""
+    report = moved(0.7, 0, 0.0)
+    tasks = [with_returns(task, clone=-7.25 - task.index, clone_drawn=-9.5) for task in report.tasks]
+    place(study / "cloned" / "seed-0", report.model_copy(update={"tasks": tasks}))
+    found = compare_runs([study])
+    assert [arm.others.get("clone") is not None for arm in found.arms] == [False, False, True]
+    assert found.arms[2].others["clone"].mean == pytest.approx(-7.25 - sum(range(40, 46)) / 6)
+    text = Page(write_comparison(found, tmp_path / "out").read_text("utf-8")).text
+    for shown in (text, merpo_cli("compare", str(study), "--out", str(tmp_path / "out")).out):
+        assert "mean return of every policy" in shown.lower()
+        assert "clone, drawn" in shown
+        assert "-49.75" in shown
+    arms = list(csv.DictReader((tmp_path / "out" / "arms.csv").read_text("utf-8").splitlines()))
+    assert [arm["mean_return_of_clone"] for arm in arms] == ["", "", "-49.75"]
+    stored = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert [arm["mean_return_of_clone_drawn"] is None for arm in stored["arms"]] == [True, True, False]
+    assert Comparison.model_validate(stored) == found
+
+
 def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:
     found = compare_runs([study])
     page = Page(write_comparison(found, tmp_path / "out").read_text("utf-8"))

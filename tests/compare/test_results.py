@@ -90,6 +90,21 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     assert task.difference.mean == pytest.approx(np.mean([row[3] for row in gains]))
 
 
+def test_clones_have_columns_where_a_run_has_them(runs: Path) -> None:
+    assert "clone" not in results_page(results_of([runs]))
+    report = moved(0.5, 0, 0.0)
+    tasks = [with_returns(task, clone=task.returns["adapted"] - 1.5, clone_drawn=-9.5) for task in report.tasks]
+    place(runs / "cloned", report.model_copy(update={"tasks": tasks}))
+    (row,) = results_of([runs / "cloned"]).rows
+    assert row.difference_to_clone is not None
+    assert row.difference_to_clone.mean == pytest.approx(1.5)
+    assert row.by_task()[0].clone_drawn == [[-9.5]]
+    page = results_page(results_of([runs / "cloned"]))
+    assert "| clone | meta-policy |" in page
+    assert "| adapted − clone | adapted − meta-policy |" in page
+    assert "| 1.50 |" in page
+
+
 def test_time_is_that_of_training(runs: Path) -> None:
     timings = {"data": 1000.0, "meta-policy": 3.0, "adapt": 2.0, "evaluate": 100.0, "report": 9.0, "unseen tasks": 7.0}
     run(runs, "timed", 0, 0.0, timings=timings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import torch
 from command import Answer
 from logs import write_machines
 from logs_recipes import DATA, logs_tables
+from rich.console import Console
 from tiny import tiny_recipe
 
 from merpo.artifacts.artifact import load_artifact
@@ -25,8 +27,9 @@ from merpo.data.needed import load_data
 from merpo.data.store import read_dataset
 from merpo.errors import DatasetError, MerpoError, RecipeError
 from merpo.recipe.recipe import Recipe, from_tables, resolved
+from merpo.report.html import build_report_html
 from merpo.report.report import Report, load_report
-from merpo.report.text import combine, verdict
+from merpo.report.text import combine, print_summary, verdict
 from merpo.run.run import run_recipe
 from merpo.types import Normalization, Spec
 
@@ -99,9 +102,6 @@ def test_the_estimates_are_the_critics_own(folder: Path, report: Report, pumps: 
         assert report.estimates.q_adapted[t] == pytest.approx(float(q[0]), rel=1e-4)
         assert report.estimates.q_logged[t] == pytest.approx(float(q[1]), rel=1e-4)
         assert report.estimates.departure[t] == pytest.approx(float((chosen[0] - logged).abs().mean()), rel=1e-4)
-    gain = [a - b for a, b in zip(report.estimates.q_adapted, report.estimates.q_logged, strict=True)]
-    assert report.summary.estimated_gain is not None
-    assert report.summary.estimated_gain.mean == pytest.approx(sum(gain) / 2)
 
 
 def test_a_critic_that_is_lost_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -111,23 +111,44 @@ def test_a_critic_that_is_lost_says_nothing(monkeypatch: pytest.MonkeyPatch, tmp
     lost = load_report(tmp_path / "out" / "report.json")
     assert lost.estimates.q_adapted == []
     assert len(lost.estimates.departure) == 2
-    assert lost.summary.estimated_gain is None
-    assert verdict(lost.summary).endswith("only the returns of the logs are measured.")
+    assert "Q" not in lost.estimates.columns(2)
 
 
 def test_the_report_says_that_nothing_was_tried_out(folder: Path, report: Report) -> None:
     page = (folder / "seed-0" / "report.html").read_text("utf-8")
-    assert "There is no environment, so no policy was tried out" in page
-    assert "Estimates from the logs" in page
+    assert "The return of the new policies is unknown: there is no environment in which to try them out." in page
+    assert "Diagnostics from the logs, not returns" in page
     assert "mean return of the adapted policies" not in page
     pictures = {path.stem for path in (folder / "seed-0" / "pictures").iterdir()}
     assert pictures == {"critic_estimates", "duals", "model_error"}
-    assert "By the critics' own estimate of discounted return, adaptation" in verdict(report.summary)
+    assert verdict(report.summary).endswith("Only the returns of the logs are measured.")
     reports = [load_report(folder / f"seed-{seed}" / "report.json") for seed in (0, 1)]
     both = combine(reports)
     assert (both.seeds, both.tasks, both.returns.get("adapted")) == (2, 2, None)
-    assert both.estimated_gain is not None
+    assert verdict(both) == verdict(report.summary)
     assert json.loads((folder / "summary.json").read_text())["adapted"] is None
+
+
+def test_the_health_of_a_run_on_logs_names_columns_and_claims_nothing(folder: Path, report: Report) -> None:
+    checks = {check.name: check for check in report.health}
+    assert checks["policy against the clone"].figure == "unknown without an environment"
+    assert "meta-policy against the clone" not in checks
+    assert re.search(r"worst dimension (level|flow|reward) with", checks["model"].figure)
+    assert re.search(r"\((level|flow|valve|reward) of task [45]\)", checks["range of the data"].figure)
+    assert "unknown without an environment" in (folder / "seed-0" / "report.html").read_text("utf-8")
+
+
+def test_a_higher_q_is_nowhere_a_gain(folder: Path, report: Report) -> None:
+    """However much the critics expect of the new policies, nothing is claimed."""
+    expected = {"q_logged": [1.0, 1.0], "q_adapted": [1e6, 1e6]}
+    hopeful = report.model_copy(update={"estimates": report.estimates.model_copy(update=expected)})
+    page, text = build_report_html(hopeful), io.StringIO()
+    print_summary(hopeful, Console(file=text, width=200))
+    for shown in (page, text.getvalue(), verdict(hopeful.summary)):
+        assert "unknown" in shown
+        assert not re.search(r"\bgains|gained|improves|999,?999", shown)
+        assert shown.replace("against", "").count("gain") == shown.count("no gain")
+    assert "gain" not in json.dumps(json.loads(hopeful.to_json())["summary"]) + (folder / "summary.json").read_text()
 
 
 def test_the_command_line_runs_it(merpo_cli: Cli, tmp_path: Path) -> None:
@@ -140,7 +161,8 @@ def test_the_command_line_runs_it(merpo_cli: Cli, tmp_path: Path) -> None:
     assert "data: 4 + 2 datasets found by name" in done.err + done.out
     assert re.search(r"task .*log's return .*departure .*Q logged .*Q meta .*Q adapted", done.out)
     assert re.search(r"mean( +\|? *-?[0-9.]+){5}", done.out)
-    assert "There is no environment" in done.out
+    assert "diagnostics, not returns: " in done.out
+    assert "The return of the new policies is unknown" in done.out
     assert merpo_cli("collect", "logs.toml").code == 0
     again = merpo_cli("run", "logs.toml", "--out", "out")
     assert "meta-policy: loaded from" in again.out + again.err

@@ -93,7 +93,8 @@ def test_a_run_of_bodies_that_fall_has_every_policys_numbers(merpo_cli: Callable
     run_recipe(tiny_recipe(RECIPE), tmp_path / "run", [0], None, True)
     tasks = load_report(tmp_path / "run" / "report.json").tasks
     for task in tasks:
-        assert set(task.episodes) == {"behavior", "behavior_mode", "meta_policy", "adapted"}
+        known = {"behavior", "behavior_mode", "clone", "clone_drawn", "meta_policy", "adapted"}
+        assert set(task.episodes) == known
         assert task.episodes["behavior"].return_mean == pytest.approx(task.returns["behavior"], abs=1e-4)
         assert task.episodes["adapted"].return_mean == pytest.approx(task.returns["adapted"], abs=1e-4)
         assert (task.episodes["behavior"].episodes, task.episodes["adapted"].episodes) == (4, 3)

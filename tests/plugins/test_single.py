@@ -123,6 +123,15 @@ def test_the_meta_policy_matters_exactly_if_it_has_a_weight() -> None:
         assert all(torch.equal(one[key], two[key]) for key in one) is same
 
 
+def test_the_clone_is_a_reference_exactly_where_one_was_trained() -> None:
+    data = task_data(2)
+    free = make("method", "single", **{**SINGLE, "rac": {**SINGLE["rac"], "lambda_initial": 0.0, "lambda_tune": False}})
+    for method, names in ((_method(0.4), {"meta-policy", "clone"}), (free, {"meta-policy"})):
+        adapted = method.adapt(method.fit(data, Context()), data, Context())
+        assert set(adapted.references) == names
+        assert {value.shape[0] for policy in adapted.references.values() for value in policy.values()} == {2}
+
+
 def _method(alpha: float) -> Any:
     return make("method", "single", **{**SINGLE, "alpha": {"component": "fixed", "initial": alpha}})
 

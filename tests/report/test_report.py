@@ -167,6 +167,19 @@ def test_one_or_two_values_make_no_interval_to_believe() -> None:
     assert "say little" not in told((0.0, 1.0), (0.0, 3.0), (0.0, 2.0))
 
 
+def test_the_verdict_and_the_page_say_what_the_intervals_cover() -> None:
+    one_seed, one_task = synthetic(3), synthetic(1)
+    said = verdict(one_seed.summary)
+    assert said.endswith("Intervals are over tasks of one training seed, so another seed may give other returns.")
+    both = combine([one_seed, synthetic(3, 1)])
+    assert verdict(both).endswith("Intervals are over tasks and training seeds.")
+    seeds = combine([one_task, synthetic(1, 1), synthetic(1, 2)])
+    assert verdict(seeds).endswith("over training seeds on one task, so another task may have other returns.")
+    assert "Intervals" not in verdict(one_task.summary)
+    assert "95 % interval over tasks" in build_report_html(one_seed)
+    assert ">95 % interval<" in build_report_html(one_task)
+
+
 def test_a_report_is_finished_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> str:
         raise KeyboardInterrupt

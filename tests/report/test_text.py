@@ -25,6 +25,7 @@ def full(scale: float) -> Report:
     data: dict[str, Any] = json.loads(synthetic(4).to_json())
     for task in data["tasks"]:
         task["behavior_mode"] = task["behavior"] + 0.5
+        task["clone"], task["clone_drawn"] = task["behavior"] + 0.4, task["behavior"] - 0.1
         for key in POLICIES:
             task[key] *= scale
         task["reference"] = {"random": -40.0 * scale, "expert": -5.0 * scale, "source": "metadata of mujoco/x-v0"}

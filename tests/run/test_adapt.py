@@ -276,7 +276,8 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
         )
     answer = merpo_cli("evaluate", str(run))
     assert re.search(
-        r"return \| length \| terminated \| behaviour \| behaviour's mode \| meta-policy \| oracle \| reported",
+        r"return \| length \| terminated \| behaviour \| behaviour's mode \| clone \| clone, drawn \| meta-policy "
+        r"\| oracle \| reported",
         answer.out,
     ), answer.out
     adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
@@ -308,6 +309,32 @@ def test_the_behaviour_policys_mode_is_measured_as_the_adapted_policies_are(run:
     assert "behavior_mode" in report.summary.adapted_minus
     assert " their modes" in verdict(report.summary)
     assert [task.others.get("behavior_mode") for task in evaluate_saved(run, stochastic=True).tasks] == [None, None]
+
+
+def test_the_clones_are_measured_by_mode_and_drawn_and_measured_again(
+    run: Path, collection: Path, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, recipe = load_report(run / "report.json"), tiny_recipe()
+    clones = load_artifact(run / "artifacts" / "unseen-behavior.safetensors")[0]["behavior"]
+    measured, drawn = evaluate_saved(run), evaluate_saved(run, stochastic=True)
+    for t, (task, told) in enumerate(zip(measured.tasks, report.tasks, strict=True)):
+        policy = {key: value[t : t + 1] for key, value in clones.items()}
+        expected = evaluation.evaluate(recipe.tasks, [told.params], lambda s, p=policy: act(p, s), 1, 0).returns[0, 0]  # type: ignore[misc]
+        assert told.returns["clone"] == pytest.approx(float(expected), abs=1e-5)
+        assert task.others["clone"] == pytest.approx(told.returns["clone"], abs=1e-5)
+        assert task.others["clone_drawn"] == pytest.approx(told.returns["clone_drawn"], abs=1e-5)
+        assert abs(told.returns["clone"] - told.returns["clone_drawn"]) > 1e-3
+    assert [one.others["clone"] for one in drawn.tasks] == [one.others["clone"] for one in measured.tasks], (
+        "whatever the other policies do, the clone's column is of its mode"
+    )
+    assert "the behaviour clones" in verdict(report.summary)
+    adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
+    (alone,) = evaluate_saved(tmp_path / "new").tasks
+    assert alone.others["clone"] == pytest.approx(measured.tasks[1].others["clone"], abs=1e-4)
+    monkeypatch.setattr(type(recipe.method), "sample", Method.sample)
+    assert "clone_drawn" not in evaluate_saved(run).tasks[0].others
+    run_again = load_report(finished_run(store, tmp_path / "mode", {"evaluate": {"videos": 0}}) / "report.json")
+    assert run_again.tasks[0].returns.keys() == report.tasks[0].returns.keys() - {"clone_drawn"}
 
 
 def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:
@@ -355,7 +382,7 @@ def test_a_device_is_chosen_as_for_a_run(
     seen: list[str] = []
     monkeypatch.setattr(reevaluate, "evaluate", lambda *given: seen.append(given[-1]) or evaluation.evaluate(*given))
     evaluate_saved(run, device="auto")
-    assert seen == ["cpu"] * 4
+    assert seen == ["cpu"] * 6
 
 
 def test_a_method_without_stochastic_policies_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

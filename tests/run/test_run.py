@@ -115,7 +115,7 @@ def test_a_start_that_was_refused_does_not_hold_its_folder(
     assert (tmp_path / "a" / "manifest.json").exists()
     corrected = tiny_recipe({"method": {**TINY_SINGLE, "meta_policy": {"source": "random"}}})
     run_recipe(corrected, tmp_path / "a", [0], None, True)
-    with pytest.raises(MerpoError, match="holds a run of another recipe"):
+    with pytest.raises(MerpoError, match=r'another recipe.*method\.component \("single" there, "merpo" here\).* more;'):
         run_recipe(tiny_recipe(), tmp_path / "a", [0], None, True)
 
 
@@ -227,6 +227,45 @@ def test_another_seed_gives_other_numbers(first: Path, tmp_path: Path, merpo_cli
     assert load_report(tmp_path / "other" / "report.json").seed == 1
 
 
+def test_clones_are_measured_at_the_end_and_not_during_meta_training(first: Path) -> None:
+    curve = json.loads((first / "training_curve.json").read_text("utf-8"))
+    assert {key for point in curve.values() for key in point} == {"adapted", "meta_policy"}
+    assert {"clone", "clone_drawn"} <= load_report(first / "report.json").tasks[0].returns.keys()
+
+
+def test_a_run_tells_its_health(first: Path) -> None:
+    report = load_report(first / "report.json")
+    assert [check.name for check in report.health] == [
+        "episodes", "rewards", "actions", "range of the data", "model", "clone", "Q", "growth of Q",
+        "pull on the policy", "meta-policy against the clone", "policy against the clone",
+    ]  # fmt: skip
+    checks = {check.name: check for check in report.health}
+    returns = [[task.returns[key] for task in report.tasks] for key in ("adapted", "clone")]
+    difference = sum(a - b for a, b in zip(*returns, strict=True)) / len(report.tasks)
+    assert checks["policy against the clone"].values["difference"] == pytest.approx(difference)
+    assert checks["episodes"].figure == "at least 4 for each unseen task, 4 for each training task"
+    assert checks["model"].status == "failure", "a model of three steps knows nothing"
+    assert "Health of this run" in (first / "report.html").read_text("utf-8")
+
+
+def test_a_method_without_figures_has_the_checks_of_its_data(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    recipe = tiny_recipe()
+    adapt = type(recipe.method).adapt
+
+    def bare(*given: Any) -> Any:
+        adapted = adapt(*given)
+        meta = {name: policy for name, policy in adapted.references.items() if name == "meta-policy"}
+        return adapted._replace(scores={}, references=meta)
+
+    monkeypatch.setattr(type(recipe.method), "adapt", bare)
+    report = load_report(run_recipe(recipe, tmp_path / "run", [0], None, True) / "report.json")
+    assert [check.name for check in report.health] == ["episodes", "rewards", "actions", "range of the data"]
+    assert "clone" not in report.tasks[0].returns
+
+
 def test_a_second_run_loads_what_the_first_finished(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
     shutil.copytree(first, tmp_path / "copy")
     write_tiny(Path("tiny.toml"), EVALUATED)
@@ -252,6 +291,10 @@ def test_what_is_shown_may_change_what_is_trained_may_not(first: Path, tmp_path:
         answer = merpo_cli("run", "tiny.toml", "--out", "copy", "--set", change)
         assert answer.code == 2
         assert "copy: holds a run of another recipe, seed or data" in answer.err
+        key, value = change.split("=")
+        there = {"method.rac.discount": "0.99", "data.episodes": "4", "seed": "0"}[key]
+        assert f"{key} ({there} there, {value} here)" in answer.err
+        assert "evaluate" not in answer.err, "what is only shown may differ"
     assert merpo_cli("run", "tiny.toml", "--out", "copy", "--seed", "1").code == 2
 
 

@@ -21,16 +21,18 @@ from command import Answer
 from hypothesis import given
 from hypothesis import strategies as st
 from logs_recipes import logs_tables
+from reports import synthetic
 from rich.console import Console
 from tiny import write_tiny
 
 from merpo.errors import MerpoError, RecipeError
 from merpo.recipe.recipe import from_tables, load_recipe
+from merpo.report.text import combine
 from merpo.support.lock import folder_lock
 from merpo.support.processes import Command, Ended, run_commands
 from merpo.sweep import sweep as module
 from merpo.sweep.plan import combinations, common, plan, split_values
-from merpo.sweep.summary import print_sweep, summarize_sweep
+from merpo.sweep.summary import SweepSummary, VariantRow, print_sweep, summarize_sweep
 from merpo.sweep.sweep import Outcome, _data_key, _lacks_data, last_line, run_sweep, threads_each
 
 Merpo = Callable[..., Answer]
@@ -140,6 +142,16 @@ def test_a_sweep_says_what_its_labels_leave_out(tmp_path: Path) -> None:
     assert any(line.startswith('failed: title="a" seed 7, exit code 2: a reason; log: ') for line in lines)
     rows = [line for line in lines if line.startswith("| title")]
     assert ["episodes" in row for row in rows] == [False, False]
+    assert "brackets" not in text.getvalue(), "no run has finished, so there is no interval"
+
+
+def test_a_sweep_says_what_its_intervals_cover() -> None:
+    several = combine([synthetic(3, seed) for seed in range(2)])
+    found = [("a", several, 2), ("b", synthetic(3).summary, 1)]
+    variants = [VariantRow(name=n, overrides=[], seeds=list(range(k)), failed=0, summary=s) for n, s, k in found]
+    text = io.StringIO()
+    print_sweep(SweepSummary(recipe="r.toml", variants=variants, jobs=[]), Console(file=text, width=200))
+    assert "brackets: 95 % intervals over tasks and training seeds" in text.getvalue().splitlines()
 
 
 def python(code: str, log: Path) -> Command:

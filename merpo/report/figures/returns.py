@@ -1,4 +1,4 @@
-"""Figures of returns and of what the critics expect."""
+"""Figures of returns, and of Q as a diagnostic."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def return_over_training(report: Report) -> Picture | None:
     return Picture(
         "return_over_training",
         "Return on unseen tasks during meta-training",
-        "Mean over the unseen tasks; the bands are 95 % intervals over them. Higher is better.",
+        "Mean over the unseen tasks; the bands are 95 % intervals over them, for one training seed. Higher is better.",
         f"Line chart of the mean return on unseen tasks over meta-training, ending at {last:.2f} "
         f"after {points[-1].step} iterations.",
         png(figure),
@@ -69,7 +69,7 @@ def adaptation_steps(report: Report) -> Picture | None:
     return Picture(
         "adaptation_steps",
         "Return against adaptation steps",
-        "Thin lines are single tasks; the thick line is their mean with its 95 % interval.",
+        "Thin lines are single tasks; the thick line is their mean with its 95 % interval over tasks.",
         "Line chart of the return after "
         + ", ".join(f"{s} steps: {np.mean([task.snapshots[s] for task in report.tasks]):.2f}" for s in steps)
         + ".",
@@ -119,7 +119,8 @@ def per_task_returns(report: Report) -> Picture | None:
     return Picture(
         "per_task_returns",
         "Return of every policy on every unseen task",
-        "Higher is better. A grey column spans a task's worst to best policy; whiskers of means are 95 % intervals.",
+        "Higher is better. A grey column spans a task's worst to best policy; whiskers of means are 95 % intervals "
+        "over the tasks.",
         f"Dot plot of the returns of {', '.join(label_of(name) for name in present)} on {n} unseen tasks; the adapted "
         f"policy is worse than the behaviour policy on {worse} of them.",
         png(figure),
@@ -193,9 +194,9 @@ def critic_estimates(report: Report) -> Picture | None:
     means = "; ".join(f"{name}: {np.mean(values):.3g}" for name, values in shown.items())
     return Picture(
         "critic_estimates",
-        "What the critics expect on the logs",
-        "Discounted return that each task's own, conservative critic expects from the states of its log, in units of "
-        "reward. An estimate by what was trained, not a measurement.",
+        "A diagnostic: Q of each task's own critic on its log",
+        "Discounted return that the critic which trained the policy expects from the states of the log, in units of "
+        "reward. It is not measured, and a higher value is no gain.",
         f"Dot plot of the critic's values per unseen task. Means: {means}.",
         png(figure),
     )
