@@ -68,9 +68,8 @@ class AdaptedPolicies(NamedTuple):
         if models is None or rac.dynamics is None or not self.candidates or data.episodes is None:
             return None
         units = rac.scales.units if rac.scales is not None and rac.settings.clip_rollouts else None
-        horizon = max(int(offsets.diff().max()) for offsets in data.episodes.offsets)
         noise = context.streams("choice", data.n_tasks)
-        return choose(rac.dynamics, models, {**others, **self.candidates}, data, horizon, noise, units)
+        return choose(rac.dynamics, models, {**others, **self.candidates}, data, noise, units)
 
     def _measures(self, choice: Choice) -> dict[str, torch.Tensor]:
         """After how many steps the chosen policies were taken, and their returns in the tasks' models."""

@@ -34,23 +34,23 @@ def model_returns(
     models: Params,
     policy: Params,
     data: TaskData,
-    horizon: int,
     noise: Streams,
     units: Units | None = None,
 ) -> torch.Tensor:
-    """Returns of the policies' modes in the tasks' models over `horizon` steps from starts of the data, [T, B].
+    """Returns of the policies' modes in the tasks' models from starts of the data to its longest episode's end, [T, B].
 
     Beyond what the model knows (`halted`), each further step earns the worst episode's return over the length of the
     longest.
     """
-    observations, worst = _starts(data)
+    observations, worst, horizons = _starts(data)
     total, alive = torch.zeros_like(observations[..., 0]), torch.ones_like(observations[..., 0])
     with torch.no_grad():
-        for step in range(horizon):
+        for step in range(int(horizons.max())):
+            alive = alive * (step < horizons)[:, None]
             actions = act(policy, observations)
             unknown = halted(dynamics, models, observations, actions)
             if unknown is not None:
-                total = total + alive * unknown * worst[:, None] * (horizon - step)
+                total = total + alive * unknown * (worst * (horizons - step))[:, None]
                 alive = alive * ~unknown
             following, rewards, ended = dynamics.step(models, data.spec, observations, actions, noise)
             if units is not None:
@@ -66,7 +66,6 @@ def choose(
     models: Params,
     candidates: Mapping[int, Params],
     data: TaskData,
-    horizon: int,
     noise: Streams,
     units: Units | None = None,
 ) -> Choice:
@@ -79,7 +78,7 @@ def choose(
     for policy in candidates.values():
         for generator, begin in zip(noise.generators, state, strict=True):
             generator.set_state(begin)
-        returns.append(model_returns(dynamics, models, policy, data, horizon, noise, units).mean(1))
+        returns.append(model_returns(dynamics, models, policy, data, noise, units).mean(1))
     found = torch.stack(returns)
     index = found.argmax(0)
     tasks = torch.arange(data.n_tasks, device=index.device)
@@ -87,13 +86,17 @@ def choose(
     return Choice(clone(chosen), tuple(candidates), index, found)
 
 
-def _starts(data: TaskData) -> tuple[torch.Tensor, torch.Tensor]:
-    """Episodes' first observations, repeated in turn [T, B, O], and the worst return over the longest's length [T]."""
-    first, worst = [], []
+def _starts(data: TaskData) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """First observations of episodes, repeated in turn [T, B, O]; the worst return per step, and the longest [T].
+
+    The worst return is divided by the longest length, so that an early end is worse than a slow loss.
+    """
+    first, worst, longest = [], [], []
     for task in range(data.n_tasks):
         rows, offsets = data.in_order(task)
         begins = rows.observations[offsets[:-1]]
         first.append(begins[torch.arange(STARTS) % len(begins)])
         sums = torch.cat([rows.rewards.new_zeros(1), rows.rewards.cumsum(0)])
-        worst.append((sums[offsets[1:]] - sums[offsets[:-1]]).amin() / offsets.diff().amax())
-    return torch.stack(first), torch.stack(worst)
+        longest.append(offsets.diff().amax().to(rows.rewards.device))
+        worst.append((sums[offsets[1:]] - sums[offsets[:-1]]).amin() / longest[-1])
+    return torch.stack(first), torch.stack(worst), torch.stack(longest)

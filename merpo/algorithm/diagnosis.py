@@ -132,15 +132,19 @@ def _log_likelihood(params: Params, held: TaskData) -> torch.Tensor:
 def values_and_bounds(rac: RAC, state: TaskState, data: TaskData, noise: Streams) -> dict[str, torch.Tensor]:
     """Q of the policy's modes at states of the data, what the data's rewards allow, and how many actions are at bounds.
 
-    A reward in every step between the least and the greatest of the task's data gives a return between r_min/(1 − γ)
-    and r_max/(1 − γ); where episodes terminate they may end at once. The entropy term adds at most τ A log 2 a step.
+    A reward in every step between the least and the greatest of the data, the task's and the training tasks', gives a
+    return between r_min/(1 − γ) and r_max/(1 − γ); where episodes terminate they may end at once. The entropy term adds
+    at most τ A log 2 a step.
     """
     settings, floors, ceilings = rac.settings, [], []
+    units = None if rac.scales is None else rac.scales.units
     far = 1.0 / (1.0 - rac.discount)
     o, a = data.spec.observation_dim, data.spec.action_dim
     for start, size in zip(data.starts, data.sizes, strict=True):
         rewards, ends = data.rows[start : start + size, o + a], data.rows[start : start + size, -1]
         low, high = rewards.min(), rewards.max()
+        if units is not None:  # a policy may earn what other tasks' data shows
+            low, high = torch.minimum(low, units.reward_low), torch.maximum(high, units.reward_high)
         ended = bool(ends.any())
         floors.append(torch.minimum(low, low * far) if ended else low * far)
         ceilings.append(torch.maximum(high, high * far) if ended else high * far)

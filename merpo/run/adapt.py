@@ -147,9 +147,7 @@ def readapted(recipe: Recipe, overrides: Sequence[str]) -> Recipe:
         key = text.partition("=")[0].strip()
         section, _, rest = key.partition(".")
         if section not in READAPTED:
-            raise RecipeError(
-                f"--set {key[:80]}: cannot change after meta-training; expected method.* or run.*"
-            )
+            raise RecipeError(f"--set {key[:80]}: cannot change after meta-training; expected method.* or run.*")
         if section == "method" and (problem := recipe.method.fixed_after_fit(rest)):
             raise RecipeError(f"--set {key[:80]}: {problem}")
     tables = resolved(recipe)

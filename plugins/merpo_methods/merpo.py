@@ -33,12 +33,8 @@ __all__ = ["MerPO"]
 
 
 ADAPTS = ("adaptation", "alpha", "behavior", "rac", "regularizer")  # sections that `adapt` reads
-NETWORKS = (
-    "rac.policy_hidden",
-    "rac.discount",
-    "rac.reward_scale",
-    "rac.use_model",
-)  # what the meta-artifact is made of
+# What networks and units of the meta-artifact depend on
+NETWORKS = ("rac.policy_hidden", "rac.discount", "rac.reward_scale", "rac.use_model")
 TUNED = {"beta": "beta_tune", "lambda": "lambda_tune", "temperature": "temperature_lr"}  # true or above 0 if tuned
 
 
@@ -113,17 +109,17 @@ class MerPO(Method):
         models = self._models(meta["meta_model"], tasks, context, "unseen-models", scales.discount)
         behavior = self._behavior(tasks, context, "unseen-behavior")
         start = merpo.MetaPolicy.from_groups(meta)
+        rac, task_models = self._rac(scales), models["models"] if models else None
         result = merpo.adapt_policies(
-            self._rac(scales),
+            rac,
             self.alpha,
             tasks,
-            models["models"] if models else None,
+            task_models,
             behavior["behavior"],
             start,
             self.adaptation,
             context,
         )
-        rac, task_models = self._rac(scales), models["models"] if models else None
         meta_policy = merpo.expand(start.policy, tasks.n_tasks)
         others = {0: meta_policy}
         if self.rac.policy_hidden == self.behavior.hidden:  # candidates have equal shapes

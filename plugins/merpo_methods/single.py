@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Single"]
 
 
+@final
 class _TaskScales(NamedTuple):
     """Discount and factor of Algorithm 1, and the factor from each task's rewards to its critics' units, [T]."""
 

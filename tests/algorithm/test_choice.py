@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 from small import SPEC, streams, task_data
+from strategies import make_dataset
 
 from merpo.algorithm.choice import STARTS, choose, model_returns
 from merpo.algorithm.halting import THRESHOLD
+from merpo.data.dataset import stack_tasks
 from merpo.nn.params import stack
 from merpo.nn.policy import init_policy
 from merpo.types import Params
 
-HORIZON = 7
+HORIZON = 5  # the length of the data's episodes
 
 
 def step(models: Params, spec: Any, observations: Any, actions: Any, noise: Any) -> Any:
@@ -46,7 +48,7 @@ def policies(*biases: float) -> Params:
 def test_returns_are_those_of_a_plain_loop() -> None:
     data = task_data(2)
     models = {"theta": torch.tensor([1.0, -2.0]), THRESHOLD: torch.tensor([[2.0], [3.0]])}
-    found = model_returns(MODEL, models, policies(0.4, -0.7), data, HORIZON, streams(2))
+    found = model_returns(MODEL, models, policies(0.4, -0.7), data, streams(2))
     assert found.shape == (2, STARTS)
     for t, (theta, bias, threshold) in enumerate(((1.0, 0.4, 2.0), (-2.0, -0.7, 3.0))):
         rows, offsets = data.in_order(t)
@@ -72,10 +74,20 @@ def test_each_task_keeps_its_own_best() -> None:
     """θ of opposite signs: what is best for one task is worst for the other."""
     data, models = task_data(2), {"theta": torch.tensor([1.0, -1.0])}
     candidates = {0: policies(-0.1, -0.1), 10: policies(0.3, 0.3), -1: policies(0.1, 0.1)}
-    found = choose(MODEL, models, candidates, data, HORIZON, streams(2))
+    found = choose(MODEL, models, candidates, data, streams(2))
     assert found.candidates == (0, 10, -1)
     assert found.position.tolist() == [1, 0]
     for key, value in found.policy.items():
         assert torch.equal(value[0], candidates[10][key][0])
         assert torch.equal(value[1], candidates[0][key][1])
     assert torch.equal(found.returns.argmax(0), found.position)
+
+
+def test_a_task_with_longer_episodes_changes_no_other() -> None:
+    made = [make_dataset([n] * 3, [False] * 3, 3, 2, seed=n) for n in (4, 9)]
+    data, models = stack_tasks(made, SPEC), {"theta": torch.tensor([0.1, 0.2])}
+    together = model_returns(MODEL, models, policies(0.3, 0.3), data, streams(2))
+    for t in range(2):
+        own = {key: value[t : t + 1] for key, value in models.items()}
+        alone = model_returns(MODEL, own, policies(0.3), data.select([t]), streams(1))
+        torch.testing.assert_close(together[t], alone[0])

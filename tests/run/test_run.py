@@ -292,7 +292,7 @@ def test_what_is_shown_may_change_what_is_trained_may_not(first: Path, tmp_path:
         assert answer.code == 2
         assert "copy: holds a run of another recipe, seed or data" in answer.err
         key, value = change.split("=")
-        there = {"method.rac.discount": "0.99", "data.episodes": "4", "seed": "0"}[key]
+        there = {"method.rac.discount": '"auto"', "data.episodes": "4", "seed": "0"}[key]
         assert f"{key} ({there} there, {value} here)" in answer.err
         assert "evaluate" not in answer.err, "what is only shown may differ"
     assert merpo_cli("run", "tiny.toml", "--out", "copy", "--seed", "1").code == 2

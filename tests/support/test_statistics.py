@@ -24,6 +24,7 @@ from merpo.support.statistics import (
     paired_difference,
     performance_profile,
     probability_of_improvement,
+    student,
 )
 
 numbers = st.floats(-1e3, 1e3)
@@ -264,3 +265,21 @@ def test_scores_that_are_not_finite_or_of_other_tasks_are_named() -> None:
         iqm([[1.0], [math.nan]])
     with pytest.raises(MerpoError, match="2 and 1 tasks"):
         probability_of_improvement([[1.0, 2.0]], [[1.0]])
+
+
+def test_students_interval_is_the_textbooks() -> None:
+    """Four values with mean 2.5 and standard deviation 1.29: 2.5 ± 3.1824 · 1.29 / 2."""
+    found = student([1.0, 2.0, 3.0, 4.0])
+    half = 3.1824 * math.sqrt(5 / 3) / 2
+    assert found.mean == 2.5
+    assert found.bounds == pytest.approx((2.5 - half, 2.5 + half))
+    assert student([3.0]) == Interval(3.0)
+
+
+@pytest.mark.parametrize("n", [2, 4, 8])
+def test_students_interval_covers_as_it_says(n: int) -> None:
+    """Of normal samples; the bound is five standard errors of the share."""
+    random = np.random.default_rng(n)
+    draws = random.normal(1.0, 2.0, (2000, n))
+    covered = [found.bounds[0] <= 1.0 <= found.bounds[1] for found in map(student, draws.tolist())]
+    assert abs(float(np.mean(covered)) - 0.95) < 5 * math.sqrt(0.95 * 0.05 / 2000)
