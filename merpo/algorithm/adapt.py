@@ -72,9 +72,9 @@ class AdaptedPolicies(NamedTuple):
         return choose(rac.dynamics, models, {**others, **self.candidates}, data, noise, units)
 
     def _measures(self, choice: Choice) -> dict[str, torch.Tensor]:
-        """After how many steps the chosen policies were taken, and their returns in the tasks' models."""
+        """After how many steps the chosen policies were taken; 0 is the meta-policy, -1 the clone."""
         steps = torch.tensor(list(choice.candidates), device=choice.position.device)
-        return {"chosen_steps": steps[choice.position].float(), "model_return": choice.returns.amax(0)}
+        return {"chosen_steps": steps[choice.position].float()}
 
 
 def adapt_policies(

@@ -48,6 +48,7 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
     best = saved[3] if patience else None
     for step in range(first + 1, settings.steps + 1):
         if best is not None and not bool(best.running(patience).any()):
+            context.log(stage, step - 1, step - 1, {"nll": best.loss})  # its last line
             break
         batch = train.sample(noise, settings.batch_size)
         losses, grads = gradient(lambda p: clone_loss(p, batch), params)  # noqa: B023

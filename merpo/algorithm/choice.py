@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from merpo.nn.params import clone, tree_map
 from merpo.nn.policy import act
 from merpo.types import Params, Units
 
-__all__ = ["Choice", "choose", "model_returns"]
+__all__ = ["Choice", "ModelReturns", "choose", "model_returns"]
 
 STARTS = 64  # rollouts per task and policy
 
@@ -26,7 +27,14 @@ class Choice(NamedTuple):
     policy: Params  # [T, ...]
     candidates: tuple[int, ...]  # names: after how many steps
     position: torch.Tensor  # [T], of the candidates in their order
-    returns: torch.Tensor  # [candidate, T], means over rollouts, in the data's units of reward
+    returns: ModelReturns  # [candidate, T] each, means over rollouts, in the data's units of reward
+
+
+class ModelReturns(NamedTuple):
+    """Returns in the tasks' models, which differ in what happens where a model is not to be trusted (`halted`)."""
+
+    cautious: torch.Tensor  # from there on every step earns the worst episode's return over the longest one's length
+    plain: torch.Tensor  # the model is trusted everywhere
 
 
 def model_returns(
@@ -36,29 +44,26 @@ def model_returns(
     data: TaskData,
     noise: Streams,
     units: Units | None = None,
-) -> torch.Tensor:
-    """Returns of the policies' modes in the tasks' models from starts of the data to its longest episode's end, [T, B].
-
-    Beyond what the model knows (`halted`), each further step earns the worst episode's return over the length of the
-    longest.
-    """
+) -> ModelReturns:
+    """Returns of the policies' modes from starts of the data, over the length of its longest episode, [T, B] each."""
     observations, worst, horizons = _starts(data)
-    total, alive = torch.zeros_like(observations[..., 0]), torch.ones_like(observations[..., 0])
+    alive = torch.ones_like(observations[..., 0])
+    plain, cautious, known = torch.zeros_like(alive), torch.zeros_like(alive), torch.ones_like(alive)
     with torch.no_grad():
         for step in range(int(horizons.max())):
             alive = alive * (step < horizons)[:, None]
             actions = act(policy, observations)
             unknown = halted(dynamics, models, observations, actions)
             if unknown is not None:
-                total = total + alive * unknown * (worst * (horizons - step))[:, None]
-                alive = alive * ~unknown
+                cautious = cautious + alive * known * unknown * (worst * (horizons - step))[:, None]
+                known = known * ~unknown
             following, rewards, ended = dynamics.step(models, data.spec, observations, actions, noise)
             if units is not None:
                 following, rewards = clipped(following, rewards, units)
-            total = total + alive * rewards
+            plain, cautious = plain + alive * rewards, cautious + alive * known * rewards
             alive = alive * (1.0 - ended)
             observations = following
-    return total
+    return ModelReturns(cautious, plain)
 
 
 def choose(
@@ -69,21 +74,25 @@ def choose(
     noise: Streams,
     units: Units | None = None,
 ) -> Choice:
-    """For every task, the candidate with the highest mean return in the task's model; all see the same random numbers.
+    """For every task the first candidate, unless others have a higher return in its model, cautious *and* plain.
 
-    Candidates are policies [T, ...] of equal shapes.
+    Of those the one with the highest sum of both. The first is the meta-policy: the model does not know what it earns
+    in states that the task's data lacks, where it may have learnt from other tasks. All candidates see the same random
+    numbers; they are policies [T, ...] of equal shapes.
     """
     state = [generator.get_state() for generator in noise.generators]
-    returns = []
+    found = []
     for policy in candidates.values():
         for generator, begin in zip(noise.generators, state, strict=True):
             generator.set_state(begin)
-        returns.append(model_returns(dynamics, models, policy, data, noise, units).mean(1))
-    found = torch.stack(returns)
-    index = found.argmax(0)
-    tasks = torch.arange(data.n_tasks, device=index.device)
-    chosen = tree_map(lambda *leaves: torch.stack(leaves)[index, tasks], *candidates.values())
-    return Choice(clone(chosen), tuple(candidates), index, found)
+        found.append(tree_map(lambda x: x.mean(1), model_returns(dynamics, models, policy, data, noise, units)))
+    cautious, plain = (torch.stack(means) for means in zip(*found, strict=True))  # [candidate, T]
+    better = (cautious > cautious[0]) & (plain > plain[0])
+    position = (cautious + plain).masked_fill(~better, -math.inf).argmax(0)  # the first where there is no better one
+    position = position * better.any(0)
+    tasks = torch.arange(data.n_tasks, device=position.device)
+    chosen = tree_map(lambda *leaves: torch.stack(leaves)[position, tasks], *candidates.values())
+    return Choice(clone(chosen), tuple(candidates), position, ModelReturns(cautious, plain))
 
 
 def _starts(data: TaskData) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

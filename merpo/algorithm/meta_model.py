@@ -55,6 +55,7 @@ def fit_meta_model(
     with worker_pool(context.workers) as workers:
         for k in range(first + 1, total + 1):
             if best is not None and not bool(best.running(patience).any()):
+                context.log("meta-model", k - 1, k - 1, {"nll": best.loss.mean()})  # its last line
                 break
             index = torch.randperm(data.n_tasks, generator=chooser)[:count]
 

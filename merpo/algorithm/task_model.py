@@ -265,6 +265,7 @@ def fit_models(
     best = saved[3] if patience else None
     for step in range(first + 1, settings.steps + 1):
         if best is not None and not bool(best.running(patience).any()):
+            context.log(stage, step - 1, step - 1, {"nll": best.loss.mean(-1)})  # its last line
             break
         batch = train.sample(noise, members, settings.batch_size)
         losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023

@@ -48,8 +48,8 @@ def policies(*biases: float) -> Params:
 def test_returns_are_those_of_a_plain_loop() -> None:
     data = task_data(2)
     models = {"theta": torch.tensor([1.0, -2.0]), THRESHOLD: torch.tensor([[2.0], [3.0]])}
-    found = model_returns(MODEL, models, policies(0.4, -0.7), data, streams(2))
-    assert found.shape == (2, STARTS)
+    cautious, plain = model_returns(MODEL, models, policies(0.4, -0.7), data, streams(2))
+    assert cautious.shape == plain.shape == (2, STARTS)
     for t, (theta, bias, threshold) in enumerate(((1.0, 0.4, 2.0), (-2.0, -0.7, 3.0))):
         rows, offsets = data.in_order(t)
         episodes = [rows.rewards[a:b].sum() for a, b in pairwise(offsets)]
@@ -57,17 +57,18 @@ def test_returns_are_those_of_a_plain_loop() -> None:
         action = float(torch.tensor(bias).tanh())
         for i in range(STARTS):
             state = rows.observations[offsets[i % len(episodes)]].clone()
-            total, alive = 0.0, True
+            whole, careful, known = 0.0, 0.0, True
             for k in range(HORIZON):
-                if alive and abs(float(state[1])) > threshold:
-                    total += worst * (HORIZON - k)
-                    alive = False
-                if not alive:
-                    break
+                if known and abs(float(state[1])) > threshold:
+                    careful += worst * (HORIZON - k)
+                    known = False
                 state[:2] += theta * action
-                total += theta * action
-                alive = float(state[0]) <= 3.0
-            torch.testing.assert_close(float(found[t, i]), total, rtol=1e-4, atol=1e-4)
+                whole += theta * action
+                careful += theta * action if known else 0.0
+                if float(state[0]) > 3.0:
+                    break
+            torch.testing.assert_close(float(plain[t, i]), whole, rtol=1e-4, atol=1e-4)
+            torch.testing.assert_close(float(cautious[t, i]), careful, rtol=1e-4, atol=1e-4)
 
 
 def test_each_task_keeps_its_own_best() -> None:
@@ -80,14 +81,30 @@ def test_each_task_keeps_its_own_best() -> None:
     for key, value in found.policy.items():
         assert torch.equal(value[0], candidates[10][key][0])
         assert torch.equal(value[1], candidates[0][key][1])
-    assert torch.equal(found.returns.argmax(0), found.position)
+    assert torch.equal(found.returns.plain.argmax(0), found.position)
+
+
+def test_the_first_stays_unless_both_returns_are_higher() -> None:
+    """Large actions pay more where the model is trusted everywhere, and lead to where it is not to be trusted."""
+    data = task_data(1)
+    candidates = {0: policies(0.05), 10: policies(2.0)}
+    far = {"theta": torch.tensor([1.0]), THRESHOLD: torch.tensor([[1e9]])}
+    assert choose(MODEL, far, candidates, data, streams(1)).position.tolist() == [1]
+    rows = data.rows.clone()
+    rows[:, 1] = rows[:, 1].clamp(-0.5, 0.5)  # all starts are known
+    rows[:, 5] = -10.0  # the logs earn little, and so does what is unknown
+    near = {**far, THRESHOLD: torch.tensor([[0.9]])}
+    found = choose(MODEL, near, candidates, data._replace(rows=rows), streams(1))
+    assert bool(found.returns.plain[1] > found.returns.plain[0])
+    assert bool(found.returns.cautious[1] < found.returns.cautious[0])
+    assert found.position.tolist() == [0]
 
 
 def test_a_task_with_longer_episodes_changes_no_other() -> None:
     made = [make_dataset([n] * 3, [False] * 3, 3, 2, seed=n) for n in (4, 9)]
     data, models = stack_tasks(made, SPEC), {"theta": torch.tensor([0.1, 0.2])}
-    together = model_returns(MODEL, models, policies(0.3, 0.3), data, streams(2))
+    together = model_returns(MODEL, models, policies(0.3, 0.3), data, streams(2)).plain
     for t in range(2):
         own = {key: value[t : t + 1] for key, value in models.items()}
-        alone = model_returns(MODEL, own, policies(0.3), data.select([t]), streams(1))
+        alone = model_returns(MODEL, own, policies(0.3), data.select([t]), streams(1)).plain
         torch.testing.assert_close(together[t], alone[0])

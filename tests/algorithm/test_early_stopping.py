@@ -41,9 +41,12 @@ def test_less_than_a_hundredth_is_no_improvement() -> None:
 def test_a_clone_stops_where_its_held_out_likelihood_is_greatest() -> None:
     """Random actions: more steps only overfit the few rows."""
     data = task_data(2)
-    found = fit_behavior(data, SETTINGS, Context(), "behavior")
+    told: list[tuple[int, int]] = []
+    context = Context(log=lambda stage, step, total, metrics: told.append((step, total)))
+    found = fit_behavior(data, SETTINGS, context, "behavior")
     assert found.ended is not None
     assert bool((found.ended.step < 200).all())
+    assert told[-1] == (int(found.ended.step.max()) + 10, int(found.ended.step.max()) + 10)  # two evaluations more
     assert found.ended.improving.tolist() == [0.0, 0.0]
     last = fit_behavior(data, SETTINGS.model_copy(update={"patience": 1000}), Context(), "behavior")
     assert last.ended is not None
