@@ -144,7 +144,8 @@ def _model(figures: Figures) -> Check | None:
     advice += "model.steps)"
     if dim < figures.observations:
         advice += f"; if {named} is noise, leave it out of the data"
-    return _check("model", status, text, advice, {"error": errors[task], "worst": worsts[place]})
+    values = {"error": errors[task], "worst": worsts[place]}
+    return _check("model", status, text + _kept(figures, "model"), advice, values)
 
 
 def _clone(figures: Figures) -> Check | None:
@@ -156,7 +157,7 @@ def _clone(figures: Figures) -> Check | None:
     text += f"{gains[worst]:+.2g} per dimension"
     advice = "the clone had not learned the data's actions when it stopped: raise method.behavior.steps"
     status = _above(gains[worst], CLONE_GAIN)
-    return _check("clone", status, text + _of(figures, worst), advice, {"gain": gains[worst]})
+    return _check("clone", status, text + _of(figures, worst) + _kept(figures, "clone"), advice, {"gain": gains[worst]})
 
 
 def _values(figures: Figures) -> Check | None:
@@ -254,6 +255,12 @@ def _above(value: float, limits: tuple[float, float]) -> Status:
 def _place(values: Sequence[float]) -> int:
     """The index of the largest value."""
     return max(range(len(values)), key=values.__getitem__)
+
+
+def _kept(figures: Figures, what: str) -> str:
+    """After how many steps models or clones were kept, where their held-out likelihood decided that."""
+    steps = figures.scores.get(f"{what}_steps")
+    return "" if not steps else f"; kept after {min(steps):,.0f} to {max(steps):,.0f} steps"
 
 
 def _of(figures: Figures, place: int) -> str:

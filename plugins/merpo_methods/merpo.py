@@ -138,7 +138,7 @@ class MerPO(Method):
             self.meta_model.holdout,
             context,
         )
-        return adapted._replace(scores={**adapted.scores, **figures})
+        return adapted._replace(scores={**adapted.scores, **behavior.get("clone", {}), **figures})
 
     def act(self, policy: Params, observations: torch.Tensor) -> torch.Tensor:
         """The deterministic action: the mode of the squashed Gaussian."""

@@ -102,6 +102,13 @@ def test_a_check_warns_and_fails_and_names_the_place(figures: Figures, name: str
         assert {other.status for other in found.values()} == {"pass"}, "only this one is changed"
 
 
+def test_early_stopping_says_at_which_step_it_was() -> None:
+    stopped = with_scores(clone_steps=[300.0, 1200.0, 500.0], model_steps=[700.0, 650.5, 900.0])
+    assert checks(stopped)["clone"].figure.endswith("; kept after 300 to 1,200 steps")
+    assert checks(stopped)["model"].figure.endswith("; kept after 650 to 900 steps")
+    assert "kept" not in checks(WELL)["clone"].figure
+
+
 def test_a_check_without_figures_is_left_out() -> None:
     assert judge(Figures()) == []
     assert list(checks(WELL._replace(scores={}))) == [
