@@ -67,6 +67,14 @@ class Problem(NamedTuple):
         return self.data.n_tasks
 
 
+# The steps that the reference implementations take: the paper's, on rewards as they are
+TABLE_2: dict[str, Any] = {
+    "discount": 0.99, "reward_scale": 1.0, "rollout_length": 1, "actor_lr": 1e-3, "polyak": 5e-3, "max_entropy": True,
+    "beta_initial": 1.0, "beta_tune": True, "lambda_initial": 5.0, "lambda_tune": True, "lambda_relative": False,
+    "clip_rollouts": False, "halt": False,
+}  # fmt: skip
+
+
 class Stepper:
     """Repeated `rac_step` on a problem: merpo's side of a comparison."""
 
@@ -90,9 +98,15 @@ def make_problem(
     **knobs: Any,
 ) -> Problem:
     """Random data, networks and anchors; every task has its own. Without anchors the actor's step is SAC's (COMBO)."""
-    settings = {"policy_hidden": sizes.hidden, "batch_size": sizes.batch, "rollout_batch": sizes.rollout_batch, **knobs}
+    settings = {
+        **TABLE_2,
+        "policy_hidden": sizes.hidden,
+        "batch_size": sizes.batch,
+        "rollout_batch": sizes.rollout_batch,
+        **knobs,
+    }
     dynamics = ProbabilisticEnsemble(members=sizes.members, elites=sizes.elites, hidden=sizes.dynamics_hidden)
-    chosen = Conservative(hidden=sizes.hidden, **(critic or {}))
+    chosen = Conservative(hidden=sizes.hidden, **{"output_scale": 1.0, "standardize_actions": False, **(critic or {})})
     rac = RAC(RacSettings(**settings), chosen, KL() if anchored else None, dynamics)
     generator = torch.Generator().manual_seed(0)
     data = make_data(sizes, tasks, rows)

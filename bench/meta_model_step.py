@@ -29,7 +29,7 @@ from merpo_dynamics import ProbabilisticEnsemble
 from merpo_meta import Proximal
 
 PEERS = {"modules": fit_modules, "ensemble": fit_ensemble}
-LEARNER = Proximal()
+LEARNER = Proximal(inner_lr=1e-4, outer_lr=5e-2, eta=0.1)  # Table 2; η is not stated there
 
 
 class Problem:

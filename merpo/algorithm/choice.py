@@ -12,7 +12,7 @@ from merpo.components.interfaces import DynamicsLearner
 from merpo.components.task_data import TaskData
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
-from merpo.nn.params import clone, tree_map
+from merpo.nn.params import clone, stack, tree_map
 from merpo.nn.policy import act
 from merpo.types import Params, Units
 
@@ -35,6 +35,7 @@ class ModelReturns(NamedTuple):
 
     cautious: torch.Tensor  # from there on every step earns the worst episode's return over the longest one's length
     plain: torch.Tensor  # the model is trusted everywhere
+    unknown: torch.Tensor  # share of the steps at which the model is not to be trusted
 
 
 def model_returns(
@@ -49,12 +50,15 @@ def model_returns(
     observations, worst, horizons = _starts(data)
     alive = torch.ones_like(observations[..., 0])
     plain, cautious, known = torch.zeros_like(alive), torch.zeros_like(alive), torch.ones_like(alive)
+    steps, unknown_steps = torch.zeros_like(alive), torch.zeros_like(alive)
     with torch.no_grad():
         for step in range(int(horizons.max())):
             alive = alive * (step < horizons)[:, None]
             actions = act(policy, observations)
             unknown = halted(dynamics, models, observations, actions)
+            steps = steps + alive
             if unknown is not None:
+                unknown_steps = unknown_steps + alive * unknown
                 cautious = cautious + alive * known * unknown * (worst * (horizons - step))[:, None]
                 known = known * ~unknown
             following, rewards, ended = dynamics.step(models, data.spec, observations, actions, noise)
@@ -63,7 +67,7 @@ def model_returns(
             plain, cautious = plain + alive * rewards, cautious + alive * known * rewards
             alive = alive * (1.0 - ended)
             observations = following
-    return ModelReturns(cautious, plain)
+    return ModelReturns(cautious, plain, unknown_steps / steps)
 
 
 def choose(
@@ -86,13 +90,14 @@ def choose(
         for generator, begin in zip(noise.generators, state, strict=True):
             generator.set_state(begin)
         found.append(tree_map(lambda x: x.mean(1), model_returns(dynamics, models, policy, data, noise, units)))
-    cautious, plain = (torch.stack(means) for means in zip(*found, strict=True))  # [candidate, T]
+    returns = stack(found)  # [candidate, T] each
+    cautious, plain = returns.cautious, returns.plain
     better = (cautious > cautious[0]) & (plain > plain[0])
     position = (cautious + plain).masked_fill(~better, -math.inf).argmax(0)  # the first where there is no better one
     position = position * better.any(0)
     tasks = torch.arange(data.n_tasks, device=position.device)
     chosen = tree_map(lambda *leaves: torch.stack(leaves)[position, tasks], *candidates.values())
-    return Choice(clone(chosen), tuple(candidates), position, ModelReturns(cautious, plain))
+    return Choice(clone(chosen), tuple(candidates), position, returns)
 
 
 def _starts(data: TaskData) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from merpo.algorithm.adapt import AdaptedPolicies
+from merpo.algorithm.choice import model_returns
 from merpo.algorithm.duals import temperature
+from merpo.algorithm.halting import THRESHOLD, with_halting
 from merpo.algorithm.meta_policy import MetaPolicy
 from merpo.algorithm.rac import RAC, Anchors, TaskState, action_values, gather_batches, q_spread
 from merpo.algorithm.settings import BehaviorSettings
@@ -39,18 +41,21 @@ def diagnose(
     clones: BehaviorSettings,
     holdout: float,
     context: Context,
+    policy: Params | None = None,
 ) -> dict[str, torch.Tensor]:
     """Figures [T] for `Adapted.scores`, which `merpo.report.health` judges; empty unless `context.diagnose`.
 
-    `models` and `behavior` are the tasks' models and clones, `holdout` is the share of rows that the models were not
-    fitted on. Every task has random streams of its own, and nothing that is trained is changed.
+    `policy` is the one that is kept, by default the last; `models` and `behavior` are the tasks' models and clones,
+    `holdout` is the share of rows that the models were not fitted on. Every task has random streams of its own, and
+    nothing that is trained is changed.
     """
     if not context.diagnose:
         return {}
     found: dict[str, torch.Tensor] = {}
-    noise = context.streams("diagnosis", data.n_tasks)
+    noise, policy = context.streams("diagnosis", data.n_tasks), policy or result.state.policy
     if rac.dynamics is not None and models is not None:
         found |= model_errors(rac.dynamics, models, data.split(holdout)[1], noise)
+        found |= unknown_share(rac, models, policy, data, noise)
     if behavior is not None:
         found["clone_gain"] = clone_gain(behavior, data, clones, holdout, noise)
     found |= values_and_bounds(rac, result.state, data, noise)
@@ -95,6 +100,22 @@ def _relative_error(made: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
     rounding = (1e-5 * true.abs().amax(1)).square()
     varies = variance > rounding.clamp(min=torch.finfo(true.dtype).tiny)
     return torch.where(varies, (error / variance).clamp(max=LARGEST), torch.nan)
+
+
+def unknown_share(rac: RAC, models: Params, policy: Params, data: TaskData, noise: Streams) -> dict[str, torch.Tensor]:
+    """The share of the policy's steps in its task's model at which the members disagree more than on the data, [T].
+
+    Rollouts are of whole episodes; 0.01 is expected of the policy that collected the data. Empty for dynamics without
+    an ensemble, and where the order of the rows in time is not known.
+    """
+    if rac.dynamics is None or data.episodes is None:
+        return {}
+    known = with_halting(rac.dynamics, models, data, rac.discount)
+    if THRESHOLD not in known:
+        return {}
+    units = rac.scales.units if rac.scales is not None and rac.settings.clip_rollouts else None
+    returns = model_returns(rac.dynamics, fast_layout(known), policy, data, noise, units)
+    return {"unknown": returns.unknown.mean(-1)}
 
 
 def clone_gain(

@@ -24,6 +24,7 @@ EPISODES = (5, 2)  # fewer: the data's mean return is known to half of its sprea
 OUTSIDE = (0.10, 0.50)  # of a task's rows, of which 0.002 are expected: one in ten; most of what the policy will see
 MODEL = (0.50, 0.90)  # of the error of predicting the mean: half is explained; next to nothing is
 WORST_DIM = 0.90  # warns only: a dim may be noise, which no model predicts
+UNKNOWN = (0.10, 0.50)  # of the policy's steps, of which 0.01 are expected of the data's: ten times that; most
 CLONE_GAIN = (0.02, 0.10)  # nats per action dim from a tenth more steps: actions' errors 2 % smaller; 10 %
 Q_OUTSIDE = 0.05  # share of rows: more than the tail of a sound Q; it fails where Q's mean over a task is outside
 Q_GROWTH = (0.10, 0.50)  # of what rewards allow, in the second half of adaptation: no longer converging; diverging
@@ -59,7 +60,7 @@ class Figures(NamedTuple):
 
 def judge(figures: Figures) -> list[Check]:
     """Every check with figures, from the data to the policies: an earlier one often explains a later one."""
-    checks = (_episodes, _rewards, _actions, _range, _model, _clone, _values, _growth, _pull)
+    checks = (_episodes, _rewards, _actions, _range, _model, _unknown, _clone, _values, _growth, _pull)
     found = [check for function in checks if (check := function(figures)) is not None]
     return found + list(_against_the_clone(figures))
 
@@ -146,6 +147,18 @@ def _model(figures: Figures) -> Check | None:
         advice += f"; if {named} is noise, leave it out of the data"
     values = {"error": errors[task], "worst": worsts[place]}
     return _check("model", status, text + _kept(figures, "model"), advice, values)
+
+
+def _unknown(figures: Figures) -> Check | None:
+    shares = figures.scores.get("unknown")
+    if shares is None:
+        return None
+    worst = _place(shares)
+    text = f"up to {shares[worst]:.1%} of the policy's steps lead to where the members of its model disagree more than "
+    text += f"on 99 % of the data{_of(figures, worst)}"
+    advice = "no data says what happens there: keep method.rac.halt, raise λ (method.rac.lambda_initial), or collect "
+    advice += "episodes that reach there"
+    return _check("reach of the policy", _above(shares[worst], UNKNOWN), text, advice, {"share": shares[worst]})
 
 
 def _clone(figures: Figures) -> Check | None:

@@ -137,6 +137,7 @@ class MerPO(Method):
             self.behavior,
             self.meta_model.holdout,
             context,
+            adapted.policy,
         )
         return adapted._replace(scores={**adapted.scores, **behavior.get("clone", {}), **figures})
 

@@ -48,8 +48,8 @@ def policies(*biases: float) -> Params:
 def test_returns_are_those_of_a_plain_loop() -> None:
     data = task_data(2)
     models = {"theta": torch.tensor([1.0, -2.0]), THRESHOLD: torch.tensor([[2.0], [3.0]])}
-    cautious, plain = model_returns(MODEL, models, policies(0.4, -0.7), data, streams(2))
-    assert cautious.shape == plain.shape == (2, STARTS)
+    cautious, plain, unknown = model_returns(MODEL, models, policies(0.4, -0.7), data, streams(2))
+    assert cautious.shape == plain.shape == unknown.shape == (2, STARTS)
     for t, (theta, bias, threshold) in enumerate(((1.0, 0.4, 2.0), (-2.0, -0.7, 3.0))):
         rows, offsets = data.in_order(t)
         episodes = [rows.rewards[a:b].sum() for a, b in pairwise(offsets)]
@@ -57,8 +57,9 @@ def test_returns_are_those_of_a_plain_loop() -> None:
         action = float(torch.tensor(bias).tanh())
         for i in range(STARTS):
             state = rows.observations[offsets[i % len(episodes)]].clone()
-            whole, careful, known = 0.0, 0.0, True
+            whole, careful, known, beyond = 0.0, 0.0, True, 0
             for k in range(HORIZON):
+                beyond += abs(float(state[1])) > threshold
                 if known and abs(float(state[1])) > threshold:
                     careful += worst * (HORIZON - k)
                     known = False
@@ -67,6 +68,7 @@ def test_returns_are_those_of_a_plain_loop() -> None:
                 careful += theta * action if known else 0.0
                 if float(state[0]) > 3.0:
                     break
+            torch.testing.assert_close(float(unknown[t, i]), beyond / (k + 1))
             torch.testing.assert_close(float(plain[t, i]), whole, rtol=1e-4, atol=1e-4)
             torch.testing.assert_close(float(cautious[t, i]), careful, rtol=1e-4, atol=1e-4)
 

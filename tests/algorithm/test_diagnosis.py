@@ -11,7 +11,9 @@ from rac_inputs import anchors, models, start
 from small import METHOD, SPEC, make, rac, streams, task_data
 
 from merpo.algorithm.behavior import fit_behavior
-from merpo.algorithm.diagnosis import clone_gain, gradient_shares, model_errors, values_and_bounds
+from merpo.algorithm.choice import model_returns
+from merpo.algorithm.diagnosis import clone_gain, gradient_shares, model_errors, unknown_share, values_and_bounds
+from merpo.algorithm.halting import with_halting
 from merpo.algorithm.rac import Anchors
 from merpo.algorithm.settings import BehaviorSettings
 from merpo.components.context import Context
@@ -179,7 +181,7 @@ def test_methods_measure_themselves_where_it_is_asked_for(name: str) -> None:
     meta = method.fit(data, Context())
     asked, not_asked = (method.adapt(meta, data, Context(diagnose=diagnose)) for diagnose in (True, False))
     new = {"model_error", "model_error_worst", "model_worst_dim", "clone_gain", "q_mean", "q_floor", "q_ceiling",
-           "q_outside", "q_growth", "at_bounds", "pull_q", "pull_clone", "pull_meta"}  # fmt: skip
+           "q_outside", "q_growth", "at_bounds", "pull_q", "pull_clone", "pull_meta", "unknown"}  # fmt: skip
     assert asked.scores.keys() - not_asked.scores.keys() == new
     assert all(value.shape == (2,) and bool(value.isfinite().all()) for value in asked.scores.values())
     for key, value in asked.policy.items():
@@ -204,3 +206,16 @@ def test_saturated_actions_are_counted() -> None:
     mean = torch.tensor([5.0, 0.0, 0.0, 0.0])  # the mean of the first of two actions, then log-stds
     state = state._replace(policy={**flat, last: expand(mean, 2)})
     assert values_and_bounds(algorithm, state, task_data(2), streams(2, "b"))["at_bounds"].tolist() == [0.5, 0.5]
+
+
+def test_a_policy_that_leaves_what_the_model_knows_is_told_of() -> None:
+    """One per cent of the data's own rows are unknown; with a threshold below every disagreement all steps are."""
+    algorithm, data = rac(), task_data(2)
+    theta, policy = models(algorithm), start(algorithm).policy
+    found = unknown_share(algorithm, theta, policy, data, streams(2, "unknown"))["unknown"]
+    assert bool((found >= 0).all() & (found <= 1).all())
+    known = with_halting(algorithm.dynamics, theta, data, 0.9)
+    share = model_returns(algorithm.dynamics, known, policy, data, streams(2, "unknown")).unknown
+    torch.testing.assert_close(found, share.mean(-1))
+    assert unknown_share(algorithm, theta, policy, data._replace(episodes=None), streams(2)) == {}
+    assert unknown_share(rac(use_model=False), theta, policy, data, streams(2)) == {}
