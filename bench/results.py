@@ -185,6 +185,7 @@ def collect_arms(plan: Plan, quality: str, seeds: Sequence[int]) -> dict[str, Ar
 
 def readapt(plan: Plan, recipe: str, quality: str, seed: int, cut: bool) -> list[float]:
     """Returns on the unseen tasks when `recipe`'s adaptation starts from the meta-artifact of MerPO-Adp's run."""
+    from merpo.algorithm.units import Scales
     from merpo.artifacts.artifact import load_artifact
     from merpo.components.context import Context
     from merpo.data.dataset import stack_tasks
@@ -205,6 +206,7 @@ def readapt(plan: Plan, recipe: str, quality: str, seed: int, cut: bool) -> list
     }
     meta = {**groups["meta-policy"], "meta_model": groups["meta-model"]["phi"]}
     settings = loaded.method.rac  # type: ignore[attr-defined]
+    meta["scales"] = Scales(settings.discount, settings.reward_scale, None).group()  # numbers in this recipe
     if not settings.lambda_tune:
         meta["duals"] = {**meta["duals"], "lambda": torch.tensor(settings.lambda_initial)}
     context = Context(
