@@ -236,8 +236,8 @@ def test_clones_are_measured_at_the_end_and_not_during_meta_training(first: Path
 def test_a_run_tells_its_health(first: Path) -> None:
     report = load_report(first / "report.json")
     assert [check.name for check in report.health] == [
-        "episodes", "rewards", "actions", "range of the data", "model", "clone", "Q", "growth of Q",
-        "pull on the policy", "meta-policy against the clone", "policy against the clone",
+        "episodes", "rewards", "actions", "range of the data", "model", "reach of the policy", "clone", "Q",
+        "growth of Q", "pull on the policy", "meta-policy against the clone", "policy against the clone",
     ]  # fmt: skip
     checks = {check.name: check for check in report.health}
     returns = [[task.returns[key] for task in report.tasks] for key in ("adapted", "clone")]
