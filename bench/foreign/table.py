@@ -60,7 +60,7 @@ def main() -> None:
                 found[f"{name} {quality}"] = _summary(rows(runs, references[name], quality, outside, name))
     missing = [] if found else [f"no finished run in {arguments.runs}"]
     page = "\n".join(markdown(found)) + "\n"
-    files: dict[Path, Any] = {arguments.out / "foreign.json": {"arguments": recorded(arguments), "rows": found}}
+    files: dict[Path, Any] = {arguments.out / "foreign.json": {"arguments": _recorded(arguments), "rows": found}}
     write_results("foreign/table", {**files, arguments.out / "foreign.md": page}, missing)
     print(page)
 
@@ -195,6 +195,11 @@ def _table(heads: Sequence[str]) -> list[str]:
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _recorded(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The arguments without folders."""
+    return {key: value for key, value in recorded(arguments).items() if key not in ("runs", "d3rlpy")}
 
 
 def _arguments() -> argparse.Namespace:
