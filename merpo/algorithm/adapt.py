@@ -98,7 +98,7 @@ def adapt_policies(
     noise = context.streams("adapt", data.n_tasks)
     anchors = None if behavior is None else Anchors(fast_layout(behavior), fast_layout(meta.policy))
     models = None if models is None else fast_layout(models)
-    wanted = {settings.steps * part // settings.candidates for part in range(1, settings.candidates + 1)}
+    wanted = {settings.steps * part // settings.candidates for part in range(1, settings.candidates + 1)} - {0}
     history = _History.empty(tuple(sorted({*context.snapshots, *wanted})))
     first, saved = context.resume("adapt", {"state": state, "noise": noise, **history.start()})
     if first:

@@ -14,7 +14,7 @@ from merpo.nn.params import expand, fast_layout, to_device
 from merpo.nn.policy import distribution, init_policy
 from merpo.types import Batch, Params
 
-__all__ = ["Clones", "clone_loss", "fit_behavior"]
+__all__ = ["Clones", "clone_loss", "fit_behavior", "held_out_loss"]
 
 
 class Clones(NamedTuple):
@@ -41,7 +41,7 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
     noise = context.streams(stage, data.n_tasks)
     patience = settings.patience
     train, held = data.split(settings.holdout) if patience else (data, data)
-    best = first_best(params, _held_out_loss(params, held)) if patience else None
+    best = first_best(params, held_out_loss(params, held)) if patience else None
     begin: Any = (params, state, noise, best) if patience else (params, state, noise)
     first, saved = context.resume(stage, begin)
     params, state, noise = saved[:3]
@@ -55,14 +55,14 @@ def fit_behavior(data: TaskData, settings: BehaviorSettings, context: Context, s
         adam_(params, grads, state, settings.learning_rate)
         context.check(stage, step, {"nll": losses})
         if best is not None and (step % settings.evaluate_every == 0 or step == settings.steps):
-            best = keep_best_(best, params, _held_out_loss(params, held), step, patience)
+            best = keep_best_(best, params, held_out_loss(params, held), step, patience)
         if context.end_step(step, settings.steps):
             context.log(stage, step, settings.steps, {"nll": losses})
         context.save_state(stage, step, lambda: (params, state, noise) + (() if best is None else (best,)))  # noqa: B023
     return Clones(params) if best is None else Clones(best.params, best.ended(patience))
 
 
-def _held_out_loss(params: Params, held: TaskData) -> torch.Tensor:
+def held_out_loss(params: Params, held: TaskData) -> torch.Tensor:
     """The loss on all held-out rows, [T]."""
     rows, mask = held.all_rows()
     with torch.no_grad():

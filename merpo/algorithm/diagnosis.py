@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from merpo.algorithm.adapt import AdaptedPolicies
+from merpo.algorithm.behavior import clone_loss, held_out_loss
 from merpo.algorithm.choice import model_returns
 from merpo.algorithm.duals import temperature
 from merpo.algorithm.halting import THRESHOLD, with_halting
@@ -127,27 +128,12 @@ def clone_gain(
     """
     train, held = data.split(holdout)
     params = clone(fast_layout(behavior))  # it is trained
-    before, state = _log_likelihood(params, held), adam_init(params, dims=1)
+    before, state = held_out_loss(params, held), adam_init(params, dims=1)
     for _ in range(min(MOST, max(LEAST, settings.steps // MORE))):
         batch = train.sample(noise, settings.batch_size)
-        _, grads = gradient(
-            lambda p: -distribution(p, batch.observations).log_prob(batch.actions).mean(-1),  # noqa: B023
-            params,
-        )
+        _, grads = gradient(lambda p: clone_loss(p, batch), params)  # noqa: B023
         adam_(params, grads, state, settings.learning_rate)
-    return (_log_likelihood(params, held) - before) / data.spec.action_dim
-
-
-def _log_likelihood(params: Params, held: TaskData) -> torch.Tensor:
-    """The mean over held-out rows of each task [T]."""
-    parts, order = [], []
-    with torch.no_grad():
-        for tasks, rows in held_out(held):
-            one = gather(params, torch.tensor(tasks, device=held.rows.device))
-            density = distribution(one, rows.observations.squeeze(1)).log_prob(rows.actions.squeeze(1))
-            parts.append(density.mean(-1))
-            order += tasks
-    return torch.cat(parts)[torch.tensor(order).argsort()]
+    return (before - held_out_loss(params, held)) / data.spec.action_dim
 
 
 def values_and_bounds(rac: RAC, state: TaskState, data: TaskData, noise: Streams) -> dict[str, torch.Tensor]:

@@ -72,3 +72,9 @@ def test_alpha_adapts_every_so_many_steps_within_its_bounds() -> None:
     fixed = adapt(steps=2 * ALPHA_EVERY, alpha=make("alpha", "fixed")).curves["alpha"]
     assert len(fixed.unique()) == 1
     assert {"beta", "lambda_", "q_gap", "to_behavior", "to_meta"} <= set(curves)
+
+
+def test_what_has_taken_no_step_is_no_candidate() -> None:
+    """It would stand in the meta-policy's place, also where the policy does not start from it."""
+    assert adapt(steps=0, candidates=4, init_policy=False).candidates == {}
+    assert sorted(adapt(steps=2, candidates=4).candidates) == [1, 2]

@@ -1,4 +1,4 @@
-"""Task families on which nothing in merpo was tuned, for the foreign suite of `bench/foreign`."""
+"""Task families of the foreign suite, `bench/foreign`."""
 
 from __future__ import annotations
 
