@@ -127,7 +127,7 @@ def markdown(found: Mapping[str, Any]) -> list[str]:
         "Made by `python bench/foreign/table.py`; [the suite](../foreign/README.md) describes families and arms.",
         "Constants were chosen on the families marked *. Brackets: 95 % intervals by Student's t over meta-training",
         "seeds, of means over the four unseen tasks. The rule that keeps the meta-policy unless the model prefers",
-        "another policy in both ways was settled on heating poor, with a look at inventory and battery medium.",
+        "another policy in both ways was settled on heating poor, with a look at inventory medium.",
         "",
     ]
     arms = [arm for arm in LABELS if any(arm in row["returns"] for row in found.values())]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -19,7 +20,26 @@ __all__ = [
 ]
 
 
-class MetaModelSettings(Settings):
+class EarlyStoppingSettings(Settings, ABC):
+    """Early stopping on held-out rows, for every task, or every member of its model, by itself."""
+
+    patience: int = Field(
+        5,
+        ge=0,
+        le=1_000_000,
+        description="Evaluations on held-out rows without an improvement after which training stops; 0: never, all "
+        "steps are taken.",
+    )
+    evaluate_every: int = Field(100, ge=1, le=1_000_000, description="Steps between two such evaluations.")
+    holdout: float = Field(
+        0.1,
+        gt=0,
+        lt=1,
+        description="Share of each task's rows held out to stop training, and to choose a model's best members.",
+    )
+
+
+class MetaModelSettings(EarlyStoppingSettings):
     """Eq. (3) and Eq. (4): settings of the meta-model and of the tasks' models."""
 
     iterations: int = Field(
@@ -40,53 +60,26 @@ class MetaModelSettings(Settings):
     adaptation_steps: int = Field(
         3000, ge=0, le=10_000_000, description="Steps t of Eq. (4) for one task's model, at most (Table 2: 25)."
     )
-    patience: int = Field(
-        5,
-        ge=0,
-        le=1_000_000,
-        description="Evaluations on held-out rows without an improvement after which a member of a task's model stops; "
-        "0: never, all steps are taken.",
-    )
-    evaluate_every: int = Field(100, ge=1, le=1_000_000, description="Steps between two such evaluations.")
     adaptation_lr: float | None = Field(
         None, gt=0, le=1, description="Learning rate of Eq. (4); by default the meta-learner's inner rate."
     )
-    holdout: float = Field(0.1, gt=0, lt=1, description="Share of each task's rows kept to choose the best members.")
 
 
-class ModelSettings(Settings):
+class ModelSettings(EarlyStoppingSettings):
     """A.2.1: settings of a task's model trained on its own data alone."""
 
     steps: int = Field(10_000, ge=1, le=10_000_000, description="Maximum-likelihood steps per task, at most.")
     batch_size: int = Field(128, ge=1, le=1_000_000, description="Rows per member and step.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate (Table 1: model lr).")
-    holdout: float = Field(0.1, gt=0, lt=1, description="Share of each task's rows kept to choose the best members.")
-    patience: int = Field(
-        5,
-        ge=0,
-        le=1_000_000,
-        description="Evaluations on held-out rows without an improvement after which a member stops; "
-        "0: never, training takes all steps.",
-    )
-    evaluate_every: int = Field(100, ge=1, le=1_000_000, description="Steps between two such evaluations.")
 
 
-class BehaviorSettings(Settings):
+class BehaviorSettings(EarlyStoppingSettings):
     """Settings of the behaviour clone π̂_β, which makes −E_D[log π_n] a divergence."""
 
     hidden: tuple[int, ...] = Field((64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths.")
     steps: int = Field(10_000, ge=1, le=10_000_000, description="Maximum-likelihood steps per task, at most.")
     batch_size: int = Field(128, ge=1, le=1_000_000, description="Rows per step.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate.")
-    patience: int = Field(
-        5,
-        ge=0,
-        le=1_000_000,
-        description="Evaluations on held-out rows without an improvement after which a task's clone stops; "
-        "0: never, and all rows are trained on.",
-    )
-    evaluate_every: int = Field(100, ge=1, le=1_000_000, description="Steps between two such evaluations.")
-    holdout: float = Field(0.1, gt=0, lt=1, description="Share of each task's rows held out for it.")
 
 
 class RacSettings(Settings):

@@ -18,8 +18,8 @@ from merpo_foreign.vehicle import Vehicle
 
 __all__ = ["DEVELOPMENT", "FAMILIES", "QUALITIES", "REPORTING", "TEST", "TRAIN", "family", "suite_logs"]
 
-DEVELOPMENT: tuple[type[Simulated], ...] = (Heating, Cart, Stage)  # merpo's constants are chosen on these
-REPORTING: tuple[type[Simulated], ...] = (Reservoir, Arm, Vehicle, Battery, Inventory)  # no constant is chosen on these
+DEVELOPMENT: tuple[type[Simulated], ...] = (Heating, Cart, Stage, Battery)  # merpo's constants are chosen on these
+REPORTING: tuple[type[Simulated], ...] = (Reservoir, Arm, Vehicle, Inventory)  # no constant is chosen on these
 FAMILIES = (*DEVELOPMENT, *REPORTING)
 QUALITIES = ("medium", "poor", "good")
 TRAIN, TEST = 12, 4  # tasks
