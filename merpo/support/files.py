@@ -7,13 +7,14 @@ import json
 import os
 import reprlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from merpo.errors import DatasetError, MerpoError
+from merpo.support.tensor_bytes import tensor_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -43,13 +44,18 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
     The new content is a new file (permissions by the umask): a reader that has the old one memory-mapped keeps it.
     Raises `MerpoError` naming the path if the system refuses.
     """
+    _atomic_write(path, [data])
+
+
+def _atomic_write(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """`atomic_write_bytes` of content in pieces."""
     if not path.name:
         raise MerpoError(f"{path}: is a folder, expected the path of a file")
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            write_synced(temporary, data)
+            _write_pieces(temporary, pieces)
             Path(temporary).replace(path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -72,11 +78,8 @@ def atomic_write_tensors(
     path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
     """`atomic_write_bytes` of a safetensors file; the tensors may share memory, be strided, or lie on a device."""
-    from safetensors.torch import save
-
-    # Cloned because safetensors refuses tensors that share storage. Its own writer leaves mode 0600 and does not sync.
-    own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    atomic_write_bytes(path, save(own, dict(metadata) if metadata else None))
+    # Safetensors' own writer refuses tensors that share storage, leaves mode 0600, does not sync, and copies them all.
+    _atomic_write(path, tensor_bytes(tensors, metadata))
 
 
 def sha256_file(path: Path) -> str:
@@ -87,9 +90,14 @@ def sha256_file(path: Path) -> str:
 
 def write_synced(path: Path, data: bytes) -> None:
     """Write a new file and wait until it is on the disk."""
+    _write_pieces(path, [data])
+
+
+def _write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """`write_synced` of content in pieces."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags, 0o666), "wb") as file:  # the system takes the umask off
-        file.write(data)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
 
