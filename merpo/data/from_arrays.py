@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from merpo.data.dataset import TaskDataset
@@ -29,6 +29,7 @@ def from_arrays(
     episodes: Any = None,
     action_low: Bound | None = None,
     action_high: Bound | None = None,
+    leave_out: Collection[int] = (),
     task: Task | None = None,
     name: str = "dataset",
 ) -> TaskDataset:
@@ -40,6 +41,8 @@ def from_arrays(
 
     Arrays by episode are lists of such arrays, or blocks [E, L, O] and [E, L, A] and [E, L]; without
     `next_observations` each episode has one more observation than actions.
+
+    `leave_out` are the numbers (from 0) of episodes that are left out, whatever they hold.
 
     Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1]. Without
     `truncations`, an episode that does not terminate at its last row counts as truncated there. Raises
@@ -57,11 +60,16 @@ def from_arrays(
     if _in_episodes(observations):
         if episodes is not None:
             raise DatasetError(f"{name}: episodes is given, expected none as the observations are arrays by episode")
-        arrays, offsets = _concatenate_episodes(given, name)
+        arrays, offsets = _concatenate_episodes(given, name, leave_out)
     else:
         arrays = {key: None if value is None else _tensor(value, key, name) for key, value in given.items()}
         begins = _offsets(arrays, episodes, name)
         dropped = begins[1:] - 1 if next_observations is None else None
+        if leave_out:
+            arrays, begins, gone = _without_episodes(arrays, begins, leave_out, name)
+            if dropped is not None:
+                gone[dropped] = True
+            dropped = gone.nonzero().flatten()
         arrays, offsets = _with_successors(arrays, begins, name)
     data = _assemble(arrays, offsets, dict(task or {}), name)
     try:
@@ -69,18 +77,21 @@ def from_arrays(
         data = TaskDataset(**{**vars(data), "actions": scaled})
         check_dataset(data)
     except DatasetError as error:
-        raise DatasetError(str(error), _input_row(error.at, dropped)) from None
+        raise DatasetError(str(error), _input_row(error.at, dropped, next_observations is None)) from None
     return data
 
 
-def _input_row(at: tuple[str, int] | None, dropped: torch.Tensor | None) -> tuple[str, int] | None:
-    """The position `at` (array, row) of the dataset in the input arrays, from which the rows `dropped` were removed."""
+def _input_row(at: tuple[str, int] | None, dropped: torch.Tensor | None, followed: bool) -> tuple[str, int] | None:
+    """The position `at` (array, row) of the dataset in the input arrays, from which the rows `dropped` were removed.
+
+    `followed`: next observations are those of the following rows.
+    """
     if at is None or dropped is None:
         return at
     key, row = at
     for last in dropped.tolist():
         row += last <= row
-    return (key, row + 1) if key == "next_observations" else (key, row)
+    return (key, row + 1) if followed and key == "next_observations" else (key, row)
 
 
 def _in_episodes(observations: Any) -> bool:
@@ -118,7 +129,9 @@ def _tensor(value: Any, key: str, name: str) -> torch.Tensor:
     return array
 
 
-def _concatenate_episodes(given: Mapping[str, Any], name: str) -> tuple[Arrays, torch.Tensor]:
+def _concatenate_episodes(
+    given: Mapping[str, Any], name: str, leave_out: Collection[int] = ()
+) -> tuple[Arrays, torch.Tensor]:
     """Concatenated episodes and their offsets [E + 1]; L + 1 observations are split into s and s'."""
     for key, value in given.items():
         if value is not None and not hasattr(value, "__len__"):
@@ -130,7 +143,8 @@ def _concatenate_episodes(given: Mapping[str, Any], name: str) -> tuple[Arrays, 
     parts: dict[str, list[torch.Tensor]] = {key: [] for key, value in given.items() if value is not None}
     parts.setdefault("next_observations", [])
     lengths = []
-    for e in range(count):
+    _require_episodes(leave_out, count, name)
+    for e in (e for e in range(count) if e not in leave_out):
         where = f"{name}, episode {e}"
         one = {key: _tensor(value[e], key, where) for key, value in given.items() if value is not None}
         steps, seen = len(one["actions"]), len(one["observations"])
@@ -148,7 +162,7 @@ def _concatenate_episodes(given: Mapping[str, Any], name: str) -> tuple[Arrays, 
             parts[key].append(array)
         lengths.append(steps)
     try:
-        joined: Arrays = {key: torch.cat(arrays) for key, arrays in parts.items()}
+        joined: Arrays = {key: torch.cat(parts.pop(key)) for key in list(parts)}
     except RuntimeError as error:
         raise DatasetError(f"{name}: episodes differ in their dimensions ({error!s:.120})") from None
     return joined, torch.tensor([0, *lengths]).cumsum(0)
@@ -167,14 +181,36 @@ def _offsets(arrays: Arrays, episodes: Any, name: str) -> torch.Tensor:
     if episodes is not None:
         labels = _labels(episodes, rows, name)
         last[:-1] = torch.from_numpy(labels[1:] != labels[:-1])
-        count = int(last.sum())
-        if count != len(set(labels.tolist())):
+        firsts = labels[np.flatnonzero(np.concatenate([[True], last[:-1].numpy()]))]
+        if len(firsts) != len(set(firsts.tolist())):
             raise DatasetError(f"{name}: rows of an episode are not contiguous, expected each episode in one block")
     else:
         for key in ("terminations", "truncations"):
             if (flags := arrays[key]) is not None:
                 last |= flags == 1.0
     return torch.cat([torch.zeros(1, dtype=torch.int64), last.nonzero().flatten() + 1])
+
+
+def _without_episodes(
+    arrays: Arrays, offsets: torch.Tensor, leave_out: Collection[int], name: str
+) -> tuple[Arrays, torch.Tensor, torch.Tensor]:
+    """The arrays and offsets of the other episodes, and which rows were left out [N]."""
+    _require_episodes(leave_out, len(offsets) - 1, name)
+    kept = torch.ones(len(offsets) - 1, dtype=torch.bool)
+    kept[list(leave_out)] = False
+    lengths = offsets.diff()
+    rows = kept.repeat_interleave(lengths)
+    others: Arrays = {key: None if array is None else array[rows] for key, array in arrays.items()}
+    return others, torch.cat([offsets[:1], lengths[kept].cumsum(0)]), ~rows
+
+
+def _require_episodes(leave_out: Collection[int], count: int, name: str) -> None:
+    """Raise `DatasetError` for an episode to leave out that is not there, or if none would be left."""
+    for number in leave_out:
+        if not 0 <= number < count:
+            raise DatasetError(f"{name}: no episode {number} to leave out, expected a number from 0 to {count - 1}")
+    if leave_out and len(set(leave_out)) == count:
+        raise DatasetError(f"{name}: all of its {count} episodes are left out, expected one that is not")
 
 
 def _labels(episodes: Any, rows: int, name: str) -> np.ndarray:
@@ -208,8 +244,11 @@ def _with_successors(arrays: Arrays, offsets: torch.Tensor, name: str) -> tuple[
         raise DatasetError(f"{name}: episode {at} has one row, expected two, or next_observations")
     keep = torch.ones(len(_required(arrays, "observations")), dtype=torch.bool)
     keep[offsets[1:] - 1] = False
-    arrays = {**arrays, "next_observations": _required(arrays, "observations").roll(-1, 0), "truncations": None}
-    kept: Arrays = {key: None if array is None else array[keep] for key, array in arrays.items()}
+    rows = keep.nonzero().flatten()
+    kept: Arrays = {"next_observations": _required(arrays, "observations")[rows + 1], "truncations": None}
+    for key in [key for key in arrays if key not in kept]:  # one after the other, so that few are twice in memory
+        array = arrays.pop(key)
+        kept[key] = None if array is None else array[rows]
     return kept, torch.cat([offsets[:1], lengths.cumsum(0)])
 
 

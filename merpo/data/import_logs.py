@@ -12,7 +12,7 @@ from merpo.data.columns import Columns
 from merpo.data.dataset import TaskDataset
 from merpo.data.places import LOCK, collection_path, manifest_path, store_root
 from merpo.data.store import read_dataset, write_dataset
-from merpo.data.table_files import FORMATS, read_table
+from merpo.data.table_files import FORMATS
 from merpo.data.validate import ARRAYS, check_datasets
 from merpo.errors import DatasetError, RecipeError, nearest
 from merpo.recipe.text import read
@@ -60,7 +60,7 @@ def import_logs(
     imported = []
     for file, name in zip(files, names, strict=True):
         task = params.get(name, {"name": f"{target}/{name}"})
-        data = columns.dataset(read_table(file), str(file), task, name)
+        data = columns.dataset(columns.table(file), str(file), task, name)
         source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
         imported.append(Imported(data, source))
     store_imported(target, imported, family, note)

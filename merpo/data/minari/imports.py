@@ -21,6 +21,7 @@ from merpo.types import Task
 __all__ = ["TASK_KEY", "import_minari", "read_minari"]
 
 TASK_KEY = "merpo_task"  # in a dataset's metadata: {"family": ..., "task": {...}}, as `merpo data export` writes it
+COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 READERS = {"hdf5": read_hdf5, "arrow": read_arrow, "parquet": read_arrow}
 
 
@@ -66,9 +67,8 @@ def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
         raise DatasetError(f"{path}: data_format is {dataset.format!r:.40}, expected one of {known}")
     low, high = _bounds(dataset)
     episodes = list(reader(dataset))
-    columns = {key: [episode[key] for episode in episodes] for key in ("observations", "actions", "rewards")}
-    ends = {key: [episode[key] for episode in episodes] for key in ("terminations", "truncations")}
-    data = from_arrays(**columns, **ends, action_low=low, action_high=high, task=task, name=str(dataset.folder))
+    columns: dict[str, Any] = {key: [episode[key] for episode in episodes] for key in COLUMNS}
+    data = from_arrays(**columns, action_low=low, action_high=high, task=task, name=str(dataset.folder))
     kept = {
         key: str(value)[:200]
         for key in ("author", "algorithm_name", "code_permalink")
