@@ -33,7 +33,9 @@ def import_data(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...", help="Folders or files (npz, csv, parquet), or ids of Minari's.", show_default=False
+            metavar="SOURCE...",
+            help="Folders or files (npz, csv, parquet), or ids of Minari's, also with * and ?.",
+            show_default=False,
         ),
     ],
     name: Annotated[str | None, typer.Option(metavar="COLLECTION", help="Where they go; else by the source.")] = None,
@@ -45,11 +47,20 @@ def import_data(
     ignore_env_spec: Annotated[
         bool, typer.Option("--ignore-env-spec", help="Import a dataset of Minari's that names unknown code.")
     ] = False,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET/EPISODE", help="An episode that is not read, by its label or its number from 0."),
+    ] = None,
+    leave_out_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A key of a dictionary observation that is not read; of Minari's datasets."),
+    ] = None,
 ) -> None:
     """Import logs, one file per task, or datasets of Minari's into the store."""
     from merpo.data.import_any import import_any
 
-    for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec):
+    keys, episodes = leave_out_key or (), leave_out or ()
+    for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec, episodes, keys):
         print(f"look at it: merpo data show {collection}")
 
 

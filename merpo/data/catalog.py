@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from merpo.data.manifest import Manifest, read_manifest
 from merpo.data.places import SHARED, collection_path, data_path, manifest_path, policy_path, store_root
@@ -72,7 +73,7 @@ def find(name: str) -> list[DatasetEntry]:
 
     Raises `DatasetError` if none matches.
     """
-    collection, slash, pattern = name.partition("/")
+    collection, slash, pattern = normalize("NFC", name).partition("/")  # as names in the store are written
     known = entries(collection)
     found = [entry for entry in known if not slash or fnmatch.fnmatchcase(entry.name, pattern)]
     if not found:

@@ -20,10 +20,10 @@ from merpo.data.leave_out import require_labels, require_numbers
 from merpo.data.parquet_table import ParquetTable
 from merpo.data.table_files import CsvTable, Table, dims, read_table
 from merpo.data.table_files import labels as labels_of_column
+from merpo.data.toml_files import read_import_file
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
 from merpo.recipe.errors import recipe_error
-from merpo.recipe.text import read
 from merpo.types import Task
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Columns(Settings):
             lazy = MATRICES if arrays["observations"].ndim <= 2 else ()
             given |= {key: array if key in lazy else np.asarray(array) for key, array in arrays.items()}
         bounds = {"action_low": self.action_low, "action_high": self.action_high}
-        numbers = () if episodes is not None else require_numbers(leave_out, None, place)
+        numbers = () if episodes is not None else require_numbers(leave_out, place)
         try:
             data = from_arrays(**given, **bounds, task=task, name=place, leave_out=numbers)
         except DatasetError as error:
@@ -123,7 +123,7 @@ def read_columns(path: Path | None) -> Columns:
     """The mapping in a TOML file, by default the names of merpo's arrays; raises `RecipeError` if it is invalid."""
     if path is None:
         return Columns()
-    tables = tuples(read(path))
+    tables = tuples(read_import_file(path))
     try:
         return Columns.model_validate(tables)
     except ValidationError as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from merpo.components.component import Settings
 
-__all__ = ["DELIMITERS", "CsvDialect", "CsvFormat"]
+__all__ = ["DELIMITERS", "CsvDialect", "CsvFormat", "dialect_lines"]
 
 Delimiter = Literal[",", ";", "\t", "|"]
 Decimal = Literal[".", ","]
@@ -43,3 +46,12 @@ class CsvDialect(NamedTuple):
         """What differs from comma, point, UTF-8 and a header, by the keys of `[csv]`."""
         usual = CsvDialect("utf-8", ",", ".", header=True, skip_lines=0)._asdict()
         return {key: value for key, value in self._asdict().items() if value not in (usual[key], None)}
+
+
+def dialect_lines(dialects: Iterable[CsvDialect]) -> list[str]:
+    """A line per format of csv files that differs from the usual one, as it can be written under `[csv]`."""
+    lines = []
+    for dialect, count in Counter(dialects).items():
+        settings = ", ".join(f"{key} = {json.dumps(value)}" for key, value in dialect.unusual().items())
+        lines.append(f"format of {count} csv files: {settings}; if it is another, set it under [csv] in columns.toml")
+    return lines

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from merpo.data.dataset import TaskDataset
+from merpo.data.leave_out import require_episodes
 from merpo.data.validate import check_dataset
 from merpo.errors import DatasetError
 from merpo.lazy import np, torch
@@ -143,7 +144,7 @@ def _concatenate_episodes(
     parts: dict[str, list[torch.Tensor]] = {key: [] for key, value in given.items() if value is not None}
     parts.setdefault("next_observations", [])
     lengths = []
-    _require_episodes(leave_out, count, name)
+    require_episodes(leave_out, count, name)
     for e in (e for e in range(count) if e not in leave_out):
         where = f"{name}, episode {e}"
         one = {key: _tensor(value[e], key, where) for key, value in given.items() if value is not None}
@@ -195,22 +196,13 @@ def _without_episodes(
     arrays: Arrays, offsets: torch.Tensor, leave_out: Collection[int], name: str
 ) -> tuple[Arrays, torch.Tensor, torch.Tensor]:
     """The arrays and offsets of the other episodes, and which rows were left out [N]."""
-    _require_episodes(leave_out, len(offsets) - 1, name)
+    require_episodes(leave_out, len(offsets) - 1, name)
     kept = torch.ones(len(offsets) - 1, dtype=torch.bool)
     kept[list(leave_out)] = False
     lengths = offsets.diff()
     rows = kept.repeat_interleave(lengths)
     others: Arrays = {key: None if array is None else array[rows] for key, array in arrays.items()}
     return others, torch.cat([offsets[:1], lengths[kept].cumsum(0)]), ~rows
-
-
-def _require_episodes(leave_out: Collection[int], count: int, name: str) -> None:
-    """Raise `DatasetError` for an episode to leave out that is not there, or if none would be left."""
-    for number in leave_out:
-        if not 0 <= number < count:
-            raise DatasetError(f"{name}: no episode {number} to leave out, expected a number from 0 to {count - 1}")
-    if leave_out and len(set(leave_out)) == count:
-        raise DatasetError(f"{name}: all of its {count} episodes are left out, expected one that is not")
 
 
 def _labels(episodes: Any, rows: int, name: str) -> np.ndarray:

@@ -6,17 +6,21 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from merpo.data.catalog import entries
 from merpo.data.columns import Columns
+from merpo.data.csv_format import dialect_lines
 from merpo.data.dataset import TaskDataset
+from merpo.data.leave_out import left_out, left_out_lines
 from merpo.data.places import LOCK, collection_path, manifest_path, store_root
 from merpo.data.store import read_dataset, write_dataset
-from merpo.data.table_files import FORMATS
+from merpo.data.table_files import FORMATS, CsvTable
+from merpo.data.task_params import task_params
+from merpo.data.toml_files import read_import_file
 from merpo.data.validate import ARRAYS, check_datasets
-from merpo.errors import DatasetError, RecipeError, nearest
-from merpo.recipe.text import read
-from merpo.support.files import plain, sha256_file
+from merpo.errors import DatasetError, RecipeError
+from merpo.support.files import FILE_NAME_BYTES, NAME_CHARACTERS, plain, sha256_file
 from merpo.support.lock import folder_lock
 from merpo.types import Task
 
@@ -24,7 +28,6 @@ __all__ = [
     "LOGS",
     "Imported",
     "check_family",
-    "check_params",
     "import_logs",
     "read_task_params",
     "slug",
@@ -48,21 +51,31 @@ def import_logs(
     params: Mapping[str, Task],
     family: str = LOGS,
     note: Callable[[str], None] = print,
+    leave_out: Sequence[str] = (),
 ) -> str:
     """Read, check and store every file of `paths` (for folders, the files in them); returns the collection's name.
 
-    All files are read and checked before the first is stored. Raises `DatasetError` for an invalid file.
+    `leave_out` are episodes that are not read, `DATASET/EPISODE` by label or number. All files are read and checked
+    before the first is stored. Raises `DatasetError` for an invalid file.
     """
     files = [file for path in paths for file in _files(path)]
     names = [slug(file.stem) for file in files]
-    check_params(params, names)
+    known = [(name, file.stem) for name, file in zip(names, files, strict=True)]
+    tasks, without = task_params(params, known, note), left_out(leave_out, known)
     target = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
-    imported = []
-    for file, name in zip(files, names, strict=True):
-        task = params.get(name, {"name": f"{target}/{name}"})
-        data = columns.dataset(columns.table(file), str(file), task, name)
+    imported, dialects = [], []
+    for file, name, given, episodes in zip(files, names, tasks, without, strict=True):
+        table = columns.table(file)
+        task: Task = {"name": f"{target}/{name}"} if given is None else given
+        data = columns.dataset(table, str(file), task, name, episodes)
         source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
+        source |= {"left out": list(episodes)} if episodes else {}
+        if isinstance(table, CsvTable) and (unusual := table.dialect.unusual()):
+            source["csv"] = unusual
+            dialects.append(table.dialect)
         imported.append(Imported(data, source))
+    for line in [*dialect_lines(dialects), *left_out_lines(names, without)]:
+        note(f"{target}: {line}")
     store_imported(target, imported, family, note)
     return target
 
@@ -112,7 +125,7 @@ def read_task_params(path: Path | None) -> dict[str, Task]:
     """Each dataset's task parameters in a TOML file, e.g. `[pump-7] load = 3`; raises `RecipeError` if invalid."""
     if path is None:
         return {}
-    tables = read(path)
+    tables = read_import_file(path)
     for name, value in tables.items():
         if not isinstance(value, dict):
             raise RecipeError(f"{path}: {name[:80]}: expected a table [{name[:40]}] with a dataset's parameters")
@@ -127,23 +140,20 @@ def check_family(family: str) -> None:
         get("tasks", family)
 
 
-def check_params(params: Mapping[str, Task], names: Sequence[str]) -> None:
-    """Raise `RecipeError` for task parameters of a dataset that is not imported, e.g. a misspelt name."""
-    for name in params:
-        if name not in names:
-            raise RecipeError(f"--task-params: no dataset {name[:80]!r}{nearest(name[:80], names)}")
-
-
 def slug(text: str) -> str:
-    """`text` as a valid name in the store, invalid characters replaced by hyphens."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("._+-")[:100].rstrip("-") or "data"
+    """`text` as a valid name in the store, in any script; invalid characters are replaced by hyphens."""
+    name = re.sub(rf"[^{NAME_CHARACTERS}]+", "-", normalize("NFC", text))
+    first = re.search(r"[^\W_]", name)
+    kept = name[first.start() :][:100] if first else ""
+    return kept.encode()[: FILE_NAME_BYTES - len(".policy")].decode(errors="ignore").rstrip("-") or "data"
 
 
 def _files(path: Path) -> list[Path]:
     """The file itself, or a folder's files of a supported format, sorted by name."""
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS and file.is_file())
+    every = (file for file in path.iterdir() if not file.name.startswith("."))  # a system's own files
+    found = sorted(file for file in every if file.suffix.lower() in FORMATS and file.is_file())
     if not found:
         raise DatasetError(f"{path}: holds no file that ends in {', '.join(FORMATS)}")
     return found

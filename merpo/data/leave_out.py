@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from merpo.errors import DatasetError, RecipeError, nearest
 
-__all__ = ["left_out", "require_labels", "require_numbers"]
+__all__ = ["left_out", "left_out_lines", "require_episodes", "require_labels", "require_numbers"]
 
 
-def left_out(texts: Sequence[str], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The episodes to leave out of each dataset, by its name: `DATASET/EPISODE`, or `EPISODE` of a single dataset.
+def left_out(texts: Sequence[str], datasets: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    """The episodes to leave out of each dataset: `DATASET/EPISODE`, or `EPISODE` of a single dataset.
 
-    Raises `RecipeError` for an episode of no dataset that is imported.
+    A dataset is given by all its names. Raises `RecipeError` for an episode of no dataset that is imported.
     """
-    found: dict[str, list[str]] = {name: [] for name in names}
+    found: list[list[str]] = [[] for _ in datasets]
+    owners = {name: i for i, names in enumerate(datasets) for name in names}
     for text in texts:
-        owner = max((name for name in names if text.startswith(f"{name}/")), key=len, default=None)
-        if owner is None and len(names) > 1:
-            dataset = text.rpartition("/")[0]
+        owner = max((name for name in owners if text.startswith(f"{name}/")), key=len, default="")
+        if not owner and len(datasets) > 1:
             raise RecipeError(
-                f"--leave-out: got {text[:80]!r}, expected DATASET/EPISODE, as {len(names)} datasets are imported"
-                f"{nearest(dataset, names)}"
+                f"--leave-out: got {text[:80]!r}, expected DATASET/EPISODE, as {len(datasets)} datasets are imported"
+                f"{nearest(text.rpartition('/')[0], owners)}"
             )
-        found[names[0] if owner is None else owner].append(text if owner is None else text.removeprefix(f"{owner}/"))
-    return {name: tuple(dict.fromkeys(labels)) for name, labels in found.items()}
+        found[owners[owner] if owner else 0].append(text.removeprefix(f"{owner}/") if owner else text)
+    return [tuple(dict.fromkeys(labels)) for labels in found]
+
+
+def left_out_lines(names: Sequence[str], without: Sequence[Sequence[str]]) -> list[str]:
+    """A line that names the episodes that are left out of datasets; none if there are none."""
+    named = [f"{name}/{label[:80]}" for name, labels in zip(names, without, strict=True) for label in labels]
+    return [f"left out: {', '.join(named[:20])}{', ...' * (len(named) > 20)}"] if named else []
 
 
 def require_labels(wanted: Iterable[str], known: Sequence[str], place: str) -> None:
@@ -35,15 +41,21 @@ def require_labels(wanted: Iterable[str], known: Sequence[str], place: str) -> N
             raise DatasetError(f"{place}: no episode {label[:80]!r} to leave out{nearest(label, known)}; it has {some}")
 
 
-def require_numbers(wanted: Iterable[str], count: int | None, place: str) -> list[int]:
-    """The numbers (from 0) that texts give; raises `DatasetError` for one that none of `count` episodes has."""
-    numbers = []
+def require_numbers(wanted: Sequence[str], place: str) -> list[int]:
+    """The numbers of episodes that texts give; raises `DatasetError` for other texts."""
     for text in wanted:
-        if not (text.isascii() and text.isdigit() and len(text) < 10) or (count is not None and int(text) >= count):
-            last = "" if count is None else f" to {count - 1}"
+        if not (text.isascii() and text.isdigit() and len(text) < 10):
             raise DatasetError(
-                f"{place}: no episode {text[:80]!r} to leave out, expected a number from 0{last}, as its episodes have "
-                "no labels"
+                f"{place}: no episode {text[:80]!r} to leave out, expected a number from 0, as its episodes have no "
+                "labels"
             )
-        numbers.append(int(text))
-    return numbers
+    return list(map(int, wanted))
+
+
+def require_episodes(leave_out: Collection[int], count: int, place: str) -> None:
+    """Raise `DatasetError` for an episode to leave out that is not there, or if none would be left."""
+    for number in leave_out:
+        if not 0 <= number < count:
+            raise DatasetError(f"{place}: no episode {number} to leave out, expected a number from 0 to {count - 1}")
+    if leave_out and len(set(leave_out)) == count:
+        raise DatasetError(f"{place}: all of its {count} episodes are left out, expected one that is not")

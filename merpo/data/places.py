@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from merpo.errors import DatasetError
-from merpo.support.files import FILE_NAME
+from merpo.support.files import FILE_NAME, FILE_NAME_BYTES
 
 __all__ = [
     "CURVE",
@@ -76,9 +76,10 @@ def policy_path(folder: Path, name: str) -> Path:
 
 
 def _checked(name: str, suffix: str = "") -> str:
-    if not re.fullmatch(FILE_NAME, name) or name.endswith(".policy"):  # `x.policy` would clash with the policy of `x`
+    good = re.fullmatch(FILE_NAME, name) and len(name.encode()) <= FILE_NAME_BYTES
+    if not good or name.endswith(".policy"):  # `x.policy` would clash with the policy of `x`
         raise DatasetError(
             f"{name!r:.80} is not a valid name in the data store: expected letters, digits, '.', '_', '+', '-', "
-            "a letter or digit first, and no '.policy' at the end"
+            f"a letter or digit first, no '.policy' at the end, and at most {FILE_NAME_BYTES} bytes in UTF-8"
         )
     return name + suffix

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FILE_NAME",
+    "FILE_NAME_BYTES",
+    "NAME_CHARACTERS",
     "Digest",
     "atomic_write_bytes",
     "atomic_write_json",
@@ -35,7 +37,10 @@ __all__ = [
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,150}$"  # a name, never a path: no separator, no leading dot
+# Letters, digits and their marks in any script (the ranges: scripts that write vowels as marks), '_', '.', '+', '-'.
+NAME_CHARACTERS = r"\w\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0900-\u109f\u1780-\u17ff.+\-"
+FILE_NAME = rf"^[^\W_][{NAME_CHARACTERS}]{{0,150}}$"  # a name, never a path: no separator, no leading dot
+FILE_NAME_BYTES = 180  # of a name in UTF-8: with endings, it must not be longer than file systems allow
 
 
 def atomic_write_bytes(path: Path, data: bytes) -> None:

@@ -26,12 +26,16 @@ M = TypeVar("M")
 @final
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of JSON or TOML file: `expected` names it in errors (of class `error`), `hint` says how to mend them."""
+    """A kind of JSON or TOML file: `expected` names it in errors (of class `error`), `hint` says how to mend them.
+
+    `marked`: it may begin with a byte-order mark, of UTF-8 or UTF-16, as editors on Windows write it.
+    """
 
     expected: str
     error: type[MerpoError] = ArtifactError
     hint: str = ""
     limit: int = LIMIT
+    marked: bool = False
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """The object in a JSON file."""
@@ -78,7 +82,7 @@ class FileKind:
             self._refuse_fields(place, error)
 
     def read_text(self, path: Path) -> str:
-        """The UTF-8 text of a file."""
+        """The text of a file, in UTF-8 unless it is `marked`."""
         try:
             if path.exists() and not path.is_file():  # a folder, or a pipe that would block
                 self.refuse(path, "not a file")
@@ -90,6 +94,8 @@ class FileKind:
             self.refuse(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
         if len(data) > self.limit:
             self.refuse(path, f"larger than {self.limit} bytes")
+        if self.marked:
+            data = _without_mark(data)
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             self.refuse(path, "encoded as UTF-16", "UTF-8; save it as UTF-8")
         if data.startswith(codecs.BOM_UTF8):
@@ -116,6 +122,16 @@ def _field_text(detail: ErrorDetails) -> str:
     """`key: what is wrong, got value`."""
     key = ".".join(map(str, detail["loc"]))
     return f"{key}{': ' if key else ''}{detail['msg']}, got {reprlib.repr(detail['input'])}"
+
+
+def _without_mark(data: bytes) -> bytes:
+    """The text in UTF-8 without a byte-order mark; unchanged if it is damaged."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16").encode()
+        except UnicodeError:
+            return data
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def _first_line(error: BaseException) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from merpo.data.leave_out import require_episodes
 from merpo.data.minari.files import MinariDataset, Space, require_inside
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
@@ -20,18 +21,20 @@ __all__ = ["read_arrow"]
 COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 
 
-def read_arrow(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
+def read_arrow(dataset: MinariDataset, leave_out: Collection[int] = ()) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
 
-    Raises `DatasetError` naming file and column for links, compressed Arrow, and files that declare more than they
-    store.
+    Those with the numbers `leave_out` are not read. Raises `DatasetError` naming file and column for links, compressed
+    Arrow, and files that declare more than they store.
     """
     try:
         import pyarrow as pa
     except ImportError:
         raise MerpoError("reading Arrow needs pyarrow, which is not installed; pip install 'merpo[minari]'") from None
     total = 0
-    for folder in _folders(dataset):
+    folders = _folders(dataset)
+    require_episodes(leave_out, len(folders), str(dataset.folder))
+    for folder in (folder for i, folder in enumerate(folders) if i not in leave_out):
         path = _file(folder, dataset.format)
         try:
             table = _read(pa, path, dataset.format)

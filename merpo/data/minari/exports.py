@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
+from unicodedata import combining, normalize
 
 from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
@@ -140,5 +141,12 @@ def _make_namespaces(dataset_id: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name with dots and other characters that an id must not have replaced by hyphens."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    """A name as part of an id: without accents, other letters by their number, dots and the like as hyphens."""
+    letters = "".join(c for c in normalize("NFKD", name) if not combining(c))
+    return "".join(_in_id(c) for c in letters)
+
+
+def _in_id(letter: str) -> str:
+    if letter.isascii():
+        return letter if letter.isalnum() or letter in "-_" else "-"
+    return f"u{ord(letter):x}" if letter.isalnum() else "-"

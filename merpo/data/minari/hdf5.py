@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from merpo.data.leave_out import require_episodes
 from merpo.data.minari.files import MinariDataset, Space, require_inside
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
@@ -24,11 +25,11 @@ FILTERS = (1, 2, 3, 5, 6, 32000)  # built-in: deflate, shuffle, fletcher32, n-bi
 _DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, OverflowError, AttributeError, IndexError)
 
 
-def read_hdf5(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
+def read_hdf5(dataset: MinariDataset, leave_out: Collection[int] = ()) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
 
-    Raises `DatasetError` naming file and object for links, external or virtual storage, filters that load code,
-    and arrays that declare more than they store.
+    Those with the numbers `leave_out` are not read. Raises `DatasetError` naming file and object for links, external or
+    virtual storage, filters that load code, and arrays that declare more than they store.
     """
     try:
         import h5py
@@ -39,7 +40,7 @@ def read_hdf5(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
         raise DatasetError(f"{path}: no such file")
     try:
         with h5py.File(path, "r") as file:
-            yield from _Reader(h5py, path).episodes(file, dataset)
+            yield from _Reader(h5py, path).episodes(file, dataset, leave_out)
     except MemoryError:
         raise DatasetError(f"{path}: does not fit into memory") from None
     except _DAMAGE as error:
@@ -52,11 +53,14 @@ class _Reader:
     def __init__(self, h5py: Any, path: Path) -> None:
         self.h5py, self.path, self.bytes = h5py, path, 0
 
-    def episodes(self, file: Any, dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
+    def episodes(
+        self, file: Any, dataset: MinariDataset, leave_out: Collection[int]
+    ) -> Iterator[dict[str, NDArray[Any]]]:
         count = len(file)
         if not 0 < count <= MAX_EPISODES:
             raise DatasetError(f"{self.path}: has {count} episodes, expected 1 to {MAX_EPISODES}")
-        for i in range(count):
+        require_episodes(leave_out, count, str(self.path))
+        for i in (i for i in range(count) if i not in leave_out):
             place = f"episode_{i}"
             episode = self.child(file, place, place)
             yield {

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from merpo.data.from_arrays import from_arrays
-from merpo.data.import_logs import LOGS, Imported, check_params, store_imported
+from merpo.data.import_logs import LOGS, Imported, store_imported
+from merpo.data.leave_out import left_out, left_out_lines, require_numbers
 from merpo.data.minari.arrow import read_arrow
 from merpo.data.minari.files import MinariDataset, minari_root, open_minari, require_id
 from merpo.data.minari.hdf5 import read_hdf5
 from merpo.data.reference_scores import KEY, minari_reference
+from merpo.data.task_params import task_params
 from merpo.errors import DatasetError, MerpoError
 from merpo.recipe.sources import minari_place
 from merpo.types import Task
@@ -32,41 +34,47 @@ def import_minari(
     family: str | None = None,
     ignore_env_spec: bool = False,
     note: Callable[[str], None] = print,
+    leave_out: Sequence[str] = (),
+    leave_out_keys: Sequence[str] = (),
 ) -> list[str]:
     """Read, check and store datasets; returns the collections' names.
 
+    `leave_out` are episodes that are not read, `DATASET/NUMBER`; `leave_out_keys` are keys of dictionary observations.
     A dataset that is not on this machine is downloaded by Minari. Raises `DatasetError` for an invalid or unsafe one.
     """
     known = {text: minari_place(require_id(text)) for text in ids}
-    check_params(params or {}, [*known, *(name for _, name in known.values())])
+    names = [(text, name) for text, (_, name) in known.items()]
+    tasks, without = task_params(params or {}, names, note), left_out(leave_out, names)
     imported: dict[tuple[str, str], list[Imported]] = {}
-    for text, (place, name) in known.items():
+    for (text, (place, name)), given, episodes in zip(known.items(), tasks, without, strict=True):
         _ensure_local(text, note)
-        dataset = open_minari(text, ignore_env_spec)
+        dataset = open_minari(text, ignore_env_spec, leave_out_keys)
         recorded = dataset.metadata.get(TASK_KEY)
         recorded = recorded if isinstance(recorded, dict) else {}
-        task = next((p for p in ((params or {}).get(text), (params or {}).get(name)) if p is not None), None)
-        task = _recorded_task(recorded) if task is None else task  # {} is the task of a family with a single one
+        task = _recorded_task(recorded) if given is None else given  # {} is the task of a family with a single one
         task = {"minari": text, **_environment(dataset)} if task is None else task
         its_family = family or _family(recorded)
-        one = read_minari(dataset, task, name)
+        one = read_minari(dataset, task, name, episodes)
         reference = minari_reference(dataset.metadata, task, text, note)
         if reference is not None:
             one = one._replace(settings={**one.settings, KEY: reference.model_dump()})
         imported.setdefault((collection or place, its_family), []).append(one)
+    for line in left_out_lines(list(known), without):
+        note(f"minari: {line}")
     for (chosen, its_family), datasets in imported.items():
         store_imported(chosen, datasets, its_family, note)
     return list(dict.fromkeys(chosen for chosen, _ in imported))
 
 
-def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
-    """All episodes of a local dataset, with actions scaled from their space's bounds to [-1, 1]."""
+def read_minari(dataset: MinariDataset, task: Task, name: str, leave_out: Sequence[str] = ()) -> Imported:
+    """The episodes of a local dataset but those to leave out, actions scaled from their space's bounds to [-1, 1]."""
     reader = READERS.get(dataset.format)
     if reader is None:
         path, known = dataset.folder / "metadata.json", ", ".join(READERS)
         raise DatasetError(f"{path}: data_format is {dataset.format!r:.40}, expected one of {known}")
     low, high = _bounds(dataset)
-    episodes = list(reader(dataset))
+    skipped = require_numbers(leave_out, str(dataset.folder))
+    episodes = list(reader(dataset, skipped))
     columns: dict[str, Any] = {key: [episode[key] for episode in episodes] for key in COLUMNS}
     data = from_arrays(**columns, action_low=low, action_high=high, task=task, name=str(dataset.folder))
     kept = {
@@ -81,6 +89,7 @@ def read_minari(dataset: MinariDataset, task: Task, name: str) -> Imported:
         "observations": [".".join(box.path) for box in dataset.observations if box.path],
         "action_low": low,
         "action_high": high,
+        **({"left out": [*leave_out, *dataset.left_out]} if leave_out or dataset.left_out else {}),
         **kept,
     }
     return Imported(replace(data, name=name), settings)
