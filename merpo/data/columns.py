@@ -96,8 +96,8 @@ class Columns(Settings):
             labels = labels_of_column(table, episodes[0])
             keep = _kept(table, labels, leave_out, place)
             given["episodes"] = labels.values() if keep is None else labels.values()[keep]
-        if _holds_episodes(table, found["rewards"][0]):
-            given |= {key: by_row(table, names, place) for key, names in found.items()}
+        if _holds_episodes(table, found["rewards"][0], found["actions"][0]):
+            given |= {key: by_row(table, names, place, key in MATRICES) for key, names in found.items()}
         else:
             arrays = {key: Joined(table, names, place, keep) for key, names in found.items()}
             lazy = MATRICES if arrays["observations"].ndim <= 2 else ()
@@ -168,12 +168,12 @@ def _kept(table: Table, labels: Labels, leave_out: Sequence[str], place: str) ->
     return kept
 
 
-def _holds_episodes(table: Table, rewards: str) -> bool:
-    """Whether each row of a table holds a whole episode: its rewards are lists, and not of one number each."""
+def _holds_episodes(table: Table, rewards: str, actions: str) -> bool:
+    """Whether each row of a table holds a whole episode: its rewards are a list, and not the one number of a step."""
     if not isinstance(table, ParquetTable) or dims(table, rewards) != 2:
         return False
     values = table[rewards]
-    return isinstance(values, list) or values.shape[1] != 1
+    return isinstance(values, list) or values.shape[1] != 1 or dims(table, actions) == 3
 
 
 def _location(table: Table, keep: NDArray[Any] | None, error: DatasetError) -> str:

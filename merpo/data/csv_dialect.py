@@ -131,7 +131,7 @@ def find_decimal(path: Path, dialect: CsvDialect, columns: Collection[str], whol
 
 
 def _sample(path: Path, dialect: CsvDialect) -> list[str]:
-    """The first lines, without a last one that may be cut."""
+    """The first lines, without empty ones."""
     with open_lines(path, dialect) as file:
         found = list(islice(iter(lambda: file.readline(LONGEST_LINE), ""), SAMPLE))
     return [line for line in found if line.strip()]
@@ -143,7 +143,7 @@ def _rows(lines: Sequence[str], delimiter: Delimiter) -> list[list[str]]:
         rows = [row for row in csv.reader(lines, delimiter=delimiter) if row]
     except csv.Error:
         return []
-    return rows[:-1] if len(lines) == SAMPLE and len(rows) > 2 else rows  # the last one may be cut in a quoted cell
+    return rows[:-1] if len(rows) > 2 else rows  # the last one may be cut in a quoted cell
 
 
 def _delimiter(path: Path, lines: Sequence[str], wanted: Collection[str], first: int) -> Delimiter:

@@ -78,18 +78,33 @@ def _not_utf8(path: Path) -> int | None:
 
 
 def _require_latin_1(path: Path, at: int) -> None:
-    """Raise `DatasetError` unless every line beyond ASCII has only what Latin-1 writes, and none that UTF-8 does."""
+    """Raise `DatasetError` unless every line beyond ASCII has only what Latin-1 writes, and none is UTF-8.
+
+    `at` is the first byte that is not UTF-8.
+    """
     with path.open("rb") as file:
+        start, other = 0, 0  # other: the first line that is UTF-8 and not ASCII
         for number, line in enumerate(file, 1):
+            start += len(line)
             if line.isascii():
                 continue
-            for found in HIGH.finditer(line):
-                run = found[0]
-                if min(run) < 0xA0 or len(run) > LONGEST or _is_utf8(run):
-                    raise DatasetError(
-                        f"{path}: line {number} has the bytes {run[:8].hex(' ')}: not UTF-8 (byte {at}), and not "
-                        f"certainly Latin-1; {FIX}, or save the file as UTF-8"
-                    )
+            if start <= at:
+                other = other or number
+            elif other:
+                raise DatasetError(f"{path}: line {number} is not UTF-8 (byte {at}), but line {other} is; {FIX}")
+            else:
+                _require_single_letters(path, number, line)
+
+
+def _require_single_letters(path: Path, number: int, line: bytes) -> None:
+    """Raise `DatasetError` for bytes of which other encodings make letters, or words of another alphabet."""
+    for found in HIGH.finditer(line):
+        run = found[0]
+        if min(run) < 0xA0 or len(run) > LONGEST or _is_utf8(run):
+            raise DatasetError(
+                f"{path}: line {number} has the bytes {run[:8].hex(' ')}: not UTF-8, and not certainly Latin-1; {FIX}, "
+                "or save the file as UTF-8"
+            )
 
 
 def _is_utf8(run: bytes) -> bool:

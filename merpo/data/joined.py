@@ -68,10 +68,11 @@ class Joined:
         return found if self.keep is None else found[self.keep]
 
 
-def by_row(table: Table, names: Sequence[str], place: str) -> list[NDArray[Any]]:
-    """Columns whose every row holds a whole episode: an array [L] or [L, .] for each, side by side [L, columns]."""
+def by_row(table: Table, names: Sequence[str], place: str, matrix: bool) -> list[NDArray[Any]]:
+    """Columns whose every row holds a whole episode, side by side: an array [L, .] each if `matrix`, else [L]."""
     columns = [numbers(table, name, f"{place}: {name[:80]}") for name in names]
-    return [_episode(parts, names, f"{place}: row {row}") for row, parts in enumerate(zip(*columns, strict=True))]
+    rows = [_episode(parts, names, f"{place}: row {row}") for row, parts in enumerate(zip(*columns, strict=True))]
+    return [row[:, None] if matrix and row.ndim == 1 else row for row in rows]
 
 
 def _episode(parts: Sequence[NDArray[Any]], names: Sequence[str], where: str) -> NDArray[Any]:
