@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +11,26 @@ from pydantic import Field, ValidationError
 
 from merpo.components.component import Settings, tuples
 from merpo.data.dataset import TaskDataset
-from merpo.data.from_arrays import from_arrays
-from merpo.data.table_files import CsvTable, Table, numbers, row_location
+from merpo.data.reading.choices import Choices, Gaps
+from merpo.data.reading.ends import FLAGS
+from merpo.data.reading.names import NAMES, recognised
+from merpo.data.reading.transitions import Origin, Read, read_arrays
+from merpo.data.reading.unused import check_unused
+from merpo.data.table_columns import column_of, flag_column, matrix_of, number_column, width_of
+from merpo.data.table_files import CsvTable, Table, row_location
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
 from merpo.recipe.errors import recipe_error
 from merpo.recipe.text import read
 from merpo.types import Task
 
-__all__ = ["Columns", "read_columns"]
+__all__ = ["Columns", "changed", "read_columns"]
+
+REQUIRED = ("observations", "actions", "rewards")
 
 
 class Columns(Settings):
-    """Names of columns (csv, parquet) or arrays (npz); several are joined into one matrix, in this order."""
+    """Names of columns (csv, parquet) or arrays (npz, hdf5); several are joined into one matrix, in this order."""
 
     observations: tuple[str, ...] = Field(
         ("observations",), min_length=1, max_length=10_000, description="Observation s."
@@ -36,45 +45,126 @@ class Columns(Settings):
     )
     terminations: str | None = Field(None, description="1 where the environment ended the episode.")
     truncations: str | None = Field(None, description="1 where the time limit ended it.")
+    ends: str | None = Field(None, description="1 at an episode's last row, however it ended.")
+    starts: str | None = Field(None, description="1 at an episode's first row.")
+    finals: str | None = Field(None, description="1 at a row with an episode's last observation and no action.")
     episodes: str | None = Field(None, description="Label of each row's episode, e.g. a day; rows stay in order.")
+    ignore: tuple[str, ...] = Field((), max_length=10_000, description="Columns that are not to be used.")
     action_low: tuple[float, ...] | None = Field(
         None, min_length=1, max_length=10_000, description="Least action per dimension, scaled to -1."
     )
     action_high: tuple[float, ...] | None = Field(
         None, min_length=1, max_length=10_000, description="Greatest action per dimension, scaled to 1."
     )
+    clip_actions: bool = Field(False, description="Move actions outside of their bounds to these, and count them.")
+    gaps: Gaps = Field(
+        "refuse", description="Of a missing value: refuse it, drop its episode, or hold the value before it."
+    )
+    subtract: Mapping[str, float] = Field(
+        {}, max_length=10_000, description="Numbers to subtract from observations, by column or ARRAY[NUMBER]."
+    )
+    flatten: bool = Field(False, description="Make one row of numbers of each matrix or image.")
 
     def dataset(self, table: Table, place: str, task: Task, name: str) -> TaskDataset:
         """The dataset in a file's columns; messages of `DatasetError` begin with `place`, the file's path."""
-        given: dict[str, Any] = {
-            "observations": _matrix(table, self.observations, place),
-            "actions": _matrix(table, self.actions, place),
-            "rewards": _numbers(table, self.rewards, place),
-        }
-        if (names := self._present("next_observations", table)) is not None:
-            given["next_observations"] = _matrix(table, (names,) if isinstance(names, str) else names, place)
-        for key in ("terminations", "truncations"):
-            if (column := self._present(key, table)) is not None:
-                given[key] = _numbers(table, column, place)
-        if (column := self._present("episodes", table)) is not None:
-            given["episodes"] = _column(table, column, place)
-        bounds = {"action_low": self.action_low, "action_high": self.action_high}
-        try:
-            data = from_arrays(**given, **bounds, task=task, name=place)
-        except DatasetError as error:
-            hint = "" if "within [-1, 1]" not in str(error) else "; give action_low and action_high in --columns"
-            where = (
-                f"; that is {row_location(table, error.at[1])} of the file"
-                if error.at and isinstance(table, CsvTable)
-                else ""
-            )
-            raise DatasetError(f"{error}{where}{hint}") from None
-        return TaskDataset(**{**vars(data), "name": name})
+        return self.read(table, place, task, name).data
 
-    def _present(self, key: str, table: Table) -> Any:
-        """The columns of an optional array: the configured ones, else the column named `key` if the file has it."""
-        chosen = getattr(self, key)
-        return key if chosen is None and key in table else chosen
+    def read(self, table: Table, place: str, task: Task, name: str) -> Read:
+        """The dataset in a file's columns, and the account of what was read and what was not used."""
+        names = self.names(table)
+        gaps = self.gaps != "refuse"
+        given: dict[str, Any] = {
+            key: matrix_of(table, names[key], place, gaps)
+            for key in ("observations", "actions", "next_observations")
+            if key in names
+        }
+        given["rewards"] = number_column(table, names["rewards"][0], place, gaps)
+        given |= {key: flag_column(table, names[key][0], place) for key in FLAGS if key in names}
+        labels = column_of(table, names["episodes"][0], place) if "episodes" in names else None
+        flags = {key: given[key] for key in FLAGS if key in given}
+        taken = {name for found in names.values() for name in found}
+        unused = [name for name in table if name not in taken]
+        suspects = [name for name in unused if name not in self.ignore]
+        notes = check_unused(table, suspects, flags, given["rewards"], labels, place)
+        widths = {name: width_of(table[name], given["rewards"]) for name in (*names["observations"], *names["actions"])}
+        choices = self.choices({name: widths[name] for name in names["observations"]}, place)
+        origin = self._origin(names, widths, unused)
+        try:
+            made = read_arrays(given, choices, episodes=labels, task=task, name=place, origin=origin)
+        except DatasetError as error:
+            text = f"{error}{_position(error, table)}{_column(str(error), names)}"
+            raise DatasetError(text, error.at, error.column) from None
+        account = made.account.model_copy(update={"notes": (*notes, *made.account.notes)})
+        return Read(TaskDataset(**{**vars(made.data), "name": name}), account)
+
+    def names(self, table: Table) -> dict[str, tuple[str, ...]]:
+        """The file's names for each key that it has: those of the mapping, else those that logs usually have."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key in NAMES:
+            chosen = getattr(self, key)
+            if key in self.model_fields_set and chosen is not None:
+                found[key] = (chosen,) if isinstance(chosen, str) else chosen
+        for key in NAMES:
+            if key not in found:
+                taken = {*self.ignore, *(name for names in found.values() for name in names)}
+                usual = recognised(key, table, taken)
+                if usual and (key != "episodes" or usual == (key,) or self._is_per_row(table, usual[0], found)):
+                    found[key] = usual
+                elif key in REQUIRED:
+                    found[key] = (key,)
+        return {key: found[key] for key in NAMES if key in found}
+
+    def _is_per_row(self, table: Table, name: str, found: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether a column has a value for each reward: another array called `episode` may count them, say."""
+        rewards = found["rewards"][0]
+        return rewards in table and np.shape(table[name])[:1] == np.shape(table[rewards])[:1]
+
+    def choices(self, widths: Mapping[str, int], place: str) -> Choices:
+        """The decisions on observations whose columns have these widths."""
+        low, high = (
+            (bound[0] if bound and len(bound) == 1 else bound) for bound in (self.action_low, self.action_high)
+        )
+        return Choices(low, high, self.clip_actions, self.gaps, self._offsets(widths, place), self.flatten)
+
+    def _origin(self, names: Mapping[str, tuple[str, ...]], widths: Mapping[str, int], unused: list[str]) -> Origin:
+        """What the file calls its arrays."""
+        labels = {key: _labels(names[key], widths) for key in ("observations", "actions")}
+        return Origin(
+            labels={**labels, "rewards": list(names["rewards"])},
+            flags={key: names[key][0] for key in FLAGS if key in names},
+            used={key: ", ".join(found) for key, found in names.items() if self._is_told(key, found)},
+            unused=tuple(unused),
+        )
+
+    def _offsets(self, widths: Mapping[str, int], place: str) -> list[float] | None:
+        """The numbers to subtract from each observation, whose columns have these widths; None if none is given."""
+        if not self.subtract:
+            return None
+        keys = [
+            (name, f"{name}[{i}]", f"observations[{i}]" if len(widths) == 1 else "")
+            for name, width in widths.items()
+            for i in range(width)
+        ]
+        for key in self.subtract:
+            if not any(key in same for same in keys):
+                raise DatasetError(
+                    f"{place}: subtract: no observation {key[:80]!r}{nearest(key[:80], widths)}; expected one of "
+                    f"{', '.join(list(widths)[:20])}, or such a name with [NUMBER]"
+                )
+        return [next((self.subtract[key] for key in reversed(same) if key in self.subtract), 0.0) for same in keys]
+
+    def _is_told(self, key: str, found: tuple[str, ...]) -> bool:
+        """Whether a user would not expect these names: they are neither merpo's own nor assigned."""
+        return key not in self.model_fields_set and found != (key,)
+
+
+def changed(columns: Columns, place: str, changes: Mapping[str, Any]) -> Columns:
+    """The mapping with other values; raises `RecipeError` that begins with `place` if one is invalid."""
+    tables = {**{key: getattr(columns, key) for key in columns.model_fields_set}, **tuples(changes)}
+    try:
+        return Columns.model_validate(tables)
+    except ValidationError as error:
+        raise recipe_error(error, place, Columns, tables) from None
 
 
 def read_columns(path: Path | None) -> Columns:
@@ -88,29 +178,29 @@ def read_columns(path: Path | None) -> Columns:
         raise recipe_error(error, str(path), Columns, tables) from None
 
 
-def _column(table: Table, name: str, place: str) -> Any:
-    if name not in table:
-        known = ", ".join(list(table)[:20])
-        raise DatasetError(
-            f"{place}: no column {name[:80]!r}{nearest(name[:80], table)}; columns here: {known}; "
-            "map them with --columns FILE.toml"
-        )
-    return table[name]
+def _labels(names: tuple[str, ...], widths: Mapping[str, int]) -> list[str]:
+    """A name for each column of the joined matrix."""
+    return [label for name in names for label in ([name] if widths[name] == 1 else _numbered(name, widths[name]))]
 
 
-def _numbers(table: Table, name: str, place: str) -> Any:
-    _column(table, name, place)
-    return numbers(table, name, f"{place}: {name[:80]}")
+def _numbered(name: str, width: int) -> list[str]:
+    return [f"{name}[{i}]" for i in range(width)]
 
 
-def _matrix(table: Table, names: tuple[str, ...], place: str) -> Any:
-    """Columns [N] and matrices [N, .] joined along dim 1; a single array stays as it is, also a block of episodes."""
-    arrays = [_numbers(table, name, place) for name in names]
-    if len(arrays) == 1:
-        return arrays[0]
-    for name, array in zip(names, arrays, strict=True):
-        if array.ndim not in (1, 2) or len(array) != len(arrays[0]):
-            raise DatasetError(
-                f"{place}: {name[:80]} has shape {array.shape}, expected ({len(arrays[0])},) or ({len(arrays[0])}, .)"
-            )
-    return np.concatenate([array if array.ndim == 2 else array[:, None] for array in arrays], axis=1)
+def _position(error: DatasetError, table: Table) -> str:
+    """Where in the file the row of an error is, unless the message has it: rows may have been left out before it."""
+    if error.at is None:
+        return ""
+    row = error.at[1]
+    if isinstance(table, CsvTable):
+        return f"; that is {row_location(table, row)} of the file" if row < len(table.lines) else ""
+    known = f"at row {row}" in str(error) or "that is row" in str(error)
+    return "" if known else f"; that is row {row} of the file"
+
+
+def _column(text: str, names: Mapping[str, tuple[str, ...]]) -> str:
+    """What the file calls the array that a message is about, if it has another name and the message lacks it."""
+    for key, found in names.items():
+        if len(found) == 1 and found[0] not in text and re.search(rf": {key} (?:is|has|holds)\b", text):
+            return f"; {key} is {found[0][:80]!r} there"
+    return ""

@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 from merpo.data.catalog import entries
 from merpo.data.columns import Columns
 from merpo.data.dataset import TaskDataset
+from merpo.data.file_formats import FORMATS, read_file
+from merpo.data.import_summary import summary_lines
 from merpo.data.places import LOCK, collection_path, manifest_path, store_root
+from merpo.data.reading.account import KEY
 from merpo.data.store import read_dataset, write_dataset
-from merpo.data.table_files import FORMATS, read_table
 from merpo.data.validate import ARRAYS, check_datasets
 from merpo.errors import DatasetError, RecipeError, nearest
 from merpo.recipe.text import read
@@ -60,8 +62,14 @@ def import_logs(
     imported = []
     for file, name in zip(files, names, strict=True):
         task = params.get(name, {"name": f"{target}/{name}"})
-        data = columns.dataset(read_table(file), str(file), task, name)
-        source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
+        data, account = columns.read(table := read_file(file), str(file), task, name)
+        source = {
+            "source": "file",
+            "file": file.name,
+            "sha256": sha256_file(file),
+            "columns": {**columns.model_dump(exclude_defaults=True), **columns.names(table)},
+            KEY: account.model_dump(),
+        }
         imported.append(Imported(data, source))
     store_imported(target, imported, family, note)
     return target
@@ -78,7 +86,8 @@ def store_imported(collection: str, imported: Sequence[Imported], family: str, n
     with folder_lock(folder / LOCK, note):
         existing = _store(folder, collection, imported, family)
     suffix = f", {existing} already existed" if existing else ""
-    note(f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}")
+    stored = f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}"
+    note("\n  ".join([stored, *summary_lines(imported)]))
 
 
 def _store(folder: Path, collection: str, imported: Sequence[Imported], family: str) -> int:
