@@ -201,6 +201,7 @@ def _position(error: DatasetError, table: Table) -> str:
 def _column(text: str, names: Mapping[str, tuple[str, ...]]) -> str:
     """What the file calls the array that a message is about, if it has another name and the message lacks it."""
     for key, found in names.items():
-        if len(found) == 1 and found[0] not in text and re.search(rf": {key} (?:is|has|holds)\b", text):
+        told = re.search(rf"(?<!\w){re.escape(found[0])}(?!\w)", text)
+        if len(found) == 1 and not told and re.search(rf": {key} (?:is|has|holds)\b", text):
             return f"; {key} is {found[0][:80]!r} there"
     return ""

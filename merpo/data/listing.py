@@ -104,9 +104,13 @@ def imported(found: Sequence[DatasetEntry]) -> list[DatasetEntry]:
 
 
 def print_columns(found: Sequence[DatasetEntry]) -> None:
-    """Print the statistics of the columns of each collection's datasets."""
-    for collection in dict.fromkeys(entry.collection for entry in found):
-        lines = column_lines([entry for entry in found if entry.collection == collection])
+    """Print the statistics of the columns of each collection's datasets, those of other dims on their own."""
+    groups: dict[tuple[str, int, int], list[DatasetEntry]] = {}
+    for entry in found:
+        manifest = entry.manifest()
+        groups.setdefault((entry.collection, manifest.observation_dim, manifest.action_dim), []).append(entry)
+    for (collection, *_), entries_alike in groups.items():
+        lines = column_lines(entries_alike)
         print("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
 
 

@@ -46,4 +46,4 @@ def _text(extreme: Extreme, manifest: Manifest) -> str:
     name = "reward" if extreme.key == "rewards" else names[extreme.column]
     if extreme.key == "next_observations":
         name = f"the next {name}"
-    return f"{name} is {extreme.value:.5g} at row {extreme.row} (its median is {extreme.median:.5g})"
+    return f"{name} is {extreme.value:.5g} at row {extreme.row} of the dataset (its median is {extreme.median:.5g})"

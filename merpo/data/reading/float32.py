@@ -17,7 +17,7 @@ __all__ = ["offsets_of", "subtracted", "to_float32", "unresolved"]
 FUSED = 0.01  # share of distinct values that become equal to others
 OF_STEP = 0.1  # rounding, of the usual difference between rows in sequence
 OF_SPREAD = 1e-3  # rounding, of the standard deviation
-NOISE = 1e-10  # of the largest value: what varies less is taken for rounding errors of whoever wrote the log
+NOISE = 1e-12  # of the largest value: what varies less is taken for rounding errors of whoever wrote the log
 SMALL = 1e3  # values below it are no offsets: what is lost there is said, and not refused
 PAIRS = 100_000  # pairs of rows from which the usual difference is taken
 
@@ -71,9 +71,9 @@ def unresolved(
         found = _fused(values)
         if found is None:
             continue
-        before, after, largest = found
+        before, after, largest, spread = found
         what = f"{label}: {before:,} distinct values become {after:,} in float32, in which numbers are stored"
-        if largest < SMALL:
+        if largest < SMALL or spread <= NOISE * largest:
             notes.append(what)
             continue
         offset = float(np.floor(np.nanmin(values)))
@@ -86,8 +86,8 @@ def unresolved(
     return notes
 
 
-def _fused(values: NDArray[Any]) -> tuple[int, int, float] | None:
-    """Distinct values before and after rounding, and the largest; None if rounding loses nothing that matters."""
+def _fused(values: NDArray[Any]) -> tuple[int, int, float, float] | None:
+    """Distinct values before and after rounding, the largest and the spread; None if nothing is lost that matters."""
     known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
     if known.size < 2:
         return None
@@ -95,12 +95,12 @@ def _fused(values: NDArray[Any]) -> tuple[int, int, float] | None:
         rounded = known.astype(np.float32)
         wrong = float(np.abs(rounded.astype(np.float64) - known).max())
         largest, spread = float(np.abs(known.astype(np.float64)).max()), float(known.astype(np.float64).std())
-    if not 0.0 < wrong < np.inf or spread <= NOISE * largest:
+    if not 0.0 < wrong < np.inf:
         return None
     if wrong <= OF_SPREAD * spread and wrong <= OF_STEP * _usual_step(known):
         return None
     before, after = len(np.unique(known)), len(np.unique(rounded))
-    return (before, after, largest) if before - after > FUSED * before else None
+    return (before, after, largest, spread) if before - after > FUSED * before else None
 
 
 def _usual_step(known: NDArray[Any]) -> float:

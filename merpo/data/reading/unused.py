@@ -61,9 +61,7 @@ def _suspicion(name: str, value: Any, known: Iterable[NDArray[np.bool_]], rows: 
     if truth is not None:
         as_many = truth.size == int(np.prod(rows))
         return "holds zeros and ones, as flags do" if as_many and not _repeats(truth, every) else ""
-    if FLAG_NAME.search(name.lower()) and _varies(value) and (not every or np.shape(value)[:1] == rows[:1]):
-        return "has the name of a flag"
-    return ""
+    return "has the name of a flag" if not every and FLAG_NAME.search(name.lower()) and _is_set(value) else ""
 
 
 def _edges(labels: Any) -> list[NDArray[np.bool_]]:
@@ -102,12 +100,12 @@ def _repeats(truth: NDArray[np.bool_], known: Iterable[NDArray[np.bool_]]) -> bo
     return any(one.shape == truth.shape and (bool((one == truth).all()) or bool((one != truth).all())) for one in every)
 
 
-def _varies(value: Any) -> bool:
-    """Whether not all values are equal."""
+def _is_set(value: Any) -> bool:
+    """Whether there are several values, and not all of them zero or empty."""
     if isinstance(value, list):
-        return len(set(value)) > 1
+        return not {text.strip().lower() for text in set(value)} <= {"", "0", "0.0", "false", "no"}
     array = np.asarray(value)
-    return array.size > 1 and bool((array != array.ravel()[0]).any())
+    return array.size > 1 and (array.dtype.kind not in "biuf" or bool((array != 0).any()))
 
 
 def _restarts(value: Any, rows: tuple[int, ...]) -> bool:
