@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from unicodedata import normalize
+from typing import Any
 
 from pydantic import Field, ValidationError
 
 from merpo.components.component import Settings, tuples
-from merpo.data.csv_dialect import is_number
 from merpo.data.csv_format import CsvFormat
 from merpo.data.dataset import TaskDataset
-from merpo.data.from_arrays import from_arrays
-from merpo.data.joined import Joined, by_row
-from merpo.data.labels import Labels
-from merpo.data.leave_out import require_labels, require_numbers
-from merpo.data.parquet_table import ParquetTable
-from merpo.data.table_files import CsvTable, Table, dims, read_table
-from merpo.data.table_files import labels as labels_of_column
+from merpo.data.file_formats import read_file
+from merpo.data.file_log import FileLog
+from merpo.data.reading.choices import Choices, Gaps
+from merpo.data.reading.ends import FLAGS
+from merpo.data.reading.names import NAMES, recognised
+from merpo.data.reading.transitions import Origin, Read, read_arrays
+from merpo.data.reading.unused import check_unused
+from merpo.data.table_columns import column_name, is_per_row, look
+from merpo.data.table_files import Table
 from merpo.data.toml_files import read_import_file
 from merpo.errors import DatasetError, nearest
-from merpo.lazy import np
 from merpo.recipe.errors import recipe_error
 from merpo.types import Task
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["Columns", "changed", "read_columns"]
 
-__all__ = ["Columns", "read_columns"]
-
-# The arrays of a log, in the order in which they are looked for.
-KEYS = ("observations", "actions", "rewards", "next_observations", "terminations", "truncations", "episodes")
-MATRICES = ("observations", "actions", "next_observations")
+REQUIRED = ("observations", "actions", "rewards")
 
 
 class Columns(Settings):
-    """Names of columns (csv, parquet) or arrays (npz); several are joined into one matrix, in this order."""
+    """Names of columns (csv, parquet) or arrays (npz, hdf5); several are joined into one matrix, in this order."""
 
     observations: tuple[str, ...] = Field(
         ("observations",), min_length=1, max_length=10_000, description="Observation s."
@@ -52,71 +47,141 @@ class Columns(Settings):
     )
     terminations: str | None = Field(None, description="1 where the environment ended the episode.")
     truncations: str | None = Field(None, description="1 where the time limit ended it.")
+    ends: str | None = Field(None, description="1 at an episode's last row, however it ended.")
+    starts: str | None = Field(None, description="1 at an episode's first row.")
+    finals: str | None = Field(None, description="1 at a row with an episode's last observation and no action.")
     episodes: str | None = Field(None, description="Label of each row's episode, e.g. a day; rows stay in order.")
+    ignore: tuple[str, ...] = Field((), max_length=10_000, description="Columns that are not to be used.")
     action_low: tuple[float, ...] | None = Field(
         None, min_length=1, max_length=10_000, description="Least action per dimension, scaled to -1."
     )
     action_high: tuple[float, ...] | None = Field(
         None, min_length=1, max_length=10_000, description="Greatest action per dimension, scaled to 1."
     )
+    clip_actions: bool = Field(False, description="Move actions outside of their bounds to these, and count them.")
+    gaps: Gaps = Field(
+        "refuse", description="Of a missing value: refuse it, drop its episode, or hold the value before it."
+    )
+    subtract: Mapping[str, float] = Field(
+        {}, max_length=10_000, description="Numbers to subtract from observations, by column or ARRAY[NUMBER]."
+    )
+    flatten: bool = Field(False, description="Make one row of numbers of each matrix or image.")
     csv: CsvFormat | None = Field(None, description="How csv files are written, where that cannot be found.")
-
-    @property
-    def numeric(self) -> tuple[str, ...]:
-        """The names of all columns of numbers that must be there."""
-        flags = [name for name in (self.terminations, self.truncations) if name]
-        return (*self.observations, *self.actions, self.rewards, *(self.next_observations or ()), *flags)
 
     def table(self, path: Path) -> Table:
         """The columns of a file; raises `DatasetError` if it cannot be read."""
-        return read_table(path, self.csv, self.numeric, (self.episodes,) if self.episodes else ())
+        chosen = [getattr(self, key) for key in NAMES]
+        wanted = [name for one in chosen if one for name in ((one,) if isinstance(one, str) else one)]
+        return read_file(path, self.csv, wanted)
 
     def dataset(self, table: Table, place: str, task: Task, name: str, leave_out: Sequence[str] = ()) -> TaskDataset:
-        """The dataset in a file's columns; messages of `DatasetError` begin with `place`, the file's path.
+        """The dataset in a file's columns; messages of `DatasetError` begin with `place`, the file's path."""
+        return self.read(table, place, task, name, leave_out).data
+
+    def read(self, table: Table, place: str, task: Task, name: str, leave_out: Sequence[str] = ()) -> Read:
+        """The dataset in a file's columns, and the account of what was read and what was not used.
 
         `leave_out` are episodes that are not read: their labels, or their numbers where they have none.
         """
         try:
-            return self._dataset(table, place, task, name, leave_out)
+            return self._read(table, place, task, name, leave_out)
         except OSError as error:
             raise DatasetError(f"{place}: cannot be read: {error.strerror or error}") from None
         except MemoryError:
             raise DatasetError(f"{place}: does not fit into memory") from None
 
-    def _dataset(self, table: Table, place: str, task: Task, name: str, leave_out: Sequence[str]) -> TaskDataset:
-        found = {key: names for key in KEYS if (names := self._names(key, table, place))}
-        episodes = found.pop("episodes", None)
-        if isinstance(table, CsvTable):
-            if episodes and leave_out:
-                table.leave_out(episodes[0], leave_out)
-            table.load([name for names in found.values() for name in names], episodes or [])
-        given: dict[str, Any] = {}
-        keep = None
-        if episodes is not None:
-            labels = labels_of_column(table, episodes[0])
-            keep = _kept(table, labels, leave_out, place)
-            given["episodes"] = labels.values() if keep is None else labels.values()[keep]
-        if _holds_episodes(table, found["rewards"][0], found["actions"][0]):
-            given |= {key: by_row(table, names, place, key in MATRICES) for key, names in found.items()}
-        else:
-            arrays = {key: Joined(table, names, place, keep) for key, names in found.items()}
-            lazy = MATRICES if arrays["observations"].ndim <= 2 else ()
-            given |= {key: array if key in lazy else np.asarray(array) for key, array in arrays.items()}
-        bounds = {"action_low": self.action_low, "action_high": self.action_high}
-        numbers = () if episodes is not None else require_numbers(leave_out, place)
+    def _read(self, table: Table, place: str, task: Task, name: str, leave_out: Sequence[str]) -> Read:
+        chosen = self.names(table)
+        names = {key: tuple(column_name(table, one, place) for one in found) for key, found in chosen.items()}
+        taken = {one for found in names.values() for one in found}
+        unused = [one for one in table if one not in taken]
+        suspects = [one for one in unused if one not in self.ignore]
+        log = FileLog(table, names, place, gaps=self.gaps != "refuse")
+        log.load(suspects, leave_out)
+        given = log.arrays()
+        flags = {key: given[key] for key in FLAGS if key in given}
+        rows = log.rows(given["rewards"])
+        notes = check_unused(lambda one: look(table, one, rows), suspects, flags, rows, log.labels, place)
+        widths = {one: log.width(one, len(rows)) for one in (*names["observations"], *names["actions"])}
+        choices = self.choices({one: widths[one] for one in names["observations"]}, place)
+        choices = choices._replace(leave_out=log.numbers_left_out)
+        origin = self._origin(names, widths, unused)
         try:
-            data = from_arrays(**given, **bounds, task=task, name=place, leave_out=numbers)
+            made = read_arrays(given, choices, episodes=log.labels, task=task, name=place, origin=origin)
         except DatasetError as error:
-            hint = "" if "within [-1, 1]" not in str(error) else "; give action_low and action_high in --columns"
-            raise DatasetError(f"{error}{_location(table, keep, error)}{hint}") from None
-        return TaskDataset(**{**vars(data), "name": name})
+            text = f"{error}{log.position(error)}{_column(str(error), names)}"
+            raise DatasetError(text, error.at, error.column) from None
+        account = made.account.model_copy(update={"notes": (*notes, *made.account.notes)})
+        return Read(TaskDataset(**{**vars(made.data), "name": name}), account)
 
-    def _names(self, key: str, table: Table, place: str) -> tuple[str, ...]:
-        """The columns of an array: the configured ones, else the column named `key` if it is optional and there."""
-        chosen = getattr(self, key)
-        if chosen is None:
-            return (key,) if key in table else ()
-        return tuple(_column(table, name, place) for name in ((chosen,) if isinstance(chosen, str) else chosen))
+    def names(self, table: Table) -> dict[str, tuple[str, ...]]:
+        """The file's names for each key that it has: those of the mapping, else those that logs usually have."""
+        found: dict[str, tuple[str, ...]] = {}
+        for key in NAMES:
+            chosen = getattr(self, key)
+            if key in self.model_fields_set and chosen is not None:
+                found[key] = (chosen,) if isinstance(chosen, str) else chosen
+        for key in NAMES:
+            if key not in found:
+                taken = {*self.ignore, *(name for names in found.values() for name in names)}
+                usual = recognised(key, table, taken)
+                if usual and (key != "episodes" or usual == (key,) or self._is_per_row(table, usual[0], found)):
+                    found[key] = usual
+                elif key in REQUIRED:
+                    found[key] = (key,)
+        return {key: found[key] for key in NAMES if key in found}
+
+    def _is_per_row(self, table: Table, name: str, found: Mapping[str, tuple[str, ...]]) -> bool:
+        """Whether a column has a value for each reward: another array called `episode` may count them, say."""
+        rewards = found["rewards"][0]
+        return rewards in table and is_per_row(table, name, rewards)
+
+    def choices(self, widths: Mapping[str, int], place: str) -> Choices:
+        """The decisions on observations whose columns have these widths."""
+        low, high = (
+            (bound[0] if bound and len(bound) == 1 else bound) for bound in (self.action_low, self.action_high)
+        )
+        return Choices(low, high, self.clip_actions, self.gaps, self._offsets(widths, place), self.flatten)
+
+    def _origin(self, names: Mapping[str, tuple[str, ...]], widths: Mapping[str, int], unused: list[str]) -> Origin:
+        """What the file calls its arrays."""
+        labels = {key: _labels(names[key], widths) for key in ("observations", "actions")}
+        return Origin(
+            labels={**labels, "rewards": list(names["rewards"])},
+            flags={key: names[key][0] for key in FLAGS if key in names},
+            used={key: ", ".join(found) for key, found in names.items() if self._is_told(key, found)},
+            unused=tuple(unused),
+        )
+
+    def _offsets(self, widths: Mapping[str, int], place: str) -> list[float] | None:
+        """The numbers to subtract from each observation, whose columns have these widths; None if none is given."""
+        if not self.subtract:
+            return None
+        keys = [
+            (name, f"{name}[{i}]", f"observations[{i}]" if len(widths) == 1 else "")
+            for name, width in widths.items()
+            for i in range(width)
+        ]
+        for key in self.subtract:
+            if not any(key in same for same in keys):
+                raise DatasetError(
+                    f"{place}: subtract: no observation {key[:80]!r}{nearest(key[:80], widths)}; expected one of "
+                    f"{', '.join(list(widths)[:20])}, or such a name with [NUMBER]"
+                )
+        return [next((self.subtract[key] for key in reversed(same) if key in self.subtract), 0.0) for same in keys]
+
+    def _is_told(self, key: str, found: tuple[str, ...]) -> bool:
+        """Whether a user would not expect these names: they are neither merpo's own nor assigned."""
+        return key not in self.model_fields_set and found != (key,)
+
+
+def changed(columns: Columns, place: str, changes: Mapping[str, Any]) -> Columns:
+    """The mapping with other values; raises `RecipeError` that begins with `place` if one is invalid."""
+    tables = {**{key: getattr(columns, key) for key in columns.model_fields_set}, **tuples(changes)}
+    try:
+        return Columns.model_validate(tables)
+    except ValidationError as error:
+        raise recipe_error(error, place, Columns, tables) from None
 
 
 def read_columns(path: Path | None) -> Columns:
@@ -130,56 +195,19 @@ def read_columns(path: Path | None) -> Columns:
         raise recipe_error(error, str(path), Columns, tables) from None
 
 
-def _column(table: Table, name: str, place: str) -> str:
-    """The name of a column as the file writes it; raises `DatasetError` if there is none."""
-    if name in table:
-        return name
-    same = [other for other in table if normalize("NFC", other) == normalize("NFC", name)]
-    if len(same) == 1:  # accents are one character in one of them and two in the other
-        return same[0]
-    known = ", ".join(list(table)[:20])
-    raise DatasetError(
-        f"{place}: no column {name[:80]!r}{nearest(name[:80], table)}; columns here: {known}; "
-        f"map them with --columns FILE.toml{_header_hint(table)}"
-    )
+def _labels(names: tuple[str, ...], widths: Mapping[str, int]) -> list[str]:
+    """A name for each column of the joined matrix."""
+    return [label for name in names for label in ([name] if widths[name] == 1 else _numbered(name, widths[name]))]
 
 
-def _header_hint(table: Table) -> str:
-    """A hint where the first row of a csv file was perhaps not taken for what it is."""
-    if not isinstance(table, CsvTable) or table.given.header is not None:
-        return ""
-    if not table.dialect.header:
-        return ". Its first row has values, so its columns have numbers; if it has names, set header = true under [csv]"
-    if any(is_number(cell) for cell in table.first):
-        return ". Its first row has numbers; if it has no names, set header = false under [csv]"
+def _numbered(name: str, width: int) -> list[str]:
+    return [f"{name}[{i}]" for i in range(width)]
+
+
+def _column(text: str, names: Mapping[str, tuple[str, ...]]) -> str:
+    """What the file calls the array that a message is about, if it has another name and the message lacks it."""
+    for key, found in names.items():
+        told = re.search(rf"(?<!\w){re.escape(found[0])}(?!\w)", text)
+        if len(found) == 1 and not told and re.search(rf": {key} (?:is|has|holds)\b", text):
+            return f"; {key} is {found[0][:80]!r} there"
     return ""
-
-
-def _kept(table: Table, labels: Labels, leave_out: Sequence[str], place: str) -> NDArray[Any] | None:
-    """The rows that are not left out; None for all, also of a csv file, which is read without the others."""
-    if not leave_out:
-        return None
-    if isinstance(table, CsvTable):
-        require_labels(leave_out, [*table.left_out_labels, *labels.texts], place)
-        return None
-    require_labels(leave_out, labels.texts, place)
-    codes = [labels.texts.index(label) for label in leave_out]
-    kept: NDArray[Any] = ~np.isin(labels.codes, codes)
-    return kept
-
-
-def _holds_episodes(table: Table, rewards: str, actions: str) -> bool:
-    """Whether each row of a table holds a whole episode: its rewards are a list, and not the one number of a step."""
-    if not isinstance(table, ParquetTable) or dims(table, rewards) != 2:
-        return False
-    values = table[rewards]
-    return isinstance(values, list) or values.shape[1] != 1 or dims(table, actions) == 3
-
-
-def _location(table: Table, keep: NDArray[Any] | None, error: DatasetError) -> str:
-    """Where an error is in the file, if that is not the row that it names."""
-    if error.at is None:
-        return ""
-    if isinstance(table, CsvTable):
-        return f"; that is line {table.line(error.at[1])} of the file"
-    return "" if keep is None else f"; that is row {int(np.flatnonzero(keep)[error.at[1]])} of the file"

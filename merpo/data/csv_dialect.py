@@ -20,7 +20,7 @@ __all__ = ["BOOLEANS", "column_names", "find_decimal", "find_dialect", "is_numbe
 SAMPLE = 200  # lines from which delimiter and header are found
 LONGEST_LINE = 1 << 20  # characters of a line of the sample
 MINE = "columns.toml"
-BOOLEANS = {"true": 1.0, "false": 0.0}
+BOOLEANS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
@@ -31,14 +31,12 @@ EXCEL = re.compile(r'"?sep=(.)"?\s*')  # a first line of Excel's that names the 
 Row = tuple[int, list[str]]  # the line (from 1) at which it ends, and its cells
 
 
-def find_dialect(
-    path: Path, given: CsvFormat, numbers: Collection[str] = (), labels: Collection[str] = ()
-) -> CsvDialect:
-    """The format of a file, as `given` or found; `numbers` and `labels` are names of columns that it should have.
+def find_dialect(path: Path, given: CsvFormat, wanted: Collection[str] = ()) -> CsvDialect:
+    """The format of a file but its decimal mark, as `given` or found; `wanted` are names of columns it should have.
 
     Raises `DatasetError` with cause and line where the content leaves more than one reading.
     """
-    encoding, wanted = given.encoding or find_encoding(path), {*numbers, *labels}
+    encoding = given.encoding or find_encoding(path)
     found = CsvDialect(encoding, given.delimiter or ",", given.decimal, header=True, skip_lines=given.skip_lines)
     try:
         lines = _sample(path, found)
@@ -51,8 +49,6 @@ def find_dialect(
         first = next((row for row in _rows(lines, found.delimiter) if row), [])
         header = _has_header(first, wanted) if given.header is None else given.header
         found = found._replace(header=header)
-        if given.decimal is None:
-            found = found._replace(decimal=find_decimal(path, found, numbers))
     except UnicodeError:
         raise DatasetError(f"{path}: cannot be read as {encoding}; set encoding under [csv] in {MINE}") from None
     return found

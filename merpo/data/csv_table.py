@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, final
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO, final
 
-from merpo.data.csv_cells import BadCellError, Cell, DecimalCommaError, LabelColumn, NumberColumn
+from merpo.data.csv_cells import BadCellError, Cell, DecimalCommaError, LabelColumn, NumberColumn, WatchedColumn
 from merpo.data.csv_dialect import Row, column_names, find_decimal, find_dialect, is_number, open_lines, rows_of
 from merpo.data.csv_format import CsvFormat
 from merpo.data.labels import Labels
@@ -23,6 +23,14 @@ CHUNK = 8192  # lines
 MARKS = {".": "a decimal point", ",": "a decimal comma"}
 
 
+class _Columns(NamedTuple):
+    """The columns that are read in one pass."""
+
+    numbers: Mapping[str, NumberColumn]
+    labels: Mapping[str, LabelColumn]
+    watched: Mapping[str, WatchedColumn]
+
+
 @final
 class CsvTable(Mapping[str, list[str]]):
     """A csv file by the names of its columns. `table[name]` reads a column as text, `numbers` and `labels` as such.
@@ -31,17 +39,16 @@ class CsvTable(Mapping[str, list[str]]):
     are not there. Every error names the file and the line (from 1).
     """
 
-    def __init__(
-        self, path: Path, given: CsvFormat | None = None, numbers: Collection[str] = (), labels: Collection[str] = ()
-    ) -> None:
+    def __init__(self, path: Path, given: CsvFormat | None = None, wanted: Collection[str] = ()) -> None:
         self.path, self.given = path, given or CsvFormat()
-        self.dialect = find_dialect(path, self.given, numbers, labels)
+        self.dialect = find_dialect(path, self.given, wanted)
         with open_lines(path, self.dialect) as file:
             _, self.first = next(self._split(file, 1 + self.dialect.skip_lines), (0, []))
         self.names = column_names(self.first, self.dialect.header)
         self.gaps: dict[str, Cell] = {}  # the first cell without a value, in columns that were read as numbers
         self._numbers: dict[str, NDArray[Any]] = {}
         self._labels: dict[str, Labels] = {}
+        self._looked: dict[str, tuple[NDArray[Any] | None, bool, bool]] = {}
         self._left_out: tuple[int, frozenset[str]] = (0, frozenset())  # the place of a column, and its labels
         self.left_out_labels: set[str] = set()  # those of which rows were found
 
@@ -70,20 +77,28 @@ class CsvTable(Mapping[str, list[str]]):
         self._numbers.clear()
         self._labels.clear()
 
-    def load(self, numbers: Sequence[str], labels: Sequence[str] = ()) -> None:
-        """Read columns, which `numbers` and `labels` then give without reading again."""
+    def load(self, numbers: Sequence[str], labels: Sequence[str] = (), watched: Sequence[str] = ()) -> None:
+        """Read columns in one pass, which `numbers`, `labels` and `looked` then give without reading again."""
+        decimal = self.dialect.decimal or self.given.decimal or find_decimal(self.path, self.dialect, numbers)
+        self.dialect = self.dialect._replace(decimal=decimal)
         try:
-            self._read(numbers, labels)
+            self._read(numbers, labels, watched)
         except DecimalCommaError:  # the first of the file is below the sample of its dialect
             mark = find_decimal(self.path, self.dialect, numbers, whole=True)
             self.dialect = self.dialect._replace(decimal=mark)
-            self._read(numbers, labels)
+            self._read(numbers, labels, watched)
 
     def numbers(self, name: str) -> NDArray[Any]:
         """A column as float64, NaN in its `gaps`; the array is the caller's, and the next call reads it again."""
         if name not in self._numbers:
             self.load([name])
         return self._numbers.pop(name)
+
+    def looked(self, name: str) -> tuple[NDArray[Any] | None, bool, bool]:
+        """What a column tells of episodes, as `WatchedColumn.done` gives it."""
+        if name not in self._looked:
+            self.load([], [], [name])
+        return self._looked.pop(name)
 
     def labels(self, name: str) -> Labels:
         """A column as labels."""
@@ -92,8 +107,8 @@ class CsvTable(Mapping[str, list[str]]):
         return self._labels.pop(name)
 
     def line(self, row: int) -> int:
-        """The line of the file in which row `row` (from 0) ends."""
-        return next(islice(self.rows(), row, None))[0]
+        """The line of the file in which row `row` (from 0) ends, 0 if there is no such row."""
+        return next(islice(self.rows(), row, None), (0, []))[0]
 
     def rows(self) -> Iterator[Row]:
         """The rows that are not left out, without the header, each with its line."""
@@ -121,32 +136,35 @@ class CsvTable(Mapping[str, list[str]]):
                 raise DatasetError(f"{self.path}: line {line} has {len(row)} values, expected {width}{hint}")
             yield line, row
 
-    def _read(self, numbers: Sequence[str], labels: Sequence[str]) -> None:
-        number_columns = {name: NumberColumn(self.place(name), self.dialect.decimal) for name in numbers}
-        label_columns = {name: LabelColumn(self.place(name)) for name in labels}
+    def _read(self, numbers: Sequence[str], labels: Sequence[str], watched: Sequence[str]) -> None:
+        decimal = self.dialect.decimal
+        columns = _Columns(
+            {name: NumberColumn(self.place(name), decimal) for name in numbers},
+            {name: LabelColumn(self.place(name)) for name in labels},
+            {name: WatchedColumn(self.place(name), decimal) for name in watched},
+        )
         line = 0
         try:
             with open_lines(self.path, self.dialect) as file:
                 line = self._skip_header(file)
                 while lines := list(islice(file, CHUNK)):
-                    if self._read_plain(lines, line, number_columns, label_columns):
+                    if self._read_plain(lines, line, columns):
                         line += len(lines)
                     else:
-                        line = self._read_rows(lines, file, line, number_columns, label_columns)
+                        line = self._read_rows(lines, file, line, columns)
         except UnicodeError as error:
             raise DatasetError(
                 f"{self.path}: cannot be read as {self.dialect.encoding} below line {line} ({error!s:.80})"
             ) from None
-        for name, column in number_columns.items():
+        for name, column in columns.numbers.items():
             self._check_words(name, column)
             self._numbers[name] = column.done()
             if column.gap:
                 self.gaps[name] = column.gap
-        self._labels |= {name: column.done() for name, column in label_columns.items()}
+        self._labels |= {name: labelled.done() for name, labelled in columns.labels.items()}
+        self._looked |= {name: seen.done() for name, seen in columns.watched.items()}
 
-    def _read_plain(
-        self, lines: list[str], first: int, numbers: Mapping[str, NumberColumn], labels: Mapping[str, LabelColumn]
-    ) -> bool:
+    def _read_plain(self, lines: list[str], first: int, columns: _Columns) -> bool:
         """Read lines that are a row each, by NumPy's parser; returns False, with nothing read, where they are not."""
         delimiter, width = self.dialect.delimiter, len(self.names) - 1
         if width < 1 or any('"' in line or line.count(delimiter) != width for line in lines):
@@ -158,18 +176,14 @@ class CsvTable(Mapping[str, list[str]]):
             self.left_out_labels.update(left_out.intersection(found))
             kept = [i for i, label in enumerate(found) if label not in left_out]
             lines, at = [lines[i] for i in kept], [at[i] for i in kept]
-        quick = [column for column in numbers.values() if column.plain]
+        quick = [column for column in columns.numbers.values() if column.plain]
         try:
             block = self._parse(lines, [column.place for column in quick])
         except ValueError:
             return False
         for i, column in enumerate(quick):
             column.extend(block[:, i])
-        for name, column in numbers.items():
-            if column not in quick:
-                self._parse_column(name, column, _cells(lines, delimiter, column.place), at)
-        for labelled in labels.values():
-            labelled.parse(_cells(lines, delimiter, labelled.place))
+        self._parse_columns(columns, at, lambda place: _cells(lines, delimiter, place), quick)
         return True
 
     def _parse(self, lines: Sequence[str], places: Sequence[int]) -> NDArray[Any]:
@@ -182,14 +196,7 @@ class CsvTable(Mapping[str, list[str]]):
             lines = [line.replace(",", ".") for line in lines]
         return np.loadtxt(lines, delimiter=self.dialect.delimiter, usecols=places, comments=None, ndmin=2)
 
-    def _read_rows(
-        self,
-        lines: list[str],
-        file: TextIO,
-        first: int,
-        numbers: Mapping[str, NumberColumn],
-        labels: Mapping[str, LabelColumn],
-    ) -> int:
+    def _read_rows(self, lines: list[str], file: TextIO, first: int, columns: _Columns) -> int:
         """Read lines, and those in which their last row goes on, cell by cell; returns the line below."""
         rows, last = [], first + len(lines) - 1
         for row in self._split(chain(lines, file), first):
@@ -198,12 +205,25 @@ class CsvTable(Mapping[str, list[str]]):
                 last = row[0]
                 break
         checked = list(self._checked(rows))
-        at = [line for line, _ in checked]
-        for name, column in numbers.items():
-            self._parse_column(name, column, [row[column.place] for _, row in checked], at)
-        for labelled in labels.values():
-            labelled.parse([row[labelled.place] for _, row in checked])
+        self._parse_columns(columns, [line for line, _ in checked], lambda place: [row[place] for _, row in checked])
         return last + 1
+
+    def _parse_columns(
+        self,
+        columns: _Columns,
+        lines: Sequence[int],
+        cells: Callable[[int], list[str]],
+        parsed: Sequence[NumberColumn] = (),
+    ) -> None:
+        """Add the cells of rows that end in these lines to all columns but those that are parsed already."""
+        for name, column in columns.numbers.items():
+            if column not in parsed:
+                self._parse_column(name, column, cells(column.place), lines)
+        for labelled in columns.labels.values():
+            labelled.parse(cells(labelled.place))
+        for seen in columns.watched.values():
+            if not seen.decided:
+                seen.parse(cells(seen.place))
 
     def _parse_column(self, name: str, column: NumberColumn, cells: Sequence[str], lines: Sequence[int]) -> None:
         try:

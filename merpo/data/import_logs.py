@@ -12,10 +12,13 @@ from merpo.data.catalog import entries
 from merpo.data.columns import Columns
 from merpo.data.csv_format import dialect_lines
 from merpo.data.dataset import TaskDataset
+from merpo.data.file_formats import FORMATS
+from merpo.data.import_summary import summary_lines
 from merpo.data.leave_out import left_out, left_out_lines
 from merpo.data.places import LOCK, collection_path, manifest_path, store_root
+from merpo.data.reading.account import KEY
 from merpo.data.store import read_dataset, write_dataset
-from merpo.data.table_files import FORMATS, CsvTable
+from merpo.data.table_files import CsvTable
 from merpo.data.task_params import task_params
 from merpo.data.toml_files import read_import_file
 from merpo.data.validate import ARRAYS, check_datasets
@@ -67,8 +70,14 @@ def import_logs(
     for file, name, given, episodes in zip(files, names, tasks, without, strict=True):
         table = columns.table(file)
         task: Task = {"name": f"{target}/{name}"} if given is None else given
-        data = columns.dataset(table, str(file), task, name, episodes)
-        source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
+        data, account = columns.read(table, str(file), task, name, episodes)
+        source = {
+            "source": "file",
+            "file": file.name,
+            "sha256": sha256_file(file),
+            "columns": {**columns.model_dump(exclude_defaults=True), **columns.names(table)},
+            KEY: account.model_dump(),
+        }
         source |= {"left out": list(episodes)} if episodes else {}
         if isinstance(table, CsvTable) and (unusual := table.dialect.unusual()):
             source["csv"] = unusual
@@ -91,7 +100,8 @@ def store_imported(collection: str, imported: Sequence[Imported], family: str, n
     with folder_lock(folder / LOCK, note):
         existing = _store(folder, collection, imported, family)
     suffix = f", {existing} already existed" if existing else ""
-    note(f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}")
+    stored = f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}"
+    note("\n  ".join([stored, *summary_lines(imported)]))
 
 
 def _store(folder: Path, collection: str, imported: Sequence[Imported], family: str) -> int:

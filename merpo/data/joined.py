@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, final
 
+from merpo.data.parquet_table import ParquetTable
 from merpo.data.table_files import Table, dims, numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
@@ -21,12 +22,25 @@ class Joined:
     """Columns [N] and matrices [N, .] of a table side by side, [N, columns]; a single one stays as it is.
 
     `numpy.asarray` reads them, one column after the other, and nothing is kept: the array is in memory as long as its
-    user holds it. `keep` are the rows that are read, all by default. `DatasetError` begins with `place`.
+    user holds it. `keep` are the rows that are read, all by default; cells without a value are NaN if `gaps`, else an
+    error with `advice`. `DatasetError` begins with `place`.
     """
 
-    def __init__(self, table: Table, names: Sequence[str], place: str, keep: NDArray[Any] | None = None) -> None:
+    def __init__(
+        self,
+        table: Table,
+        names: Sequence[str],
+        place: str,
+        keep: NDArray[Any] | None = None,
+        gaps: bool = False,
+        advice: str = "",
+    ) -> None:
         self.table, self.names, self.place, self.keep = table, tuple(names), place, keep
+        self.gaps, self.advice = gaps, advice
         self.ndim = 2 if len(names) > 1 else dims(table, names[0])
+
+    def __len__(self) -> int:
+        return len(self._column(self.names[0]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         first = self._column(self.names[0])
@@ -62,10 +76,13 @@ class Joined:
 
     def _column(self, name: str) -> NDArray[Any]:
         """A column's numbers, a matrix of more dims as rows of numbers."""
-        found = numbers(self.table, name, f"{self.place}: {name[:80]}")
+        found = numbers(self.table, name, f"{self.place}: {name[:80]}", self.gaps, self.advice)
         if isinstance(found, list):
-            raise DatasetError(f"{self.place}: {name[:80]} {_unequal(found)}")
-        return found if self.keep is None else found[self.keep]
+            if isinstance(self.table, ParquetTable):
+                raise DatasetError(f"{self.place}: {name[:80]} {_unequal(found)}")
+            found = np.asarray(found)
+        kept: NDArray[Any] = found if self.keep is None else found[self.keep]
+        return kept
 
 
 def by_row(table: Table, names: Sequence[str], place: str, matrix: bool) -> list[NDArray[Any]]:

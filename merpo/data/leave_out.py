@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from merpo.errors import DatasetError, RecipeError, nearest
 
-__all__ = ["left_out", "left_out_lines", "require_episodes", "require_labels", "require_numbers"]
+__all__ = ["left_out", "left_out_lines", "require_labels", "require_numbers"]
 
 
 def left_out(texts: Sequence[str], datasets: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
@@ -50,12 +50,3 @@ def require_numbers(wanted: Sequence[str], place: str) -> list[int]:
                 "labels"
             )
     return list(map(int, wanted))
-
-
-def require_episodes(leave_out: Collection[int], count: int, place: str) -> None:
-    """Raise `DatasetError` for an episode to leave out that is not there, or if none would be left."""
-    for number in leave_out:
-        if not 0 <= number < count:
-            raise DatasetError(f"{place}: no episode {number} to leave out, expected a number from 0 to {count - 1}")
-    if leave_out and len(set(leave_out)) == count:
-        raise DatasetError(f"{place}: all of its {count} episodes are left out, expected one that is not")

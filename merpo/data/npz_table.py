@@ -62,12 +62,17 @@ class NpzTable(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._members)
 
-    def dims(self, name: str) -> int:
-        """The number of dims of an array; only its header is read."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of an array; only its header is read."""
         if name not in self._shapes:
             with self._open() as archive:
                 self._shapes[name] = _checked_shape(self.path, archive, archive.getinfo(self._members[name]))
-        return len(self._shapes[name])
+        return self._shapes[name]
+
+    def holds_objects(self, name: str) -> bool:
+        """Whether an array holds Python objects, which are not read; only its header is read."""
+        with self._open() as archive:
+            return _header(self.path, archive, archive.getinfo(self._members[name]))[1].hasobject
 
     @contextmanager
     def _open(self) -> Iterator[zipfile.ZipFile]:
@@ -92,12 +97,7 @@ class NpzTable(Mapping[str, Any]):
 def _checked_shape(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[int, ...]:
     """An array's shape; raises `DatasetError` if its header declares more than the file holds, or Python objects."""
     place = f"{path}: {member.filename[:80]}"
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise DatasetError(f"{place}: version {version} of NumPy's format, expected 1 or 2")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
+    shape, dtype = _header(path, archive, member)
     if dtype.hasobject or dtype.kind not in KINDS:
         raise DatasetError(f"{place}: holds {dtype}, expected numbers; Python objects are not read")
     count = 1
@@ -105,4 +105,16 @@ def _checked_shape(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo
         count *= length
     if count < 0 or count * dtype.itemsize > member.file_size:
         raise DatasetError(f"{place}: declares shape {shape} of {dtype}, but has {member.file_size} bytes")
-    return tuple(shape)
+    return shape
+
+
+def _header(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """An array's shape and type."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            place = f"{path}: {member.filename[:80]}"
+            raise DatasetError(f"{place}: version {version} of NumPy's format, expected 1 or 2")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+    return tuple(shape), dtype

@@ -68,6 +68,22 @@ class ParquetTable(Mapping[str, Any]):
         """The number of dims of a column: 1 for a value per row, 2 for a list per row."""
         return 1 + list_depth(self._pa, self._field(name)[1])
 
+    def width(self, name: str, within: bool = False) -> int:
+        """The numbers in a row, or in each item `within` the list of a row; 1 where lists differ in length."""
+        values = self[name]
+        if isinstance(values, list) and not within:
+            return 1
+        shape = np.shape(values[0])[int(within) :] if len(values) else ()
+        return int(np.prod(shape, dtype=np.float64))
+
+    def is_plain(self, name: str) -> bool:
+        """Whether a column has a number, a truth value, a time or text per row."""
+        if name not in self._fields:
+            return False
+        kind, types = self._fields[name][1], self._pa.types
+        others = types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_interval
+        return not (types.is_nested(kind) or any(other(kind) for other in others))
+
     def labels(self, name: str) -> Labels:
         """A column of text, numbers, dates or times as labels."""
         known: dict[str, int] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from merpo.data.csv_cells import BadCellError, NumberColumn
 from merpo.data.csv_format import CsvFormat
 from merpo.data.csv_table import CsvTable
-from merpo.data.labels import Labels, labels_of
+from merpo.data.hdf5_table import Hdf5Table
 from merpo.data.npz_table import NpzTable
 from merpo.data.parquet_table import ParquetTable
 from merpo.errors import DatasetError, nearest
@@ -18,12 +18,13 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FORMATS", "MAX_BYTES", "CsvTable", "Table", "dims", "labels", "numbers", "read_table", "row_location"]
+__all__ = ["FORMATS", "MAX_BYTES", "CsvTable", "Reader", "Table", "dims", "numbers", "read_table", "row_location"]
 
 MAX_BYTES = 8 << 30  # of one file's arrays in memory
 MAX_MEMBERS = 10_000  # arrays or columns of one file
 
 Table = Mapping[str, Any]  # name -> array [N] or [N, .], an array for each row, or a column's values as strings
+Reader = Callable[[Path, CsvFormat, Collection[str]], Table]
 
 
 def row_location(table: Table, row: int) -> str:
@@ -32,23 +33,24 @@ def row_location(table: Table, row: int) -> str:
 
 
 def read_table(
-    path: Path, csv: CsvFormat | None = None, numbers: Collection[str] = (), labels: Collection[str] = ()
+    path: Path, csv: CsvFormat | None = None, wanted: Collection[str] = (), formats: Mapping[str, Reader] | None = None
 ) -> Table:
     """The arrays or columns of a file, by name; raises `DatasetError` that names the file and the defect.
 
-    `numbers` and `labels` are the names that will be asked for: by them the format of a csv file is found where it is
-    not given, and what other arrays of an archive hold does not matter. Without names, all matter.
+    `wanted` are names that will be asked for: by them the format of a csv file is found where it is not given, and what
+    other arrays of an archive hold does not matter. Without names, all matter.
     """
-    reader = FORMATS.get(path.suffix.lower())
+    known = FORMATS if formats is None else formats
+    reader = known.get(path.suffix.lower())
     if reader is None:
-        raise DatasetError(f"{path}: expected a file that ends in {', '.join(FORMATS)}{nearest(path.suffix, FORMATS)}")
+        raise DatasetError(f"{path}: expected a file that ends in {', '.join(known)}{nearest(path.suffix, known)}")
     try:
         if not path.is_file():
             raise DatasetError(f"{path}: no such file")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise DatasetError(f"{path}: has {size} bytes, expected at most {MAX_BYTES}")
-        return reader(path, csv or CsvFormat(), numbers, labels)
+        return reader(path, csv or CsvFormat(), wanted)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
     except MemoryError:
@@ -59,58 +61,60 @@ def dims(table: Table, name: str) -> int:
     """The number of dims of a column or an array: 1 for a value per row."""
     if isinstance(table, CsvTable):
         return 1
-    return table.dims(name) if isinstance(table, NpzTable | ParquetTable) else int(np.ndim(table[name]))
+    if isinstance(table, ParquetTable):
+        return table.dims(name)
+    return len(table.shape(name)) if isinstance(table, NpzTable | Hdf5Table) else int(np.ndim(table[name]))
 
 
-def numbers(table: Table, name: str, place: str) -> NDArray[Any] | list[NDArray[Any]]:
-    """A column as numbers [N] or [N, .], or an array for each row; messages of `DatasetError` begin with `place`."""
+def numbers(table: Table, name: str, place: str, gaps: bool = False, advice: str = "") -> Any:
+    """A column as numbers [N] or [N, .], or an array for each row; messages of `DatasetError` begin with `place`.
+
+    A cell without a value is NaN if `gaps`, else an error that ends with `advice`.
+    """
     if isinstance(table, CsvTable):
         found = table.numbers(name)
-        if name in table.gaps:
+        if name in table.gaps and not gaps:
             text, line = table.gaps[name]
-            raise DatasetError(f"{place} is {text[:40]!r} in line {line}, expected a number")
+            raise DatasetError(f"{place} is {text[:40]!r} in line {line}, expected a number{_also(advice)}")
         return found
     values = table[name]
-    if isinstance(values, list):
-        return _parsed(values, place) if values and isinstance(values[0], str) else values
-    array: NDArray[Any] = values
-    if array.dtype.kind not in "biuf":
-        raise DatasetError(f"{place} holds {array.dtype}, expected numbers")
-    return array
+    if isinstance(values, list) and values and isinstance(values[0], str):
+        return _parsed(values, place, gaps, advice)
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "biufO":
+        raise DatasetError(f"{place} holds {values.dtype}, expected numbers")
+    return values
 
 
-def labels(table: Table, name: str) -> Labels:
-    """A column [N] as labels."""
-    if isinstance(table, CsvTable | ParquetTable):
-        return table.labels(name)
-    return labels_of(np.asarray(table[name]))
-
-
-def _parsed(texts: Sequence[str], place: str) -> NDArray[Any]:
+def _parsed(texts: Sequence[str], place: str, gaps: bool, advice: str) -> NDArray[Any]:
     """Numbers that are stored as text."""
     column = NumberColumn(0, ".")
     try:
         column.parse(texts, range(len(texts)))
-        if column.gap:
-            raise BadCellError(column.gap)
     except BadCellError as error:
         raise DatasetError(f"{place} is {error.cell.text[:40]!r} in row {error.cell.line}, expected a number") from None
+    if column.gap and not gaps:
+        text, row = column.gap
+        raise DatasetError(f"{place} is {text[:40]!r} in row {row}, expected a number{_also(advice)}")
     return column.done()
 
 
-def _read_csv(path: Path, csv: CsvFormat, numbers: Collection[str], labels: Collection[str]) -> Table:
-    table = CsvTable(path, csv, numbers, labels)
+def _also(advice: str) -> str:
+    return f"; {advice}" if advice else ""
+
+
+def _read_csv(path: Path, csv: CsvFormat, wanted: Collection[str]) -> Table:
+    table = CsvTable(path, csv, wanted)
     _check_names(path, table.names)
     return table
 
 
-def _read_npz(path: Path, csv: CsvFormat, numbers: Collection[str], labels: Collection[str]) -> Table:
-    table = NpzTable(path, MAX_BYTES, {*numbers, *labels} or None)
+def _read_npz(path: Path, csv: CsvFormat, wanted: Collection[str]) -> Table:
+    table = NpzTable(path, MAX_BYTES, wanted or None)
     _check_names(path, table.names)
     return table
 
 
-def _read_parquet(path: Path, csv: CsvFormat, numbers: Collection[str], labels: Collection[str]) -> Table:
+def _read_parquet(path: Path, csv: CsvFormat, wanted: Collection[str]) -> Table:
     table = ParquetTable(path, MAX_BYTES)
     _check_names(path, table.top_names)
     return table
@@ -127,5 +131,4 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
         raise DatasetError(f"{path}: has two columns named {duplicate[:80]!r}, expected distinct names")
 
 
-Reader = Callable[[Path, CsvFormat, Collection[str], Collection[str]], Table]
 FORMATS: dict[str, Reader] = {".csv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet, ".tsv": _read_csv}

@@ -8,7 +8,7 @@ from merpo.data.dataset import TaskDataset
 from merpo.errors import DatasetError
 from merpo.lazy import torch
 
-__all__ = ["ARRAYS", "check_dataset", "check_datasets"]
+__all__ = ["ARRAYS", "LARGEST", "check_dataset", "check_datasets"]
 
 # Array -> its number of dims. All are float32 except the offsets (int64).
 ARRAYS = {
@@ -21,6 +21,7 @@ ARRAYS = {
     "episode_offsets": 1,
 }
 _ACTION_TOLERANCE = 1e-5
+LARGEST = 1e18  # twice as much can be squared in float32, and some hundred such squares be added up
 
 
 def check_datasets(datasets: Sequence[TaskDataset], batch_size: int) -> None:
@@ -98,6 +99,9 @@ def _check_values(data: TaskDataset, where: str) -> None:
         array = getattr(data, key)
         if not bool(array.isfinite().all()):
             _refuse(where, key, array, ~array.isfinite(), "a finite number")
+        if key not in ("actions", "episode_offsets") and bool((array.abs() > LARGEST).any()):
+            expected = f"at most {LARGEST:g} in size, as training squares and adds up such numbers"
+            _refuse(where, key, array, array.abs() > LARGEST, expected)
     bad = data.actions.abs() > 1.0 + _ACTION_TOLERANCE
     _refuse(where, "actions", data.actions, bad, "within [-1, 1] (scale the actions of the environment to that box)")
 
@@ -112,5 +116,7 @@ def _refuse(where: str, key: str, array: torch.Tensor, bad: torch.Tensor, expect
     place = f"row {row}" + "".join(f", column {c}" for c in column)
     got = float(array[tuple(index)])
     raise DatasetError(
-        f"{where}: {key} is {got} at {place}, expected {expected}; {rows} of {len(array)} rows affected", at=(key, row)
+        f"{where}: {key} is {got} at {place}, expected {expected}; {rows} of {len(array)} rows affected",
+        (key, row),
+        column[0] if column else None,
     )

@@ -84,7 +84,8 @@ def check_finite(stage: str, step: int, numbers: Numbers, tasks: Sequence[int] |
                 where = f" of task {own} (of {len(value)} reported)" if isinstance(value, list) else ""
                 raise TrainingError(
                     f"stage {stage!r}, step {step}: metric {name!r}{where} is {number}, expected a finite number; "
-                    "a smaller learning rate, or data without extreme values, usually helps"
+                    "a smaller learning rate, or data without extreme values, usually helps",
+                    own if isinstance(value, list) else None,
                 )
 
 

@@ -55,7 +55,7 @@ def written(table: dict[str, list[Any]], delimiter: str, decimal: str, line: str
 
 def read(path: Path, names: list[str], given: CsvFormat | None = None) -> dict[str, np.ndarray]:
     numbers = [name for name in names if name != "day"]
-    table = CsvTable(path, given, numbers, [name for name in names if name == "day"])
+    table = CsvTable(path, given, names)
     table.load(numbers, ["day"] if "day" in names else [])
     return {name: table.numbers(name) for name in numbers}
 

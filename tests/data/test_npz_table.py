@@ -9,7 +9,8 @@ import pytest
 
 from merpo.data.columns import Columns
 from merpo.data.npz_table import NpzTable
-from merpo.data.table_files import MAX_BYTES, labels, read_table
+from merpo.data.table_columns import label_column
+from merpo.data.table_files import MAX_BYTES, read_table
 from merpo.errors import DatasetError
 
 LOG = {"observations": np.zeros((3, 2)), "actions": np.zeros((3, 1)), "rewards": np.arange(3.0)}
@@ -24,7 +25,7 @@ def test_opening_reads_no_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert list(table) == list(LOG)
     assert "actions" in table
     assert "terminals" not in table
-    assert table.dims("observations") == 2
+    assert table.shape("observations") == (3, 2)
     assert read == []
     assert table["rewards"].tolist() == [0, 1, 2]
     assert len(read) == 1
@@ -40,7 +41,7 @@ def test_python_objects_matter_only_where_they_are_used(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Python objects are not read"):
         columns.table(path)["infos"]
     with pytest.raises(DatasetError, match="Python objects are not read"):
-        columns.table(path).dims("infos")  # type: ignore[attr-defined]
+        columns.table(path).shape("infos")  # type: ignore[attr-defined]
 
 
 def test_labels_are_numbers_or_text(tmp_path: Path) -> None:
@@ -48,11 +49,11 @@ def test_labels_are_numbers_or_text(tmp_path: Path) -> None:
         tmp_path / "a.npz", day=np.array(["mon", "", "tue"]), run=np.array([2.0, np.nan, 1.5]), step=[[1], [2], [1]]
     )
     table = read_table(tmp_path / "a.npz")
-    assert labels(table, "day").texts == ["", "mon", "tue"]
-    assert labels(table, "day").codes.tolist() == [1, -1, 2]
-    assert labels(table, "run").texts == ["1.5", "2", ""]
-    assert labels(table, "run").codes.tolist() == [1, -1, 0]
-    np.testing.assert_array_equal(labels(table, "run").values(), [1, np.nan, 0])
+    assert label_column(table, "day").texts == ["", "mon", "tue"]
+    assert label_column(table, "day").codes.tolist() == [1, -1, 2]
+    assert label_column(table, "run").texts == ["1.5", "2", ""]
+    assert label_column(table, "run").codes.tolist() == [1, -1, 0]
+    np.testing.assert_array_equal(label_column(table, "run").values(), [1, np.nan, 0])
 
 
 def test_a_file_that_is_gone_when_an_array_is_asked_for_is_named(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from merpo.data.leave_out import require_episodes
 from merpo.data.minari.files import MinariDataset, Space, require_inside
+from merpo.data.reading.layout import require_episodes
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np

@@ -16,7 +16,8 @@ from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
 from merpo.data.manifest import Manifest
 from merpo.data.minari.files import minari_root, require_id, require_inside
-from merpo.data.minari.imports import TASK_KEY
+from merpo.data.minari.imports import SUBTRACTED, TASK_KEY
+from merpo.data.reading.account import stored_account
 from merpo.data.reference_scores import stored_reference
 from merpo.data.store import read_dataset
 from merpo.errors import DatasetError, MerpoError
@@ -115,15 +116,22 @@ def _episodes(data: TaskDataset) -> Iterator[Any]:
 def _metadata(manifest: Manifest, dataset_id: str) -> dict[str, Any]:
     from importlib.metadata import version
 
-    reference = stored_reference(manifest.settings)
+    reference, account = stored_reference(manifest.settings), stored_account(manifest.settings)
+    less = list(account.subtracted) if account is not None else []
+    told = f" These numbers were subtracted from the observations: {less}." if less else ""
     scores = {} if reference is None else {"ref_min_score": reference.random, "ref_max_score": reference.expert}
     return {
         **scores,
         "dataset_id": dataset_id,
         "minari_version": version("minari"),
         "algorithm_name": f"merpo {__version__}, {manifest.quality}",
-        "description": f"Task {json.dumps(manifest.task)} of {manifest.family}; actions are scaled to [-1, 1].",
-        TASK_KEY: {"family": manifest.family, "task": manifest.task, "sha256": manifest.sha256},
+        "description": f"Task {json.dumps(manifest.task)} of {manifest.family}; actions are scaled to [-1, 1].{told}",
+        TASK_KEY: {
+            "family": manifest.family,
+            "task": manifest.task,
+            "sha256": manifest.sha256,
+            **({SUBTRACTED: less} if less else {}),
+        },
     }
 
 

@@ -29,12 +29,14 @@ ENVIRONMENTS = ("ale_py", "gymnasium", "gymnasium_robotics", "merpo_tasks", "met
 
 
 class Box(NamedTuple):
-    """A block of numbers in an episode: its path, size and bounds."""
+    """A block of numbers in an episode: its path, size and bounds; of an image, its shape and type, too."""
 
     path: tuple[str, ...]
     size: int
     low: list[float]
     high: list[float]
+    image: tuple[int, ...] = ()
+    dtype: str = ""
 
 
 Space = tuple[Box, ...]  # concatenated in this order, keys of a Dict alphabetically
@@ -193,6 +195,9 @@ def _box(path: Path, key: str, space: dict[str, Any], place: tuple[str, ...]) ->
     if any(len(bound) not in (1, size) for bound in bounds):
         raise DatasetError(f"{path}: {where} has bounds whose sizes do not match its shape {shape}")
     low, high = (bound * size if len(bound) == 1 else bound for bound in bounds)
+    dtype = space.get("dtype")
+    if isinstance(dtype, str) and dtype.startswith("uint") and shape is not None and len(shape) > 1:
+        return Box(place, size, low, high, tuple(shape), dtype[:20])
     return Box(place, size, low, high)
 
 
