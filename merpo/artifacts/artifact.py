@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from merpo.errors import ArtifactError
 from merpo.support.files import atomic_write_tensors, sha256_file
+from merpo.support.tensors import parse_tensors, read_tensor_file
 from merpo.types import Params
 
 __all__ = ["FORMAT_VERSION", "Groups", "load_artifact", "save_artifact"]
@@ -46,7 +47,12 @@ def load_artifact(path: Path, sha256: str | None = None) -> tuple[Groups, dict[s
     The tensors are copies, independent of later changes to the file. Raises `ArtifactError` for a file that is missing,
     truncated, altered, not an artifact, or of a newer format.
     """
-    content = _read(path)
+    try:
+        content = read_tensor_file(path)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot read this artifact ({error.strerror or error})") from None
+    except ValueError as error:
+        raise ArtifactError(f"{path}: damaged, or not a safetensors file ({error})") from None
     found = hashlib.sha256(content).hexdigest()
     if sha256 is not None and found != sha256:
         raise ArtifactError(f"{path}: the content has changed: sha256 is {found}, expected {sha256}")
@@ -60,24 +66,12 @@ def load_artifact(path: Path, sha256: str | None = None) -> tuple[Groups, dict[s
     return groups, header
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot read this artifact ({error.strerror or error})") from None
-
-
 def _parse(path: Path, content: bytes) -> tuple[dict[str, str], Params]:
     """Header and tensors of a file's content; each tensor owns its memory."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     try:
-        tensors = {name: tensor.clone() for name, tensor in load(content).items()}
-        size = int.from_bytes(content[:8], "little")  # length of the JSON header, validated by `load`
-        metadata = json.loads(content[8 : 8 + size]).get("__metadata__") or {}
+        tensors, metadata = parse_tensors(content)
         header = json.loads(metadata[_KEY]) if _KEY in metadata else None
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError, RecursionError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path}: damaged, or not a safetensors file ({error})") from None
     if not isinstance(header, dict) or not all(isinstance(value, str) for value in header.values()):
         raise ArtifactError(

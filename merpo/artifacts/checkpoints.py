@@ -18,6 +18,7 @@ from merpo.errors import ArtifactError, DatasetError, MerpoError
 from merpo.lazy import torch
 from merpo.support.files import fingerprint, sync_folder, write_synced
 from merpo.support.read import FileKind
+from merpo.support.tensors import parse_tensors, read_tensor_file
 from merpo.types import Params
 from merpo.version import __version__
 
@@ -144,18 +145,15 @@ def _read_manifest(path: Path) -> _Manifest:
 
 
 def _read_state(path: Path, expected: _File) -> Params:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     try:
         size = path.stat().st_size
         if size != expected.size:
             raise ArtifactError(f"{path}: has {size} bytes, expected {expected.size}: truncated or changed")
-        content = path.read_bytes()
+        content = read_tensor_file(path, size)
         if hashlib.sha256(content).hexdigest() != expected.sha256:
             raise ArtifactError(f"{path}: the content has changed: its sha256 is not the recorded one")
-        return {key: value.clone() for key, value in load(content).items()}
+        return parse_tensors(content)[0]
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except ValueError as error:
         raise ArtifactError(f"{path}: damaged, or not a safetensors file ({error!s:.200})") from None

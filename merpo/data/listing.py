@@ -17,6 +17,7 @@ from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
 from merpo.support.format import number
 from merpo.support.tables import aligned, printable
+from merpo.support.tensors import sum_of
 
 __all__ = [
     "QualityRow",
@@ -252,10 +253,7 @@ def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:
 
 def _terminations(path: Path) -> float | None:
     """The number of terminations in a dataset's file, of which only that array is read; None if unreadable."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="np") as file:
-            return float(file.get_tensor("terminations").sum())
-    except (SafetensorError, OSError, ValueError, TypeError):
+        return sum_of(path, "terminations")
+    except (OSError, ValueError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import zipfile
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from merpo.errors import DatasetError, MerpoError, nearest
 from merpo.lazy import np
+from merpo.support.read import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -91,7 +93,7 @@ def _is_number(text: str) -> bool:
 def _read_csv(path: Path) -> Table:
     """The columns of a comma-separated UTF-8 file, as strings, by the names in its first row."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_regular(path) as opened, io.TextIOWrapper(opened, "utf-8-sig", newline="") as file:
             reader = csv.reader(file)
             header = [name.strip() for name in next(reader, [])]
             _check_names(path, header)
@@ -116,7 +118,7 @@ def _read_csv(path: Path) -> Table:
 def _read_npz(path: Path) -> Table:
     """The arrays of a NumPy archive; declared sizes are checked before memory is reserved."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             _check_names(path, [member.filename for member in members])
             if sum(member.file_size for member in members) > MAX_BYTES:
@@ -165,7 +167,7 @@ def _read_parquet(path: Path) -> Table:
     import pyarrow as pa
 
     try:
-        with parquet.ParquetFile(path) as file:
+        with open_regular(path) as opened, parquet.ParquetFile(opened) as file:
             _check_names(path, file.schema_arrow.names)
             declared = file.metadata.num_rows * 8 * max(1, file.metadata.num_columns)
             if declared > MAX_BYTES:

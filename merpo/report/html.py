@@ -16,6 +16,7 @@ from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
 from merpo.support.pages import render
+from merpo.support.read import read_regular
 
 if TYPE_CHECKING:
     from merpo.evaluation.episode_stats import EpisodeStats
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "build_report_html", "episodes_csv", "pictures", "write_report"]
 
 COLUMNS = ("task", "policy", "episodes", "return", "return_std", "length", "termination_rate")
+MAX_VIDEO = 256 << 20  # bytes of a video in the page
 
 
 class Table(NamedTuple):
@@ -144,7 +146,7 @@ def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Fil
 
 def _film(video: Video, folder: Path | None) -> Film:
     try:
-        data = (folder / video.file).read_bytes() if folder is not None else b""
+        data = read_regular(folder / video.file, MAX_VIDEO) if folder is not None else b""
     except OSError:
         data = b""
     label = POLICIES[video.policy].label if video.policy in POLICIES else video.policy

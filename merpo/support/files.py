@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from merpo.errors import DatasetError, MerpoError
+from merpo.support.read import RefusedFileError, open_regular
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +33,8 @@ __all__ = [
     "sync_folder",
     "write_synced",
 ]
+
+LIMIT = 64 << 30  # bytes of a file whose digest is computed
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -79,9 +83,11 @@ def atomic_write_tensors(
     atomic_write_bytes(path, save(own, dict(metadata) if metadata else None))
 
 
-def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's content in hex, read in pieces."""
-    with path.open("rb") as file:
+def sha256_file(path: Path, limit: int = LIMIT) -> str:
+    """The SHA-256 of a regular file's content in hex, read in pieces; raises `OSError`, also for a larger one."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise RefusedFileError(errno.EFBIG, f"larger than {limit} bytes", str(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
