@@ -16,6 +16,7 @@ from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, st
 from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
 from merpo.support.format import number
+from merpo.support.paths import inside
 from merpo.support.tables import aligned, printable
 from merpo.support.tensors import sum_of
 
@@ -110,7 +111,8 @@ def print_qualities(found: Sequence[DatasetEntry]) -> None:
         own = [entry for entry in found if entry.collection == collection]
         folder = own[0].folder
         lines = [f"\n{collection}:", *quality_lines(folder, [entry.name for entry in own])]
-        lines += [f"learning curve: {path}" for name in (CURVE, CURVE_PICTURE) if (path := folder / name).exists()]
+        curves = [inside(folder, name) for name in (CURVE, CURVE_PICTURE)]
+        lines += [f"learning curve: {path}" for path in curves if path.exists()]
         print("\n".join(lines))
 
 

@@ -16,6 +16,7 @@ from merpo.data.places import collection_dir, data_path, manifest_path, policy_p
 from merpo.data.validate import ARRAYS, check_dataset, check_datasets
 from merpo.errors import DatasetError
 from merpo.support.files import LIMIT, atomic_write_tensors, fingerprint, plain, sha256_file
+from merpo.support.paths import inside
 from merpo.support.tensors import mapped_tensors
 from merpo.types import Params
 
@@ -134,7 +135,7 @@ def read_policy(folder: Path, name: str) -> Params:
     behavior = read_manifest(path).behavior
     if behavior.checkpoint is None or behavior.sha256 is None:
         raise DatasetError(f"{path}: no behaviour policy was stored with this dataset; {RECOLLECT}")
-    tensors = _load(folder / behavior.checkpoint, behavior.sha256, MAX_POLICY)
+    tensors = _load(inside(folder, behavior.checkpoint, error=DatasetError), behavior.sha256, MAX_POLICY)
     return {key: value.clone() for key, value in tensors.items()}
 
 

@@ -13,6 +13,7 @@ from merpo.data.named import missing_minari
 from merpo.data.needed import collection_folder, needed
 from merpo.data.places import manifest_path
 from merpo.recipe.recipe import Recipe
+from merpo.support.paths import inside
 from merpo.support.processes import Command, Ended, run_commands
 from merpo.support.read import open_regular
 from merpo.sweep.plan import Job, is_finished
@@ -96,7 +97,7 @@ def _collect(
     groups = list(lacking.values())
     commands = []
     for i, (first, *_) in enumerate(groups):
-        log = first.folder.parent.parent / f"data-{i}.log"
+        log = inside(first.folder.parent.parent, f"data-{i}.log")
         commands.append(Command(_merpo("collect", recipe, first), log))
 
     def ended(which: int, one: Ended) -> None:

@@ -11,6 +11,7 @@ from merpo.data.minari.files import MinariDataset, Space, require_inside
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
+from merpo.support.paths import inside
 from merpo.support.read import open_regular, read_regular
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _folders(dataset: MinariDataset) -> list[Path]:
         raise DatasetError(f"{dataset.folder}: cannot be read: {error.strerror or error}") from None
     if not names or set(names) != {str(i) for i in range(len(names))}:
         raise DatasetError(f"{dataset.folder}: holds {sorted(names)[:5]}, expected folders 0, 1, ... of episodes")
-    return [require_inside(dataset.folder / str(i)) for i in range(len(names))]
+    return [require_inside(inside(dataset.folder, str(i), error=DatasetError)) for i in range(len(names))]
 
 
 def _file(folder: Path, form: str) -> Path:

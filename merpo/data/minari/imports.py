@@ -11,7 +11,7 @@ from typing import Any
 from merpo.data.from_arrays import from_arrays
 from merpo.data.import_logs import LOGS, Imported, check_params, store_imported
 from merpo.data.minari.arrow import read_arrow
-from merpo.data.minari.files import MinariDataset, minari_root, open_minari, require_id
+from merpo.data.minari.files import MinariDataset, dataset_folder, minari_root, open_minari, require_id
 from merpo.data.minari.hdf5 import read_hdf5
 from merpo.data.reference_scores import KEY, minari_reference
 from merpo.errors import DatasetError, MerpoError
@@ -119,7 +119,7 @@ def _environment(dataset: MinariDataset) -> Task:
 
 def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
     """Download a dataset by Minari unless it is on this machine; raises an error with the reason on failure."""
-    if (minari_root() / dataset_id / "data" / "metadata.json").exists():
+    if (dataset_folder(dataset_id) / "data" / "metadata.json").exists():
         return
     try:
         from minari.storage.hosting import download_dataset
