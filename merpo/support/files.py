@@ -31,6 +31,7 @@ __all__ = [
     "plain",
     "sha256_file",
     "sync_folder",
+    "tensors_content",
     "write_synced",
 ]
 
@@ -75,12 +76,18 @@ def atomic_write_json(path: Path, value: object) -> None:
 def atomic_write_tensors(
     path: Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """`atomic_write_bytes` of a safetensors file; the tensors may share memory, be strided, or lie on a device."""
+    """`atomic_write_bytes` of a safetensors file with `tensors_content`."""
+    atomic_write_bytes(path, tensors_content(tensors, metadata))
+
+
+def tensors_content(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """The content of a safetensors file; the tensors may share memory, be strided, or lie on a device."""
     from safetensors.torch import save
 
     # Cloned because safetensors refuses tensors that share storage. Its own writer leaves mode 0600 and does not sync.
     own = {key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()}
-    atomic_write_bytes(path, save(own, dict(metadata) if metadata else None))
+    content: bytes = save(own, dict(metadata) if metadata else None)
+    return content
 
 
 def sha256_file(path: Path, limit: int = LIMIT) -> str:
