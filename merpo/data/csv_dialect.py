@@ -6,6 +6,8 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
 from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +16,7 @@ from unicodedata import normalize
 from merpo.data.csv_encoding import find_encoding
 from merpo.data.csv_format import DELIMITERS, CsvDialect, CsvFormat, Decimal, Delimiter
 from merpo.errors import DatasetError
+from merpo.support.read import open_regular
 
 __all__ = ["BOOLEANS", "column_names", "find_decimal", "find_dialect", "is_number", "open_lines", "rows_of"]
 
@@ -54,12 +57,14 @@ def find_dialect(path: Path, given: CsvFormat, wanted: Collection[str] = ()) -> 
     return found
 
 
-def open_lines(path: Path, dialect: CsvDialect) -> TextIO:
+@contextmanager
+def open_lines(path: Path, dialect: CsvDialect) -> Iterator[TextIO]:
     """The file, opened as text, at the first line that is read."""
-    file = path.open(encoding="utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding, newline="")
-    for _ in islice(file, dialect.skip_lines):
-        pass
-    return file
+    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    with open_regular(path) as opened, TextIOWrapper(opened, encoding, newline="") as file:
+        for _ in islice(file, dialect.skip_lines):
+            pass
+        yield file
 
 
 def rows_of(path: Path, dialect: CsvDialect, lines: Iterable[str], first: int) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from merpo.data.csv_format import Encoding
 from merpo.errors import DatasetError
+from merpo.support.read import open_regular
 
 __all__ = ["find_encoding"]
 
@@ -30,7 +31,7 @@ def find_encoding(path: Path) -> Encoding:
 
     Raises `DatasetError` with the line for other bytes, which several encodings read as different text.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(HEAD)
     marked = next((encoding for mark, encoding in MARKS if head.startswith(mark)), None)
     if marked:
@@ -59,7 +60,7 @@ def _utf_16(path: Path, head: bytes) -> Encoding:
 def _not_utf8(path: Path) -> int | None:
     """The position of the first byte that is not UTF-8, None if there is none."""
     decoder, done = codecs.getincrementaldecoder("utf-8")(), 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while block := file.read(BLOCK):
             if block.isascii() and not decoder.getstate()[0]:
                 done += len(block)
@@ -82,7 +83,7 @@ def _require_latin_1(path: Path, at: int) -> None:
 
     `at` is the first byte that is not UTF-8.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start, other = 0, 0  # other: the first line that is UTF-8 and not ASCII
         for number, line in enumerate(file, 1):
             start += len(line)

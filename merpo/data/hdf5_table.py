@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, final
 from merpo.data.hdf5_arrays import DAMAGE, Hdf5Arrays
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
+from merpo.support.read import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,7 +77,7 @@ class Hdf5Table(Mapping[str, Any]):
     @contextmanager
     def _open(self) -> Iterator[tuple[Hdf5Arrays, Any]]:
         try:
-            with self._h5py.File(self.path, "r") as file:
+            with open_regular(self.path), self._h5py.File(self.path, "r") as file:
                 yield Hdf5Arrays(self._h5py, self.path, self.limit), file
         except MemoryError:
             raise DatasetError(f"{self.path}: does not fit into memory") from None

@@ -18,7 +18,9 @@ from merpo.data.reading.account import KEY
 from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
 from merpo.support.format import number
+from merpo.support.paths import inside
 from merpo.support.tables import aligned, printable
+from merpo.support.tensors import sum_of
 
 __all__ = [
     "QualityRow",
@@ -120,7 +122,8 @@ def print_qualities(found: Sequence[DatasetEntry]) -> None:
         own = [entry for entry in found if entry.collection == collection]
         folder = own[0].folder
         lines = [f"\n{collection}:", *quality_lines(folder, [entry.name for entry in own])]
-        lines += [f"learning curve: {path}" for name in (CURVE, CURVE_PICTURE) if (path := folder / name).exists()]
+        curves = [inside(folder, name) for name in (CURVE, CURVE_PICTURE)]
+        lines += [f"learning curve: {path}" for path in curves if path.exists()]
         print("\n".join(lines))
 
 
@@ -263,10 +266,7 @@ def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:
 
 def _terminations(path: Path) -> float | None:
     """The number of terminations in a dataset's file, of which only that array is read; None if unreadable."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="np") as file:
-            return float(file.get_tensor("terminations").sum())
-    except (SafetensorError, OSError, ValueError, TypeError):
+        return sum_of(path, "terminations")
+    except (OSError, ValueError):
         return None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from merpo.errors import DatasetError
 from merpo.lazy import np
+from merpo.support.read import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ class NpzTable(Mapping[str, Any]):
     @contextmanager
     def _open(self) -> Iterator[zipfile.ZipFile]:
         try:
-            with zipfile.ZipFile(self.path) as archive:
+            with open_regular(self.path) as file, zipfile.ZipFile(file) as archive:
                 yield archive
         except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
             raise DatasetError(f"{self.path}: is not a NumPy archive ({error!s:.120})") from None

@@ -11,6 +11,7 @@ from merpo.data.arrow_values import list_depth, plain_kind, values_of
 from merpo.data.labels import Labels, label_text
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
+from merpo.support.read import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,15 +36,15 @@ class ParquetTable(Mapping[str, Any]):
         self._parquet, self._pa = _pyarrow()
         self._fields: dict[str, tuple[tuple[str, ...], Any]] = {}  # path in the file, and type
         self._structs: dict[str, list[str]] = {}  # and the names of their fields
-        with self._reading():
-            self._file = self._parquet.ParquetFile(path)
-            rows = self._file.metadata.num_rows
+        self._metadata: Any = None  # of the file, once it is known
+        with self._reading(), self._open() as file:
+            self._metadata = file.metadata
+            rows = file.metadata.num_rows
             if rows * BYTES > limit:
                 raise DatasetError(f"{path}: declares {rows} rows, expected at most {limit} bytes in a column")
-            schema = self._file.schema_arrow
-            for field in schema:
+            for field in file.schema_arrow:
                 self._add((), field)
-            self.top_names: list[str] = list(schema.names)  # of whole columns, also where two have the same
+            self.top_names: list[str] = list(file.schema_arrow.names)  # of whole columns, also where two have the same
 
     def __getitem__(self, name: str) -> Any:
         parts, row = [], 0
@@ -123,9 +124,9 @@ class ParquetTable(Mapping[str, Any]):
         """The column's Arrow arrays, a batch of rows each; raises `DatasetError` where they pass the limit."""
         path, _ = self._field(name)
         total = 0
-        with self._reading():
+        with self._reading(), self._open() as file:
             self._check_declared(name)
-            for batch in self._file.iter_batches(BATCH, columns=[name], use_threads=False):
+            for batch in file.iter_batches(BATCH, columns=[name], use_threads=False):
                 batch.validate(full=True)
                 total += batch.nbytes
                 if total > self.limit:
@@ -137,7 +138,7 @@ class ParquetTable(Mapping[str, Any]):
 
     def _check_declared(self, name: str) -> None:
         """Raise `DatasetError` if the file declares more values in a column than the limit allows."""
-        metadata, declared = self._file.metadata, 0
+        metadata, declared = self._metadata, 0
         for i in range(metadata.num_row_groups):
             group = metadata.row_group(i)
             for j in range(group.num_columns):
@@ -153,6 +154,11 @@ class ParquetTable(Mapping[str, Any]):
             if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
                 return ["" if value is None else str(value) for value in array.to_pylist()]
             return values_of(self._pa, array, f"{self.path}: {name[:80]}", row)
+
+    @contextmanager
+    def _open(self) -> Iterator[Any]:
+        with open_regular(self.path) as opened, self._parquet.ParquetFile(opened, metadata=self._metadata) as file:
+            yield file
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from merpo.errors import DatasetError, MerpoError
+from merpo.support.read import RefusedFileError, open_regular
 from merpo.support.tensor_bytes import tensor_bytes
 
 if TYPE_CHECKING:
@@ -32,8 +34,11 @@ __all__ = [
     "plain",
     "sha256_file",
     "sync_folder",
+    "tensors_content",
     "write_synced",
 ]
+
+LIMIT = 64 << 30  # bytes of a file whose digest is computed
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -87,9 +92,16 @@ def atomic_write_tensors(
     _atomic_write(path, tensor_bytes(tensors, metadata))
 
 
-def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's content in hex, read in pieces."""
-    with path.open("rb") as file:
+def tensors_content(tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """The content of a safetensors file; the tensors may share memory, be strided, or lie on a device."""
+    return b"".join(tensor_bytes(tensors, metadata))
+
+
+def sha256_file(path: Path, limit: int = LIMIT) -> str:
+    """The SHA-256 of a regular file's content in hex, read in pieces; raises `OSError`, also for a larger one."""
+    with open_regular(path) as file:
+        if os.fstat(file.fileno()).st_size > limit:
+            raise RefusedFileError(errno.EFBIG, f"larger than {limit} bytes", str(path))
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -322,7 +322,7 @@ def test_a_link_out_of_the_store_is_not_followed(merpo_cli: Cli, store: Path, tm
     (tmp_path / "outside" / "x.json").write_text("{}")
     store.mkdir()
     (store / "out").symlink_to(tmp_path / "outside")
-    assert "link to a folder outside the data store" in merpo_cli("data", "delete", "out", "--yes").err
+    assert "is a link to a folder outside" in merpo_cli("data", "delete", "out", "--yes").err
     assert (tmp_path / "outside" / "x.json").exists()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from merpo.data.columns import Columns
@@ -128,8 +128,9 @@ def test_columns_and_matrices_are_joined(tmp_path: Path) -> None:
     assert data.rewards.tolist() == [1, 1]
 
 
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.booleans())
-def test_rows_that_are_episodes_are_read_as_such(lengths: list[int], vectors: bool) -> None:
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lengths=st.lists(st.integers(1, 4), min_size=1, max_size=4), vectors=st.booleans())
+def test_rows_that_are_episodes_are_read_as_such(lengths: list[int], vectors: bool, tmp_path: Path) -> None:
     """As sets of trajectories have them: a row for each episode, with a list of observations."""
     random = np.random.default_rng(0)
     seen = [random.normal(size=(n + 1, 2) if vectors else n + 1) for n in lengths]
@@ -138,10 +139,7 @@ def test_rows_that_are_episodes_are_read_as_such(lengths: list[int], vectors: bo
         "actions": pa.array([[[0.5]] * n for n in lengths]),
         "rewards": pa.array([[1.0] * n for n in lengths]),
     }
-    target = pa.BufferOutputStream()
-    pyarrow.parquet.write_table(pa.table(rows), target)
-    table = ParquetTable(pa.BufferReader(target.getvalue()), MAX_BYTES)  # type: ignore[arg-type]
-    data = Columns().dataset(table, "x", {}, "pump")
+    data = Columns().dataset(ParquetTable(written(tmp_path, rows), MAX_BYTES), "x", {}, "pump")
     assert data.episode_offsets.tolist() == np.cumsum([0, *lengths]).tolist()
     expected = np.concatenate([one[:-1].reshape(len(one) - 1, -1) for one in seen])
     np.testing.assert_allclose(data.observations, expected, rtol=1e-6)

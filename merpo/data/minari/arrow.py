@@ -12,6 +12,8 @@ from merpo.data.reading.layout import require_episodes
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
+from merpo.support.paths import inside
+from merpo.support.read import open_regular, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,7 +70,7 @@ def _folders(dataset: MinariDataset) -> list[Path]:
         raise DatasetError(f"{dataset.folder}: cannot be read: {error.strerror or error}") from None
     if not names or set(names) != {str(i) for i in range(len(names))}:
         raise DatasetError(f"{dataset.folder}: holds {sorted(names)[:5]}, expected folders 0, 1, ... of episodes")
-    return [require_inside(dataset.folder / str(i)) for i in range(len(names))]
+    return [require_inside(inside(dataset.folder, str(i), error=DatasetError)) for i in range(len(names))]
 
 
 def _file(folder: Path, form: str) -> Path:
@@ -77,6 +79,8 @@ def _file(folder: Path, form: str) -> Path:
     if len(found) != 1:
         raise DatasetError(f"{folder}: holds {len(found)} files that end in .{form}, expected one")
     path = require_inside(found[0])
+    if not path.is_file():
+        raise DatasetError(f"{path}: is not a file")
     if path.stat().st_size > MAX_BYTES:
         raise DatasetError(f"{path}: has {path.stat().st_size} bytes, expected at most {MAX_BYTES}")
     return path
@@ -87,13 +91,13 @@ def _read(pa: Any, path: Path, form: str) -> Any:
     if form == "parquet":
         from pyarrow import parquet
 
-        with parquet.ParquetFile(path) as file:
+        with open_regular(path) as opened, parquet.ParquetFile(opened) as file:
             group = [file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)]
             if sum(group) > MAX_BYTES or file.metadata.num_rows > MAX_BYTES:
                 raise DatasetError(f"{path}: declares {sum(group)} bytes, expected at most {MAX_BYTES}")
             table = file.read(columns=list(COLUMNS), use_threads=False)
     else:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_BYTES)
         _refuse_compression(pa, path, data)
         with pa.ipc.open_file(pa.BufferReader(data)) as file:
             table = file.read_all().select(list(COLUMNS))

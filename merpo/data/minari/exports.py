@@ -15,7 +15,7 @@ from unicodedata import combining, normalize
 from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
 from merpo.data.manifest import Manifest
-from merpo.data.minari.files import minari_root, require_id, require_inside
+from merpo.data.minari.files import dataset_folder, minari_root, require_id, require_inside
 from merpo.data.minari.imports import SUBTRACTED, TASK_KEY
 from merpo.data.reading.account import stored_account
 from merpo.data.reference_scores import stored_reference
@@ -23,6 +23,7 @@ from merpo.data.store import read_dataset
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import gymnasium, np
 from merpo.support.files import atomic_write_json
+from merpo.support.paths import inside
 from merpo.version import __version__
 
 __all__ = ["FORMATS", "export_minari"]
@@ -44,8 +45,8 @@ def export_minari(
     for entry, dataset_id in zip(found, ids, strict=True):
         if ids.count(dataset_id) > 1:
             raise DatasetError(f"{entry}: two datasets would be named {dataset_id}; export one collection at a time")
-        if require_inside(minari_root() / dataset_id).exists():
-            existing = minari_root() / dataset_id
+        existing = require_inside(dataset_folder(dataset_id))
+        if existing.exists():
             raise DatasetError(f"{existing}: already exists; delete it with: minari delete {dataset_id}")
     for entry, dataset_id in zip(found, ids, strict=True):
         data, manifest = read_dataset(entry.folder, entry.name)
@@ -58,7 +59,7 @@ def _write(data: TaskDataset, manifest: Manifest, dataset_id: str, form: str) ->
     """Write a dataset atomically: into a temporary folder, which is then renamed."""
     storage_class = _storage_class()
     episodes = list(_episodes(data))
-    place = minari_root() / dataset_id
+    place = dataset_folder(dataset_id)
     temporary = place.with_name(f".{place.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         _make_namespaces(dataset_id)
@@ -140,8 +141,8 @@ def _make_namespaces(dataset_id: str) -> None:
     folder = minari_root()
     folder.mkdir(parents=True, exist_ok=True)
     *namespaces, _ = dataset_id.split("/")
-    for name in namespaces:
-        folder = folder / name
+    for i in range(len(namespaces)):
+        folder = inside(minari_root(), *namespaces[: i + 1], error=DatasetError, pattern=r"[A-Za-z0-9_-]{2,100}")
         folder.mkdir(exist_ok=True)
         path = folder / "namespace_metadata.json"
         if not path.exists():

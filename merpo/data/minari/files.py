@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from merpo.errors import DatasetError, nearest
 from merpo.recipe.sources import is_minari_id
+from merpo.support.paths import inside
 from merpo.support.read import FileKind
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MinariDataset",
     "Space",
     "check_env_spec",
+    "dataset_folder",
     "minari_root",
     "open_minari",
     "require_id",
@@ -71,12 +73,18 @@ def require_id(text: str) -> str:
     return text
 
 
+def dataset_folder(dataset_id: str) -> Path:
+    """The folder of a dataset under Minari's root; raises `DatasetError` for another id, and for a link elsewhere."""
+    parts = require_id(dataset_id).split("/")
+    return inside(minari_root(), *parts, what="dataset id", error=DatasetError, pattern=r"[A-Za-z0-9_-]{1,120}")
+
+
 def open_minari(dataset_id: str, ignore_env_spec: bool = False, leave_out_keys: Sequence[str] = ()) -> MinariDataset:
     """The metadata of a local dataset, checked; raises `DatasetError` that names file and key.
 
     `leave_out_keys` are keys of a dictionary observation that is not read, `KEY` or `KEY.KEY`, whatever they hold.
     """
-    folder = require_inside(minari_root() / require_id(dataset_id) / "data")
+    folder = require_inside(dataset_folder(dataset_id) / "data")
     path = require_inside(folder / "metadata.json")
     if not path.is_file():
         near = _nearest_dataset(path.parent.parent)

@@ -12,6 +12,7 @@ from merpo.data.reading.layout import require_episodes
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
+from merpo.support.read import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +37,7 @@ def read_hdf5(dataset: MinariDataset, leave_out: Collection[int] = ()) -> Iterat
     if not path.is_file():
         raise DatasetError(f"{path}: no such file")
     try:
-        with h5py.File(path, "r") as file:
+        with open_regular(path), h5py.File(path, "r") as file:
             yield from _Reader(h5py, path).episodes(file, dataset, leave_out)
     except MemoryError:
         raise DatasetError(f"{path}: does not fit into memory") from None

@@ -12,7 +12,7 @@ from merpo.data.columns import Columns
 from merpo.data.import_logs import LOGS, Imported, store_imported
 from merpo.data.leave_out import left_out, left_out_lines, require_numbers
 from merpo.data.minari.arrow import read_arrow
-from merpo.data.minari.files import MinariDataset, minari_root, open_minari, require_id
+from merpo.data.minari.files import MinariDataset, dataset_folder, minari_root, open_minari, require_id
 from merpo.data.minari.hdf5 import read_hdf5
 from merpo.data.minari.unused import unused_arrays
 from merpo.data.reading.account import KEY as KEY_OF_ACCOUNT
@@ -183,7 +183,7 @@ def _environment(dataset: MinariDataset) -> Task:
 
 def _ensure_local(dataset_id: str, note: Callable[[str], None]) -> None:
     """Download a dataset by Minari unless it is on this machine; raises an error with the reason on failure."""
-    if (minari_root() / dataset_id / "data" / "metadata.json").exists():
+    if (dataset_folder(dataset_id) / "data" / "metadata.json").exists():
         return
     try:
         from minari.storage.hosting import download_dataset

@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from merpo.data.hdf5_arrays import DAMAGE, Hdf5Arrays
 from merpo.data.minari.files import MinariDataset, require_inside
+from merpo.support.read import open_regular
 
 __all__ = ["unused_arrays"]
 
@@ -22,7 +23,7 @@ def _of_hdf5(dataset: MinariDataset) -> list[str]:
     import h5py
 
     path = require_inside(dataset.folder / "main_data.hdf5")
-    with suppress(*DAMAGE), h5py.File(path, "r") as file:
+    with suppress(*DAMAGE), open_regular(path), h5py.File(path, "r") as file:
         first = Hdf5Arrays(h5py, path, 0).child(file, "episode_0", "episode_0")
         return sorted(first)
     return []
@@ -36,7 +37,8 @@ def _of_arrow(dataset: MinariDataset) -> list[str]:
     with suppress(pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError):
         path = require_inside(files[0])
         if dataset.format == "parquet":
-            return list(map(str, parquet.read_schema(path).names))
-        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
+            with open_regular(path) as source:
+                return list(map(str, parquet.read_schema(source).names))
+        with open_regular(path) as source, pa.ipc.open_file(source) as file:
             return list(map(str, file.schema.names))
     return []
