@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from merpo.errors import DatasetError
@@ -11,7 +11,7 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ADVICE", "COLUMNS", "gap_mask", "gappy_episodes", "held"]
+__all__ = ["ADVICE", "COLUMNS", "gap_mask", "gappy_episodes", "held", "with_gaps"]
 
 COLUMNS = ("observations", "actions", "rewards", "next_observations")
 ADVICE = (
@@ -25,6 +25,15 @@ def gap_mask(array: NDArray[Any]) -> NDArray[np.bool_]:
         return np.zeros(array.shape, dtype=np.bool_)
     found: NDArray[np.bool_] = np.isnan(array)
     return found
+
+
+def with_gaps(arrays: Mapping[str, NDArray[Any]], missing: Sequence[float]) -> dict[str, NDArray[Any]]:
+    """The arrays with NaN for every number that stands for a missing value."""
+    made = dict(arrays)
+    for key in COLUMNS:
+        if key in made and missing and (found := np.isin(made[key], list(missing))).any():
+            made[key] = np.where(found, np.nan, made[key].astype(np.float64))
+    return made
 
 
 def gappy_episodes(
