@@ -153,7 +153,7 @@ class _Reading:
         if self.choices.gaps == "drop":
             self.drop_episodes()
         if self.choices.gaps == "hold":
-            self.arrays, counts = held(self.arrays, self.offsets, self.kept, self.name)
+            self.arrays, counts = held(self.arrays, self.offsets, self.kept, self.rows, self.name)
             parts = [f"{count:,} of {self.labels(key)[column]}" for (key, column), count in counts.items()]
             self.notes += [f"gaps: the value before was held {', '.join(parts)}"] if parts else []
 
