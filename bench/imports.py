@@ -2,8 +2,8 @@
 
 The columns are a label of the episode, 16 observations, 2 actions and a reward; the numbers are random, csv files have
 six decimals. Every import is a process of its own, with an empty store; its peak memory is its greatest resident set.
-`start` is the import of a log of two rows: the interpreter with its libraries. With `--before REVISION` the code of that
-revision imports the same files in the same rounds.
+`start` is the import of a log of two rows: the interpreter with its libraries. With `--before REVISION` the code of
+that revision imports the same files in the same rounds.
 """
 
 from __future__ import annotations

@@ -61,6 +61,9 @@ def import_data(
     gaps: Annotated[
         str | None, typer.Option(help="Of missing values: refuse, drop the episode, or hold the value before.")
     ] = None,
+    missing: Annotated[
+        str | None, typer.Option(metavar="NUMBERS", help="Numbers that stand for missing values: -9999.")
+    ] = None,
     subtract: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN=NUMBER", help="Subtract a number from an observation, by its name."),
@@ -84,7 +87,7 @@ def import_data(
     from merpo.data.import_any import import_any
     from merpo.data.import_options import import_options
 
-    changes = import_options(action_low, action_high, clip_actions, gaps, subtract, ignore, flatten)
+    changes = import_options(action_low, action_high, clip_actions, gaps, subtract, ignore, flatten, missing)
     keys, episodes = leave_out_key or (), leave_out or ()
     for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec, changes, episodes, keys):
         print(f"look at it: merpo data show {collection}")

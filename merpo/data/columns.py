@@ -28,6 +28,8 @@ from merpo.types import Task
 
 __all__ = ["Columns", "changed", "read_columns"]
 
+MOST_TEXT = 400  # characters of the names that are told of one array
+MOST_NAMES = 50  # names of unused columns that are told
 REQUIRED = ("observations", "actions", "rewards")
 
 
@@ -62,6 +64,7 @@ class Columns(Settings):
     gaps: Gaps = Field(
         "refuse", description="Of a missing value: refuse it, drop its episode, or hold the value before it."
     )
+    missing: tuple[float, ...] = Field((), max_length=100, description="Numbers that stand for missing values.")
     subtract: Mapping[str, float] = Field(
         {}, max_length=10_000, description="Numbers to subtract from observations, by column or ARRAY[NUMBER]."
     )
@@ -109,7 +112,7 @@ class Columns(Settings):
         try:
             made = read_arrays(given, choices, episodes=log.labels, task=task, name=place, origin=origin)
         except DatasetError as error:
-            text = f"{error}{log.position(error)}{_column(str(error), names)}"
+            text = f"{error}{log.position(error)}{self._column(str(error), names)}"
             raise DatasetError(text, error.at, error.column) from None
         account = made.account.model_copy(update={"notes": (*notes, *made.account.notes)})
         return Read(TaskDataset(**{**vars(made.data), "name": name}), account)
@@ -141,7 +144,8 @@ class Columns(Settings):
         low, high = (
             (bound[0] if bound and len(bound) == 1 else bound) for bound in (self.action_low, self.action_high)
         )
-        return Choices(low, high, self.clip_actions, self.gaps, self._offsets(widths, place), self.flatten)
+        less = self._offsets(widths, place)
+        return Choices(low, high, self.clip_actions, self.gaps, less, self.flatten, self.missing)
 
     def _origin(self, names: Mapping[str, tuple[str, ...]], widths: Mapping[str, int], unused: list[str]) -> Origin:
         """What the file calls its arrays."""
@@ -149,8 +153,8 @@ class Columns(Settings):
         return Origin(
             labels={**labels, "rewards": list(names["rewards"])},
             flags={key: names[key][0] for key in FLAGS if key in names},
-            used={key: ", ".join(found) for key, found in names.items() if self._is_told(key, found)},
-            unused=tuple(unused),
+            used={key: ", ".join(found)[:MOST_TEXT] for key, found in names.items() if self._is_told(key, found)},
+            unused=_some(unused),
         )
 
     def _offsets(self, widths: Mapping[str, int], place: str) -> list[float] | None:
@@ -169,6 +173,18 @@ class Columns(Settings):
                     f"{', '.join(list(widths)[:20])}, or such a name with [NUMBER]"
                 )
         return [next((self.subtract[key] for key in reversed(same) if key in self.subtract), 0.0) for same in keys]
+
+    def _column(self, text: str, names: Mapping[str, tuple[str, ...]]) -> str:
+        """What the file calls the array that a message is about, if it has another name and the message lacks it."""
+        for key, found in names.items():
+            name = found[0][:80]
+            told = re.search(rf"(?:'{re.escape(name)}'|: {re.escape(name)}\b)", text)
+            about = re.search(rf": {key} (?:is|has|holds)\b", text) or (key == "episodes" and "contiguous" in text)
+            if len(found) == 1 and about and not (told and found[0] != key):
+                other = key not in self.model_fields_set and key not in REQUIRED
+                hint = f'; if that is something else: ignore = ["{name}"] (--ignore)' if other else ""
+                return f"{'' if found[0] == key else f'; {key} is {name!r} there'}{hint}"
+        return ""
 
     def _is_told(self, key: str, found: tuple[str, ...]) -> bool:
         """Whether a user would not expect these names: they are neither merpo's own nor assigned."""
@@ -204,10 +220,7 @@ def _numbered(name: str, width: int) -> list[str]:
     return [f"{name}[{i}]" for i in range(width)]
 
 
-def _column(text: str, names: Mapping[str, tuple[str, ...]]) -> str:
-    """What the file calls the array that a message is about, if it has another name and the message lacks it."""
-    for key, found in names.items():
-        told = re.search(rf"(?<!\w){re.escape(found[0])}(?!\w)", text)
-        if len(found) == 1 and not told and re.search(rf": {key} (?:is|has|holds)\b", text):
-            return f"; {key} is {found[0][:80]!r} there"
-    return ""
+def _some(names: Sequence[str]) -> tuple[str, ...]:
+    """Names for a line of text and a manifest."""
+    more = len(names) - MOST_NAMES
+    return (*(name[:80] for name in names[:MOST_NAMES]), *([f"and {more} more"] if more > 0 else []))

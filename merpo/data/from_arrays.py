@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from merpo.data.dataset import TaskDataset
@@ -30,6 +30,7 @@ def from_arrays(
     gaps: Gaps = "refuse",
     subtract: Bound | None = None,
     flatten: bool = False,
+    missing: Sequence[float] = (),
     leave_out: Collection[int] = (),
     task: Task | None = None,
     name: str = "dataset",
@@ -46,10 +47,10 @@ def from_arrays(
     `next_observations` each episode has one more observation than actions.
 
     Actions between `action_low` and `action_high` (a number, or one per dimension) are scaled to [-1, 1];
-    `clip_actions` moves those outside to the bounds. A missing value (NaN, masked, None, NA) is refused, or `gaps`
-    says "drop", which leaves its episode out, or "hold", which repeats the value before it. `subtract` is subtracted
-    from the observations in double precision. `flatten` makes one row of numbers of each image or matrix. `leave_out`
-    are the numbers (from 0) of episodes that are left out, whatever they hold.
+    `clip_actions` moves those outside to the bounds. A missing value (NaN, masked, None, NA, or a number in `missing`)
+    is refused, or `gaps` says "drop", which leaves its episode out, or "hold", which repeats the value before it.
+    `subtract` is subtracted from the observations in double precision. `flatten` makes one row of numbers of each
+    image or matrix. `leave_out` are the numbers (from 0) of episodes that are left out, whatever they hold.
 
     Without `truncations`, an episode that does not terminate at its last row counts as truncated there. `note` is
     told what is left out, and what looks wrong. Raises `DatasetError` that names the array, the value found and the
@@ -63,7 +64,7 @@ def from_arrays(
         "terminations": terminations,
         "truncations": truncations,
     }
-    choices = Choices(action_low, action_high, clip_actions, gaps, subtract, flatten, leave_out)
+    choices = Choices(action_low, action_high, clip_actions, gaps, subtract, flatten, missing, leave_out)
     labels = {key: names for key in ("observations", "actions") if (names := column_labels(given[key])) is not None}
     try:
         read = read_arrays(given, choices, episodes=episodes, task=task, name=name, origin=Origin(labels))

@@ -18,6 +18,7 @@ def import_options(
     subtract: Sequence[str] | None,
     ignore: Sequence[str] | None,
     flatten: bool,
+    missing: str | None,
 ) -> dict[str, Any]:
     """The fields that were given; raises `RecipeError` for text that is not a number."""
     given: dict[str, Any] = {
@@ -28,6 +29,7 @@ def import_options(
         "subtract": dict(map(_offset, subtract)) if subtract else None,
         "ignore": tuple(ignore) if ignore else None,
         "flatten": flatten or None,
+        "missing": None if missing is None else _numbers("--missing", missing),
     }
     return {key: value for key, value in given.items() if value is not None}
 

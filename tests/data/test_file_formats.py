@@ -54,9 +54,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "b.pickle").write_text("no")
     with pytest.raises(DatasetError, match=r"a.hdf5: cannot be read as HDF5"):
         read_file(tmp_path / "a.hdf5")
-    with pytest.raises(
-        DatasetError, match=r"expected a file that ends in .csv, .npz, .parquet, .tsv, .hdf5, .h5"
-    ):
+    with pytest.raises(DatasetError, match=r"expected a file that ends in .csv, .npz, .parquet, .tsv, .hdf5, .h5"):
         read_file(tmp_path / "b.pickle")
     with pytest.raises(DatasetError, match="no such file"):
         read_file(tmp_path / "c.h5")

@@ -85,6 +85,7 @@ def test_an_older_or_collected_dataset_has_no_account(tmp_path: Path) -> None:
 OPTIONS = [
     (["--gaps", "drop"], {"observations": np.where(np.arange(24).reshape(12, 2) == 9, np.nan, 1.0)}, "1 of 3 episodes"),
     (["--gaps", "hold"], {"observations": np.where(np.arange(24).reshape(12, 2) == 11, np.nan, 1.0)}, "held 1 of obs"),
+    (["--missing=-9999", "--gaps=drop"], {"actions": np.where(np.arange(12) == 5, -9999, 0.5)}, "1 of 3 episodes"),
     (["--clip-actions"], {"actions": np.linspace(1.04, -1, 12)}, "actions clipped to their bounds in 1 of 11 rows"),
     (["--action-low=0", "--action-high", "12"], {"actions": np.arange(12.0)}, "ranges"),
     (["--action-low=-1,0", "--action-high=12,1"], {"actions": np.tile([[12.0, 0.5]], (12, 1))}, "ranges"),

@@ -23,6 +23,7 @@ class Choices(NamedTuple):
     gaps: Gaps = "refuse"  # of a missing value: refuse it, leave its episode out, or repeat the value before it
     subtract: Bound | None = None  # from observations, in double precision: a number, or one per dimension
     flatten: bool = False  # make one row of numbers of each matrix or image
+    missing: Sequence[float] = ()  # numbers that stand for missing values
     leave_out: Collection[int] = ()  # numbers of episodes, from 0
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from merpo.errors import DatasetError
@@ -11,7 +11,7 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ADVICE", "COLUMNS", "gap_mask", "gappy_episodes", "held"]
+__all__ = ["ADVICE", "COLUMNS", "gap_mask", "gappy_episodes", "held", "with_gaps"]
 
 COLUMNS = ("observations", "actions", "rewards", "next_observations")
 ADVICE = (
@@ -25,6 +25,15 @@ def gap_mask(array: NDArray[Any]) -> NDArray[np.bool_]:
         return np.zeros(array.shape, dtype=np.bool_)
     found: NDArray[np.bool_] = np.isnan(array)
     return found
+
+
+def with_gaps(arrays: Mapping[str, NDArray[Any]], missing: Sequence[float]) -> dict[str, NDArray[Any]]:
+    """The arrays with NaN for every number that stands for a missing value."""
+    made = dict(arrays)
+    for key in COLUMNS:
+        if key in made and missing and (found := np.isin(made[key], list(missing))).any():
+            made[key] = np.where(found, np.nan, made[key].astype(np.float64))
+    return made
 
 
 def gappy_episodes(
@@ -41,11 +50,16 @@ def gappy_episodes(
 
 
 def held(
-    arrays: Mapping[str, NDArray[Any]], offsets: NDArray[np.int64], acting: NDArray[np.bool_], name: str
+    arrays: Mapping[str, NDArray[Any]],
+    offsets: NDArray[np.int64],
+    acting: NDArray[np.bool_],
+    numbers: NDArray[np.int64],
+    name: str,
 ) -> tuple[dict[str, NDArray[Any]], dict[tuple[str, int], int]]:
     """The arrays with every missing value replaced by the one before it in the episode, and how many by column.
 
-    A missing next observation is that of its own row. Raises `DatasetError` for a gap at the beginning of an episode.
+    A missing next observation is that of its own row. Raises `DatasetError` for a gap at the beginning of an episode,
+    with the number of its row in `numbers` [N].
     """
     filled, counts = dict(arrays), {}
     for key in COLUMNS:
@@ -60,7 +74,7 @@ def held(
         if key == "next_observations":
             array[gaps] = filled["observations"][gaps]
         else:
-            array = _filled(array, gaps, offsets, f"{name}: {key}", key)
+            array = _filled(array, gaps, offsets, numbers, f"{name}: {key}", key)
         filled[key] = array
         for column, count in enumerate(np.atleast_1d(gaps.sum(axis=0)).tolist()):
             if count:
@@ -69,7 +83,12 @@ def held(
 
 
 def _filled(
-    array: NDArray[Any], gaps: NDArray[np.bool_], offsets: NDArray[np.int64], place: str, key: str
+    array: NDArray[Any],
+    gaps: NDArray[np.bool_],
+    offsets: NDArray[np.int64],
+    numbers: NDArray[np.int64],
+    place: str,
+    key: str,
 ) -> NDArray[Any]:
     """An array with the last known value of the episode in every gap."""
     table, missing = (array[:, None], gaps[:, None]) if array.ndim == 1 else (array, gaps)
@@ -79,7 +98,7 @@ def _filled(
         known = np.maximum.accumulate(np.where(missing[:, column], -1, rows))
         bad = known < begins
         if bad.any():
-            row = int(bad.argmax())
+            row = int(numbers[bad.argmax()])
             raise DatasetError(
                 f"{place} is missing at row {row}, column {column}, the beginning of an episode, where there is no "
                 'value to hold; gaps = "drop" leaves such episodes out',

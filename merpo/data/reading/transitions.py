@@ -12,7 +12,7 @@ from merpo.data.reading.choices import Choices, check_gaps
 from merpo.data.reading.ends import Ends, read_ends
 from merpo.data.reading.extremes import FAR, extremes
 from merpo.data.reading.float32 import offsets_of, to_float32, unresolved
-from merpo.data.reading.gaps import ADVICE, COLUMNS, gappy_episodes, held
+from merpo.data.reading.gaps import ADVICE, COLUMNS, gappy_episodes, held, with_gaps
 from merpo.data.reading.labels import last_rows
 from merpo.data.reading.layout import Rows, flat_rows, require_episodes
 from merpo.data.validate import check_dataset
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Origin", "Read", "read_arrays"]
 
+TOLD = 10  # columns whose extreme value is told
 CONTINUES = 1e-5  # of a column's largest value: observations that differ by less are the same one
 
 
@@ -148,10 +149,11 @@ class _Reading:
 
     def mend_gaps(self) -> None:
         """Leave out the episodes with missing values, or hold the last ones, as the user chose."""
+        self.arrays = with_gaps(self.arrays, self.choices.missing)
         if self.choices.gaps == "drop":
             self.drop_episodes()
         if self.choices.gaps == "hold":
-            self.arrays, counts = held(self.arrays, self.offsets, self.kept, self.name)
+            self.arrays, counts = held(self.arrays, self.offsets, self.kept, self.rows, self.name)
             parts = [f"{count:,} of {self.labels(key)[column]}" for (key, column), count in counts.items()]
             self.notes += [f"gaps: the value before was held {', '.join(parts)}"] if parts else []
 
@@ -258,13 +260,16 @@ class _Reading:
 
     def tell_extremes(self, data: TaskDataset, index: NDArray[np.int64]) -> None:
         """Note the values that are far from all others of their column."""
-        for key in ("observations", "rewards"):
-            for one in extremes(key, getattr(data, key).numpy()):
-                if FAR < one.distance < np.inf:
-                    self.notes.append(
-                        f"extreme value: {self.labels(key)[one.column]} is {one.value:.5g} at row "
-                        f"{int(self.rows[index[one.row]])}, where its median is {one.median:.5g}"
-                    )
+        told = [
+            f"extreme value: {self.labels(one.key)[one.column]} is {one.value:.5g} at row "
+            f"{int(self.rows[index[one.row]])}, where its median is {one.median:.5g}; if it stands for a missing "
+            f"value: missing = [{one.value:.9g}]"
+            for key in ("observations", "rewards")
+            for one in extremes(key, getattr(data, key).numpy())
+            if FAR < one.distance < np.inf
+        ]
+        self.notes += told[:TOLD]
+        self.notes += [f"extreme values in {len(told) - TOLD} columns more"] if len(told) > TOLD else []
 
     def account(self, kept: NDArray[np.bool_], offsets: NDArray[np.int64]) -> Account:
         """The account; the log's returns are those of all its rows."""

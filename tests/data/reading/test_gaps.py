@@ -195,3 +195,35 @@ def test_blank_cells_of_a_csv_file_are_gaps(blank: str, tmp_path: Path) -> None:
 def test_another_word_for_gaps_is_refused() -> None:
     with pytest.raises(DatasetError, match="gaps is 'fill', expected one of refuse, drop, hold"):
         from_arrays(**ROWS, gaps="fill")  # type: ignore[arg-type]
+
+
+@given(log=logs(), data=st.data())
+def test_numbers_that_stand_for_missing_values_are_missing(log: Log, data: st.DataObject) -> None:
+    """As NaN, whichever of the choices is made; as in files whose masks were lost."""
+    labels = np.repeat(np.arange(len(log.lengths)), log.lengths)
+    arrays = {
+        "observations": log.before().astype(float), "actions": log.joined("actions").astype(float),
+        "rewards": log.joined("rewards").astype(float), "next_observations": log.after().astype(float),
+    }  # fmt: skip
+    key, row = data.draw(st.sampled_from(list(arrays))), data.draw(st.integers(0, len(labels) - 1))
+    gaps = data.draw(st.sampled_from(["refuse", "drop", "hold"]))
+    outcomes = []
+    for value, missing in ((np.nan, ()), (-9999.0, (-9999.0, 1e5)), (-9999, (-9999,))):
+        changed_arrays = {**arrays, key: arrays[key].copy()}
+        changed_arrays[key].reshape(len(labels), -1)[row, 0] = value
+        try:
+            found = from_arrays(**changed_arrays, episodes=labels, gaps=gaps, missing=missing, note=lambda _: None)
+            outcomes.append(found.observations.tolist() + found.rewards.tolist() + found.next_observations.tolist())
+        except DatasetError as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1] == outcomes[2]
+
+
+def test_the_extreme_value_of_a_lost_mask_says_how_to_name_it() -> None:
+    said: list[str] = []
+    seen = np.random.default_rng(0).normal(size=50)
+    seen[7] = -9999
+    from_arrays(seen, np.zeros(50), np.zeros(50), seen, note=said.append)
+    assert any("is -9999 at row 7" in line and "missing = [-9999]" in line for line in said)
+    from_arrays(seen, np.zeros(50), np.zeros(50), missing=[-9999], gaps="hold", note=said.append)
+    assert sum("extreme" in line for line in said) == 1

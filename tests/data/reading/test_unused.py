@@ -113,3 +113,27 @@ def test_a_message_with_many_columns_is_short() -> None:
     with pytest.raises(DatasetError) as caught:
         read({**bare(log), **flags})
     assert len(re.findall("holds zeros and ones", str(caught.value))) == 10
+
+
+def test_a_column_that_is_taken_for_something_else_can_be_ignored() -> None:
+    log = make_log([3, 3], [True, True])
+    arrays = {**FOLLOWED["gymnasium"](log), "episode": np.array([1, 2, 1, 2, 1, 2])}
+    with pytest.raises(
+        DatasetError, match=r"not contiguous.*; episodes is 'episode' there; .*ignore = \[\"episode\"\]"
+    ):
+        read(arrays)
+    assert read(arrays, ignore=("episode",)).data.episode_offsets.tolist() == [0, 3, 6]
+    arrays = {**bare(log), "timeout": np.full(6, 30.0)}
+    with pytest.raises(DatasetError, match=r"truncations is 30.0 .*'timeout' there; .*ignore = \[\"timeout\"\]"):
+        read(arrays)
+    with pytest.raises(DatasetError, match=r"truncations is 30.0 .*'timeout' there$"):
+        read(arrays, truncations="timeout")
+
+
+def test_many_names_do_not_fill_the_manifest() -> None:
+    log = make_log([3, 3], [True, True])
+    extra = {f"{'x' * 300}{i}": np.linspace(0, 2, 6) for i in range(9000)}
+    account = read({**FOLLOWED["gymnasium"](log), **extra}).account
+    assert len(account.unused) == 51
+    assert account.unused[-1] == "and 8950 more"
+    assert len(account.model_dump_json()) < 10_000
