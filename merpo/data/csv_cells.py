@@ -142,8 +142,12 @@ class WatchedColumn:
         try:
             return np.fromiter(map(float, with_points(cells, self.decimal)), np.float64, len(cells)), False
         except ValueError:
-            words = [BOOLEANS.get(cell.strip().casefold()) for cell in cells]
-            return (None if None in words else np.asarray(words, dtype=np.float64)), True
+            column = NumberColumn(self.place, self.decimal)
+        try:
+            column.parse(cells, range(len(cells)))
+        except (BadCellError, DecimalCommaError):
+            return None, True
+        return (None if column.gap else column.done()), True
 
     def _count(self, numbers: NDArray[Any], words: bool) -> None:
         """Follow a counter."""
