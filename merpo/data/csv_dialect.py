@@ -95,7 +95,7 @@ def is_number(cell: str) -> bool:
 
 
 def find_decimal(path: Path, dialect: CsvDialect, columns: Collection[str], whole: bool = False) -> Decimal | None:
-    """The decimal mark of the numbers in some columns, in all if the file has none of those; None without marks.
+    """The decimal mark of the numbers in some columns, None without marks.
 
     It is that of a sample, or of the `whole` file. The sample is not enough where its only marks are commas before
     three digits. Raises `DatasetError` for both marks, or if that is so in the whole file.
@@ -106,7 +106,7 @@ def find_decimal(path: Path, dialect: CsvDialect, columns: Collection[str], whol
         if first is None:
             return None
         names = column_names(first[1], dialect.header)
-        places = [i for i, name in enumerate(names) if name in columns] or list(range(len(names)))
+        places = [i for i, name in enumerate(names) if name in columns]
         comma = point = 0  # the first line with each
         certain, grouped = False, ""
         for line, row in rows if dialect.header else chain([first], rows):

@@ -45,6 +45,7 @@ class CsvTable(Mapping[str, list[str]]):
         with open_lines(path, self.dialect) as file:
             _, self.first = next(self._split(file, 1 + self.dialect.skip_lines), (0, []))
         self.names = column_names(self.first, self.dialect.header)
+        self._places = {name: i for i, name in enumerate(self.names)}
         self.gaps: dict[str, Cell] = {}  # the first cell without a value, in columns that were read as numbers
         self._numbers: dict[str, NDArray[Any]] = {}
         self._labels: dict[str, Labels] = {}
@@ -57,7 +58,7 @@ class CsvTable(Mapping[str, list[str]]):
         return [row[place] for _, row in self.rows()]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.names  # without reading it, as a mapping would
+        return name in self._places  # without reading it, as a mapping would
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -67,9 +68,7 @@ class CsvTable(Mapping[str, list[str]]):
 
     def place(self, name: str) -> int:
         """The position of a column in every row; raises `KeyError` if there is no such column."""
-        if name not in self.names:
-            raise KeyError(name)
-        return self.names.index(name)
+        return self._places[name]
 
     def leave_out(self, name: str, labels: Collection[str]) -> None:
         """Leave out the rows with one of these labels in a column, whatever else stands in them."""
@@ -79,8 +78,8 @@ class CsvTable(Mapping[str, list[str]]):
 
     def load(self, numbers: Sequence[str], labels: Sequence[str] = (), watched: Sequence[str] = ()) -> None:
         """Read columns in one pass, which `numbers`, `labels` and `looked` then give without reading again."""
-        decimal = self.dialect.decimal or self.given.decimal or find_decimal(self.path, self.dialect, numbers)
-        self.dialect = self.dialect._replace(decimal=decimal)
+        if numbers and self.dialect.decimal is None:
+            self.dialect = self.dialect._replace(decimal=find_decimal(self.path, self.dialect, numbers))
         try:
             self._read(numbers, labels, watched)
         except DecimalCommaError:  # the first of the file is below the sample of its dialect

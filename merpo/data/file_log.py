@@ -51,13 +51,24 @@ class FileLog:
         """The arrays by their keys; matrices are read when they are converted to an array."""
         others = {key: found for key, found in self.names.items() if key != "episodes"}
         if self.by_row:
-            return {key: by_row(self.table, found, self.place, key in MATRICES) for key, found in others.items()}
+            return self._episodes(others)
         return {
             key: matrix_of(self.table, tuple(found), self.place, self.gaps, self.keep)
             if key in MATRICES
             else number_column(self.table, found[0], self.place, self.gaps and key == "rewards", self.keep)
             for key, found in others.items()
         }
+
+    def _episodes(self, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Arrays per episode; joined, with a label for each row, where an episode has no observation after its last."""
+        found = {key: by_row(self.table, columns, self.place, key in MATRICES) for key, columns in names.items()}
+        lengths = [len(actions) for actions in found["actions"]]
+        if [len(observations) for observations in found["observations"]] != lengths or self.labels is not None:
+            return found
+        if any([len(one) for one in rows] != lengths for rows in found.values()):
+            return found  # refused later, by episode
+        self.labels = np.repeat(np.arange(len(lengths)), lengths)
+        return {key: np.concatenate(rows) for key, rows in found.items()}
 
     def rows(self, rewards: Any) -> tuple[int, ...]:
         """The shape [N] or [E, L] of the rewards, [E] where each row of the file is an episode of its own length."""

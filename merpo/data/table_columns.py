@@ -97,8 +97,9 @@ def _header_hint(table: Table) -> str:
     """A hint where the first row of a csv file was perhaps not taken for what it is."""
     if not isinstance(table, CsvTable) or table.given.header is not None:
         return ""
+    line = f". Line {1 + table.dialect.skip_lines}"
     if not table.dialect.header:
-        return ". Its first row has values, so its columns have numbers; if it has names, set header = true under [csv]"
+        return f"{line} has values only, so the columns have numbers; if it has names, set header = true under [csv]"
     if any(is_number(cell) for cell in table.first):
-        return ". Its first row has numbers; if it has no names, set header = false under [csv]"
+        return f"{line} has numbers among the names; if it has no names, set header = false under [csv]"
     return ""

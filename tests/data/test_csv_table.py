@@ -231,3 +231,12 @@ def test_columns_are_read_in_one_pass_and_taken_once(tmp_path: Path, monkeypatch
     assert "z" not in table
     with pytest.raises(KeyError):
         table.load(["z"])
+
+
+def test_marks_in_columns_that_are_not_used_do_not_matter(tmp_path: Path) -> None:
+    table = CsvTable(put(tmp_path, "a;version;day\n1,5;1.5;x\n2,5;2,5;y\n"))
+    assert table.labels("day").texts == ["x", "y"]
+    assert table.looked("version")[0] is None
+    assert table.numbers("a").tolist() == [1.5, 2.5]
+    with pytest.raises(DatasetError, match=r"version is '1.5' in line 2, expected a number with a decimal comma"):
+        table.numbers("version")

@@ -474,11 +474,11 @@ def test_the_format_that_was_found_is_told_and_kept(merpo_cli: Cli, tmp_path: Pa
     [
         (
             "1,2\n3,4\n",
-            r"columns here: column 1, column 2; .*Its first row has values, .*set header = true under \[csv\]",
+            r"columns here: column 1, column 2; .*Line 1 has values only, .*set header = true under \[csv\]",
         ),
         (
             "day 1,2\nday 2,4\n",
-            r"columns here: day 1, 2; .*Its first row has numbers; .*set header = false under \[csv\]",
+            r"columns here: day 1, 2; .*Line 1 has numbers among the names; .*set header = false under \[csv\]",
         ),
         ("a,b\nc,4\n", r"columns here: a, b; map them with --columns FILE.toml$"),
     ],

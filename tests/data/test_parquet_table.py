@@ -145,6 +145,26 @@ def test_rows_that_are_episodes_are_read_as_such(lengths: list[int], vectors: bo
     np.testing.assert_allclose(data.observations, expected, rtol=1e-6)
 
 
+def test_episodes_without_a_last_observation_are_read_as_flat_ones_are(tmp_path: Path) -> None:
+    """As sets of trajectories for decision transformers: as many observations as actions, and dones."""
+    lengths, random = [4, 3], np.random.default_rng(0)
+    rows = {
+        "observations": pa.array([random.normal(size=(n, 2)).tolist() for n in lengths]),
+        "actions": pa.array([random.uniform(-1, 1, (n, 1)).tolist() for n in lengths]),
+        "rewards": pa.array([[1.0] * n for n in lengths]),
+        "terminations": pa.array([[False] * 3 + [True], [False] * 3]),
+    }
+    table = ParquetTable(written(tmp_path, rows), MAX_BYTES)
+    data, account = Columns().read(table, "x", {}, "pump")
+    assert data.episode_offsets.tolist() == [0, 4, 6]
+    assert data.terminations.tolist() == [0, 0, 0, 1, 0, 0]
+    assert account.left_out_rows == 1
+    assert Columns().dataset(table, "x", {}, "pump", ["1"]).episode_offsets.tolist() == [0, 4]
+    rows["rewards"] = pa.array([[1.0] * n for n in (4, 2)])
+    with pytest.raises(DatasetError, match="episode 0"):
+        Columns().dataset(ParquetTable(written(tmp_path, rows), MAX_BYTES), "x", {}, "pump")
+
+
 LABELLED = {
     "text": (pa.array(["a", None, "b", "a"]), ["a", "", "b", "a"]),
     "dictionary": (pa.array(["a", None, "b", "a"]).dictionary_encode(), ["a", "", "b", "a"]),

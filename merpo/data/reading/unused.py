@@ -98,7 +98,12 @@ def _edges(labels: Any) -> list[NDArray[np.bool_]]:
 
 
 def truths(value: Any) -> NDArray[np.bool_] | None:
-    """The truth values of an array or column of zeros and ones, of which it has both; None for any other."""
+    """The truth values of an array or column of zeros and ones, of which it has both; None for any other.
+
+    Of arrays per episode, they are those of all episodes.
+    """
+    if isinstance(value, list) and any(isinstance(one, np.ndarray) for one in value):
+        return truths(np.concatenate([np.ravel(one) for one in value]))
     if isinstance(value, list):
         words = {text.strip().lower() for text in set(value)}
         if not words <= set(WORDS) or len({WORDS[word] for word in words}) < 2:
