@@ -37,7 +37,7 @@ STAND_INS = {
         "0.1,0.3,0.5": "0.1", "0:4": "0:1",
     },
     "docs/data.md": {
-        "D4RL/door/human-v2": "lab/task-000-medium-v0",
+        "D4RL/door/human-v2": "lab/task-000-medium-v0", "D4RL/pen/*-v2": "lab/*-v0",
         "lab/slow-v0": "lab/task-001-medium-v0", "lab/fast-v0": "lab/task-002-medium-v0",
         "point-robot-wind-0123456789ab": COLLECTION,
     },

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict
 from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.differences import differences, recipe_there
 from merpo.artifacts.versions import versions
-from merpo.errors import ArtifactError, nearest
+from merpo.errors import ArtifactError, MerpoError, PluginError, nearest
 from merpo.nn.params import ordinary, to_device, tree_map
 from merpo.recipe.recipe import Recipe, load_recipe, resolved, to_toml
 from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.support.lock import is_lock
+from merpo.support.paths import inside
 from merpo.support.read import FileKind
 from merpo.types import Params
 
@@ -127,8 +128,8 @@ class RunFolder:
         atomic_write_json(self.path / MANIFEST, self._manifest)
 
     def artifact(self, name: str) -> Path:
-        """The path of an artifact."""
-        return self.path / "artifacts" / f"{name}.safetensors"
+        """The path of an artifact; `name` is that of a stage, which a method may choose."""
+        return _artifact(self.path, name, PluginError)
 
     def recorded(self) -> list[str]:
         """The artifacts in the manifest, in the order of writing."""
@@ -203,6 +204,11 @@ class RunFolder:
         return bool(manifest.get("artifacts")) or any(path.exists() and path.stat().st_size for path in written)
 
 
+def _artifact(folder: Path, name: str, error: type[MerpoError]) -> Path:
+    """The path of an artifact."""
+    return inside(folder / "artifacts", f"{name}.safetensors", what=f"{folder}: the file of a stage", error=error)
+
+
 def mean_return(point: Mapping[str, Any]) -> float:
     """The mean return of the policies adapted at one evaluation."""
     returns: list[float] = point["adapted"]
@@ -232,7 +238,7 @@ def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
     if others:
         expected = "expected a new folder, or one with folders seed-*"
         raise ArtifactError(f"{base}: contains {others[0]}, {expected}; give another --out")
-    folders = [base / f"seed-{seed}" for seed in seeds]
+    folders = [inside(base, f"seed-{seed}", error=ArtifactError) for seed in seeds]
     for folder in folders:
         refuse_foreign(folder)
     return folders
@@ -275,7 +281,7 @@ class FinishedRun(NamedTuple):
                 f"{self.path}: has no artifact {name!r}{nearest(name, known)}; it has: {', '.join(known) or 'none'}. "
                 f"Run its recipe again with --out {self.path} to compute what is missing"
             )
-        return self.path / "artifacts" / f"{name}.safetensors"
+        return _artifact(self.path, name, ArtifactError)
 
     def groups(self, name: str) -> dict[str, Params]:
         """The groups of an artifact, empty ones included, checked against the digest in the manifest."""

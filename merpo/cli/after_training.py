@@ -108,9 +108,11 @@ def export(
     ] = 1e-5,
 ) -> None:
     """Export adapted policies to one file per task, and compare each with the original."""
+    from merpo.errors import ArtifactError
     from merpo.policies.export import export_policies
+    from merpo.support.paths import inside
 
-    folder = out or (run if run.is_dir() else run.parent) / "export"
+    folder = out or inside(run if run.is_dir() else run.parent, "export", error=ArtifactError)
     done = export_policies(run, folder, form, task, tolerance)
     for one in done:
         print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
@@ -201,9 +203,10 @@ def sweep(
 ) -> None:
     """Run every combination of values and seeds as local processes; finished runs are skipped."""
     from merpo.cli.options import parse_seeds
+    from merpo.support.paths import OWN_NAME, inside
     from merpo.sweep.plan import is_finished, plan
 
-    folder = out or Path("sweeps") / recipe.stem
+    folder = out or inside(Path("sweeps"), recipe.stem, what="the name of the recipe", pattern=OWN_NAME)
     planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
     if dry_run:
         for job in planned:

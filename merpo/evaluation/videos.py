@@ -11,9 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merpo.components.component import dump_component
 from merpo.components.interfaces import TaskFamily
-from merpo.errors import ArtifactError, MerpoError, StoppedError
+from merpo.errors import ArtifactError, MerpoError, PluginError, StoppedError
 from merpo.evaluation.film import film
 from merpo.support.files import atomic_write_bytes, atomic_write_text, fingerprint, plain, sha256_file
+from merpo.support.paths import inside
 from merpo.support.read import FileKind
 from merpo.types import Params, Task
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER", "Shot", "Video", "Videos", "film_shots", "params_digest"]
 
 FOLDER, LIST = "videos", "videos.json"
+NAME = r"[a-z0-9][a-z0-9_.-]{0,150}\.mp4"
 
 
 class Video(BaseModel):
@@ -33,7 +35,7 @@ class Video(BaseModel):
 
     task: int
     policy: str  # a key of the report's policies
-    file: str = Field(pattern=rf"^{FOLDER}/[a-z0-9_.-]+\.mp4$")  # within the run's folder
+    file: str = Field(pattern=rf"^{FOLDER}/{NAME}$")  # within the run's folder
     frames: int
     fps: float
     steps: int
@@ -99,12 +101,14 @@ def params_digest(params: Params) -> str:
 
 def _make(folder: Path, family: TaskFamily, shot: Shot, seed: int, key: str) -> Video:
     made = film(family, shot.task, shot.actor(), seed)
-    file = f"{FOLDER}/task-{shot.task_index:03d}.{shot.policy}.mp4"
-    atomic_write_bytes(folder / file, made.data)
+    name = f"task-{shot.task_index:03d}.{shot.policy}.mp4"
+    what = "the file of a reference policy"
+    path = inside(folder, FOLDER, name, what=what, error=PluginError, pattern=rf"{FOLDER}|{NAME}")
+    atomic_write_bytes(path, made.data)
     return Video(
         task=shot.task_index,
         policy=shot.policy,
-        file=file,
+        file=f"{FOLDER}/{name}",
         sha256=hashlib.sha256(made.data).hexdigest(),
         key=key,
         **{name: getattr(made, name) for name in ("frames", "fps", "steps", "episode_return")},
@@ -117,10 +121,10 @@ def _key(family: TaskFamily, shot: Shot, seed: int) -> str:
 
 
 def _is_there(folder: Path, video: Video) -> bool:
-    path = folder / video.file
     try:
+        path = inside(folder, *video.file.split("/"))
         return path.is_file() and sha256_file(path) == video.sha256
-    except OSError:
+    except (OSError, MerpoError):
         return False
 
 

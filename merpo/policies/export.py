@@ -11,7 +11,8 @@ from merpo.data.normalize import NORMALIZATION
 from merpo.errors import ArtifactError, MerpoError, nearest
 from merpo.lazy import np, torch
 from merpo.policies.policy import load_policy
-from merpo.policies.saved import SavedPolicies, from_saved, read_policies
+from merpo.policies.saved import SavedPolicies, TaskName, from_saved, read_policies
+from merpo.support.paths import inside
 
 __all__ = ["FORMATS", "TOLERANCE", "Exported", "export_policies"]
 
@@ -44,7 +45,7 @@ def export_policies(
     write = _writer(saved, form)
     done = []
     for one in chosen:
-        path = out / f"{one.tasks[0].name}{FORMATS[form]}"
+        path = _path(out, one.tasks[0], FORMATS[form], source)
         write(one, path)
         done.append(Exported(one.tasks[0].name, path, path.stat().st_size, _difference(one, path)))
     worst = max(done, key=lambda exported: exported.difference)
@@ -54,6 +55,13 @@ def export_policies(
             f"expected at most {tolerance:g}"
         )
     return done
+
+
+def _path(out: Path, task: TaskName, suffix: str, source: Path) -> Path:
+    """The file of a task's policy: data of the store is named `collection/dataset`, and exported into a subfolder."""
+    *folders, name = task.name.split("/")
+    what = f"{source}: the name of task {task.index}"
+    return inside(out, *folders, f"{name}{suffix}", what=what, error=ArtifactError)
 
 
 def _writer(saved: SavedPolicies, form: str) -> Callable[[SavedPolicies, Path], None]:

@@ -14,7 +14,7 @@ from merpo.errors import ArtifactError, MerpoError
 from merpo.lazy import np, torch
 from merpo.policies.saved import SavedPolicies, TaskName
 from merpo.support.files import atomic_write_bytes
-from merpo.support.read import FileKind
+from merpo.support.read import FileKind, read_regular
 
 if TYPE_CHECKING:
     from merpo.policies.saved import Policy
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["engine", "load_onnx", "onnx_writer"]
 
 INPUT, OUTPUT, KEY = "observation", "action", "merpo"
+MAX_BYTES = 2 << 30  # of a file, as in the format
 
 
 def onnx_writer(saved: SavedPolicies) -> Callable[[SavedPolicies, Path], None]:
@@ -61,7 +62,7 @@ def load_onnx(path: Path) -> Policy:
     from google.protobuf.message import DecodeError
 
     try:
-        content = path.read_bytes()
+        content = read_regular(path, MAX_BYTES)
         model = onnx.load_model_from_string(content)
         onnx.checker.check_model(model)
     except OSError as error:

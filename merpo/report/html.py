@@ -10,12 +10,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from merpo.errors import MerpoError
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
 from merpo.support.pages import render
+from merpo.support.paths import inside
+from merpo.support.read import read_regular
 
 if TYPE_CHECKING:
     from merpo.evaluation.episode_stats import EpisodeStats
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "build_report_html", "episodes_csv", "pictures", "write_report"]
 
 COLUMNS = ("task", "policy", "episodes", "return", "return_std", "length", "termination_rate")
+MAX_VIDEO = 256 << 20  # bytes of a video in the page
 
 
 class Table(NamedTuple):
@@ -68,7 +72,7 @@ def write_report(report: Report, folder: Path) -> Path:
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:
-        atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
+        atomic_write_bytes(inside(folder / "pictures", f"{picture.name}.png"), picture.data)
     path = folder / "report.html"
     atomic_write_text(path, build_report_html(report, drawn, folder))
     atomic_write_text(folder / "report.json", report.to_json())
@@ -144,8 +148,9 @@ def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Fil
 
 def _film(video: Video, folder: Path | None) -> Film:
     try:
-        data = (folder / video.file).read_bytes() if folder is not None else b""
-    except OSError:
+        path = None if folder is None else inside(folder, *video.file.split("/"))
+        data = b"" if path is None else read_regular(path, MAX_VIDEO)
+    except (OSError, MerpoError):
         data = b""
     label = POLICIES[video.policy].label if video.policy in POLICIES else video.policy
     returned = f"return {number(video.episode_return)} in {video.steps} steps"

@@ -24,6 +24,7 @@ from merpo.policies.saved import TaskName, task_header
 from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.run.data_blame import naming_data
 from merpo.support.files import atomic_write_text, plain
 from merpo.support.lock import folder_lock
 from merpo.support.machine import chosen_device, machine
@@ -128,11 +129,12 @@ def adapt_new(
         adapted = finished_adaptation(folder, meta, ()) if folder.whole() else None
         if adapted is None:
             try:
-                with keeper.named():
+                with keeper.named(), naming_data(loaded):
                     adapted = plain_adaptation(run.recipe.method.adapt(meta, data, context))
             except StoppedError as stopped:
                 raise StoppedError(f"{stopped}; run the same command to resume") from None
-            check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+            with naming_data(loaded):
+                check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
             tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
             save_adaptation(folder, adapted, meta, (), normalization, task_header(tasks))
         summary = _summary(run, loaded, adapted, begin)

@@ -25,6 +25,7 @@ from merpo.recipe.recipe import Recipe
 from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, key_of, variants
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.run.data_blame import naming_data
 from merpo.run.given_meta import GivenMeta
 from merpo.run.stage_times import StageTimes
 from merpo.run.videos import make_videos
@@ -62,7 +63,7 @@ class Runner:
     def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
         """Meta-training, adaptation and evaluation; a signal may stop the run between stages."""
         whole = self.folder.whole()
-        with self.watch.stage("fit"):
+        with self.watch.stage("fit"), naming_data(self.train):
             if self.given is not None:
                 meta = self.given.groups
             else:
@@ -99,8 +100,9 @@ class Runner:
 
     def adapt(self, meta: dict[str, Params]) -> Adapted:
         """Policies for the unseen tasks, from their data alone."""
-        adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
-        check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+        with naming_data(self.test):
+            adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
+            check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
         return adapted
 
     def _adapted_before(self, meta: dict[str, Params]) -> Adapted | None:

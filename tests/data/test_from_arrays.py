@@ -121,7 +121,6 @@ GOOD: dict[str, Any] = {
         ({**{key: value[:0] for key, value in GOOD.items()}}, "is empty"),
         ({"observations": [np.zeros((4, 2))], "actions": 3.0}, "actions is 3.0, expected an array per episode"),
         ({"observations": np.zeros((4, 2, 2, 1))}, "expected 2 dim"),
-        ({"next_observations": None, "terminations": [0, 0, 0, 1]}, "terminations without next_observations"),
         ({"next_observations": None, "episodes": [0, 1, 1, 1]}, "episode 0 has one row, expected two"),
         ({"episodes": [0, 1, 0, 0]}, "rows of an episode are not contiguous"),
         ({"episodes": [0, np.nan, 1, 1]}, "episodes has no label in row 1"),

@@ -430,7 +430,9 @@ def test_has_dataset(files: dict[str, bytes], tmp_path: Path) -> None:
     assert not has_dataset(tmp_path, "task-5")
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "", ".x", "x y", "x.policy", "x" * 200, "ü", "x\n"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "", ".x", "x y", "x.policy", "x" * 200, "ü" * 91, "ü/x", "x\u202e", "\u0308x", "x\n"]
+)
 def test_names_that_are_paths_are_refused(tmp_path: Path, name: str) -> None:
     for place in (manifest_path, data_path, policy_path):
         with pytest.raises(DatasetError, match="is not a valid name in the data store"):
