@@ -220,7 +220,12 @@ def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
         groups, header = load_artifact(path, sha256)
     except ArtifactError as error:
         raise ArtifactError(f"{error}; delete it to recompute the stage") from None
-    return {name: groups.get(name, {}) for name in json.loads(header["groups"])}, header
+    return {name: groups.get(name, {}) for name in _group_names(path, header)}, header
+
+
+def _group_names(path: Path, header: Mapping[str, str]) -> list[str]:
+    """The groups that a stage's artifact has, empty ones included; raises `ArtifactError` for an odd header."""
+    return FileKind("the names of groups").parse_model(header.get("groups", "[]"), f"{path}: groups", list[str])
 
 
 MANIFEST = "manifest.json"  # what makes a folder a run's
@@ -285,8 +290,9 @@ class FinishedRun(NamedTuple):
 
     def groups(self, name: str) -> dict[str, Params]:
         """The groups of an artifact, empty ones included, checked against the digest in the manifest."""
-        groups, header = load_artifact(self.artifact(name), self.manifest["artifacts"][name])
-        return {group: groups.get(group, {}) for group in json.loads(header.get("groups", "[]")) or groups}
+        path = self.artifact(name)
+        groups, header = load_artifact(path, self.manifest["artifacts"][name])
+        return {group: groups.get(group, {}) for group in _group_names(path, header) or groups}
 
 
 def is_run(path: Path) -> bool:

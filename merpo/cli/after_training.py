@@ -106,16 +106,25 @@ def export(
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest difference of an action from the original's.")
     ] = 1e-5,
+    opset: Annotated[
+        int | None, typer.Option(metavar="N", help="ONNX: operators of this version, 13 or newer; else 17.")
+    ] = None,
+    allow_non_finite: Annotated[
+        bool,
+        typer.Option("--allow-non-finite", help="ONNX: compute actions at NaN and infinity, too, instead of NaN."),
+    ] = False,
 ) -> None:
-    """Export adapted policies to one file per task, and compare each with the original."""
+    """Export adapted policies to one file per task, compare each with the original, and describe them in README.md."""
     from merpo.errors import ArtifactError
     from merpo.policies.export import export_policies
     from merpo.support.paths import inside
 
     folder = out or inside(run if run.is_dir() else run.parent, "export", error=ArtifactError)
-    done = export_policies(run, folder, form, task, tolerance)
+    done = export_policies(run, folder, form, task, tolerance, opset, allow_non_finite)
     for one in done:
         print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
+    if unknown := [one.task for one in done if not one.in_units]:
+        print(f"{', '.join(unknown[:5])}: the run did not record the bounds of the data's actions: in [-1, 1] only")
     worst = max(one.difference for one in done)
     print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
 

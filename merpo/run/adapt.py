@@ -20,7 +20,7 @@ from merpo.data.normalize import normalize_tasks, split_normalization
 from merpo.data.validate import check_datasets
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError, StoppedError, nearest
 from merpo.nn.params import to_device
-from merpo.policies.saved import TaskName, task_header
+from merpo.policies.task_name import task_header, task_name
 from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
@@ -100,6 +100,7 @@ def adapt_new(
     groups = to_device(_meta(run, begin), where)
     meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
+    tasks = task_header([task_name(data.name, manifest) for data, manifest in loaded])
     digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
     with (
         graceful(),
@@ -135,8 +136,7 @@ def adapt_new(
                 raise StoppedError(f"{stopped}; run the same command to resume") from None
             with naming_data(loaded):
                 check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
-            tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
-            save_adaptation(folder, adapted, meta, (), normalization, task_header(tasks))
+            save_adaptation(folder, adapted, meta, (), normalization, tasks)
         summary = _summary(run, loaded, adapted, begin)
         atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
         keeper.finish()

@@ -20,7 +20,7 @@ from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle
 from merpo.evaluation.videos import Videos
 from merpo.nn.params import stack_alike, to_device
 from merpo.nn.policy import act
-from merpo.policies.saved import TaskName, task_header
+from merpo.policies.task_name import task_header, task_name
 from merpo.recipe.recipe import Recipe
 from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, key_of, variants
@@ -56,6 +56,7 @@ class Runner:
         self.given = given
         self.normalization = given.normalization if given is not None else _normalization(recipe, *data, context)
         self.tasks = [data.task for data, _ in self.test]
+        self.names = task_header([task_name(data.name, manifest) for data, manifest in self.test])
         self.data = self.stack(self.test)
         labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
         self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
@@ -116,7 +117,7 @@ class Runner:
         adapted = plain_adaptation(self.adapt(meta))
         self.times.write()
         snapshots = self.recipe.evaluate.snapshots
-        save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, _names(self.test))
+        save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, self.names)
         return adapted
 
     def play(self, policy: Params, kind: PolicyKind | None = None) -> Evaluation:
@@ -232,8 +233,3 @@ def _in_training(name: str) -> bool:
     """Whether a method's reference policy is measured during meta-training, too."""
     key = key_of(name)
     return key not in POLICIES or POLICIES[key].in_training
-
-
-def _names(loaded: Loaded) -> str:
-    """The header entry with the tasks of an artifact's policies."""
-    return task_header([TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded])

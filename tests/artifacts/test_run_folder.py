@@ -8,6 +8,7 @@ import pytest
 import torch
 from tiny import tiny_recipe
 
+from merpo.artifacts.artifact import save_artifact
 from merpo.artifacts.run_folder import FinishedRun, RunFolder
 from merpo.errors import ArtifactError, PluginError
 
@@ -27,3 +28,13 @@ def test_a_stage_of_a_plugin_is_a_plain_name(tmp_path: Path, name: str) -> None:
     run = FinishedRun(tmp_path / "runs" / "a", recipe, 0, {"artifacts": {name: "0" * 64}})
     with pytest.raises(ArtifactError, match="the file of a stage is"):
         run.groups(name)
+
+
+@pytest.mark.parametrize("text", ["", "x", "{}", "1", "[1]", "[" * 5000, "null"])
+def test_an_odd_list_of_groups_is_refused(tmp_path: Path, text: str) -> None:
+    run = FinishedRun(tmp_path, tiny_recipe(), 0, {"artifacts": {}})
+    header = {"stage": "meta", "groups": text}
+    run.manifest["artifacts"]["meta"] = save_artifact(run.path / "artifacts" / "meta.safetensors",
+                                                      {"a": {"w": torch.zeros(1)}}, header)  # fmt: skip
+    with pytest.raises(ArtifactError, match=r"meta\.safetensors: groups"):
+        run.groups("meta")
