@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from merpo.data.reading.choices import Bound, Choices
+from merpo.data.reading.real_numbers import as_numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
@@ -63,16 +64,13 @@ def _bounds(
         return None
     if low is None or high is None:
         raise DatasetError(f"{name}: action_low and action_high are {low} and {high}, expected both or neither")
-    try:
-        ends = [np.asarray(bound, dtype=np.float64) for bound in (low, high)]
-    except (TypeError, ValueError):
-        raise DatasetError(
-            f"{name}: action_low and action_high are {low!r:.40} and {high!r:.40}, expected numbers"
-        ) from None
+    ends = [as_numbers(bound) for bound in (low, high)]
     for key, end in zip(("action_low", "action_high"), ends, strict=True):
+        if end is None:
+            raise DatasetError(f"{name}: action_low and action_high are {low!r:.40} and {high!r:.40}, expected numbers")
         if end.ndim > 1 or (end.ndim == 1 and len(end) != dims) or not np.isfinite(end).all():
             raise DatasetError(f"{name}: {key} is {end.tolist()}, expected a finite number or {dims} of them")
-    least, most = (np.broadcast_to(end, (dims,)) for end in ends)
+    least, most = (np.broadcast_to(end, (dims,)) for end in ends if end is not None)
     if not (least < most).all():
         raise DatasetError(f"{name}: action_low is {least.tolist()}, expected less than action_high {most.tolist()}")
     return least, most

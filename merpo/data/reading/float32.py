@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from merpo.data.reading.choices import Bound
+from merpo.data.reading.real_numbers import as_numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
@@ -26,10 +27,9 @@ def offsets_of(chosen: Bound | None, width: int, name: str) -> NDArray[np.float6
     """The numbers to subtract from each of `width` columns; raises `DatasetError` if they are not that many numbers."""
     if chosen is None:
         return None
-    try:
-        numbers = np.asarray(chosen, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise DatasetError(f"{name}: subtract is {chosen!r:.40}, expected a number, or {width} of them") from None
+    numbers = as_numbers(chosen)
+    if numbers is None:
+        raise DatasetError(f"{name}: subtract is {chosen!r:.40}, expected a number, or {width} of them")
     if numbers.ndim > 1 or (numbers.ndim == 1 and len(numbers) != width) or not np.isfinite(numbers).all():
         raise DatasetError(
             f"{name}: subtract is {numbers.tolist()!s:.60}, expected a finite number, or {width} of them"

@@ -11,7 +11,7 @@ from merpo.lazy import np, torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["column_labels", "dims", "is_missing", "real_array"]
+__all__ = ["as_numbers", "column_labels", "dims", "is_missing", "real_array"]
 
 _MISSING = ("NAType", "NaTType")  # of pandas, which is not imported for this
 
@@ -36,9 +36,21 @@ def real_array(value: Any, place: str) -> NDArray[Any]:
 def dims(value: Any) -> int:
     """The number of dims of an array, 0 if `value` is not an array."""
     try:
-        return int(np.ndim(value))
-    except (ValueError, TypeError, RuntimeError):  # lists of unequal lengths, objects of other libraries
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about masked constants
+            return int(np.ndim(value))
+    except Exception:  # noqa: BLE001 - lists of unequal lengths; the conversions of other libraries may raise anything
         return 0
+
+
+def as_numbers(value: Any) -> NDArray[np.float64] | None:
+    """A number or several as an array, None if they are none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about masked constants, which become NaN
+            return np.asarray(value, dtype=np.float64)
+    except Exception:  # noqa: BLE001 - the conversions of other libraries may raise anything
+        return None
 
 
 def is_missing(value: Any) -> bool:
@@ -101,8 +113,10 @@ def _as_array(value: Any, place: str) -> NDArray[Any]:
 def _stacked(rows: Any, place: str) -> NDArray[Any]:
     """Rows of which some are masked, as one masked array."""
     try:
-        return np.ma.stack([np.ma.asarray(row) for row in rows])
-    except (TypeError, ValueError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about masked constants in lists, which become NaN
+            return np.ma.stack([np.ma.asarray(row) for row in rows])
+    except Exception as error:  # noqa: BLE001 - as above
         raise DatasetError(f"{place} is not an array of numbers ({error!s:.120})") from None
 
 
@@ -133,9 +147,11 @@ def _plain(found: NDArray[Any], place: str) -> NDArray[Any]:
 
 def _from_objects(found: NDArray[Any], place: str) -> NDArray[Any]:
     """Numbers from Python objects, as frames of mixed or nullable columns give them."""
-    items = found.ravel().tolist()
-    if items and found.ndim == 1 and isinstance(items[0], list | tuple | np.ndarray):
+    items = found.ravel().tolist() if found.ndim else found.item()
+    if found.ndim == 1 and items and isinstance(items[0], list | tuple | np.ndarray):
         return _from_rows(items, place)
+    if not found.ndim:
+        raise DatasetError(f"{place} is a {type(items).__name__}, expected an array of numbers")
     numbers = np.full(len(items), np.nan)
     known = 0
     for i, item in enumerate(items):

@@ -61,6 +61,9 @@ def read_arrays(
     origin = origin or Origin()
     check_gaps(choices.gaps, name)
     rows = flat_rows(given, name, choices.flatten, choices.leave_out)
+    seen, after = rows.arrays["observations"].shape, rows.arrays.get("next_observations")
+    if after is not None and after.shape != seen:
+        raise DatasetError(f"{name}: next_observations has shape {after.shape}, expected {seen}, as observations have")
     if episodes is not None and rows.offsets is not None:
         raise DatasetError(f"{name}: episodes is given, expected none as the observations are arrays by {rows.blocks}")
     try:

@@ -192,6 +192,47 @@ def test_blank_cells_of_a_csv_file_are_gaps(blank: str, tmp_path: Path) -> None:
         changed(Columns(), "c", {**mapping, "gaps": "hold"}).dataset(table, "log.csv", {}, "log")
 
 
+def test_frames_of_pandas_are_read_or_refused_by_the_names_of_their_columns() -> None:
+    pandas = pytest.importorskip("pandas")
+    numbers = pandas.array([0, 1, 2, 3, None, 5], dtype="Int64")
+    frame = pandas.DataFrame({"level": numbers, "on": [True, False] * 3, "day": pandas.array(list("xxxyyy"))})
+    arrays = {"actions": np.zeros(6), "rewards": frame["on"], "episodes": frame["day"], "note": lambda _: None}
+    with pytest.raises(
+        DatasetError, match=r"is nan at row 3, column 0, .*; that is the column level; .*row 4 of the arr"
+    ):
+        from_arrays(frame[["level", "on"]], **arrays)
+    data = from_arrays(frame[["level", "on"]], **arrays, gaps="hold")
+    assert data.observations.tolist() == [[0, 1], [1, 0], [3, 0], [3, 1]]
+    with pytest.raises(DatasetError, match=r"observations, column 1 \(day\) is 'x' at row 0"):
+        from_arrays(frame[["level", "day"]], **arrays)
+    with pytest.raises(DatasetError, match="episodes has no label in row 4"):
+        from_arrays(frame[["on"]], **{**arrays, "episodes": frame["level"]})
+
+
+class Frame:
+    """A frame as pandas has it, for where pandas is not installed."""
+
+    class Columns:
+        def __init__(self, columns: list[Any]) -> None:
+            self.columns = columns
+
+        def __getitem__(self, place: tuple[slice, int]) -> Any:
+            return self.columns[place[1]]
+
+    def __init__(self, **columns: Any) -> None:
+        self.columns, self.iloc, self.ndim = list(columns), Frame.Columns(list(columns.values())), 2
+
+
+def test_each_column_of_a_frame_has_a_type_of_its_own() -> None:
+    frame = Frame(level=np.array([0, 1, NAType(), 3], dtype=object), on=np.array([True, False, True, True]))
+    arrays = {"actions": np.zeros(4), "rewards": np.zeros(4), "note": lambda _: None}
+    with pytest.raises(DatasetError, match=r"is nan at row 2, column 0, .*; that is the column level"):
+        from_arrays(frame, **arrays)
+    assert from_arrays(frame, **arrays, gaps="hold").observations.tolist() == [[0, 1], [1, 0], [1, 1]]
+    with pytest.raises(DatasetError, match=r"observations, column 0 \(when\) is an array of datetime64\[s\], expected"):
+        from_arrays(Frame(when=np.array(["2024-01-01T00:00:00"] * 4, dtype="datetime64[s]")), **arrays)
+
+
 def test_another_word_for_gaps_is_refused() -> None:
     with pytest.raises(DatasetError, match="gaps is 'fill', expected one of refuse, drop, hold"):
         from_arrays(**ROWS, gaps="fill")  # type: ignore[arg-type]

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from merpo.data.columns import Columns, changed
 from merpo.data.file_formats import read_file
-from merpo.data.reading.names import with_whole_arrays
+from merpo.data.reading.names import NAMES, with_whole_arrays
 from merpo.data.reading.transitions import Read
-from merpo.errors import DatasetError
+from merpo.errors import DatasetError, MerpoError
 
 
 def read(arrays: dict[str, Any], **changes: Any) -> Read:
@@ -194,3 +194,51 @@ def test_flags_that_contradict_each_other_are_refused_or_repeat_what_is_known(
     same_meaning = flag in ("timeouts", "truncated", "dones")  # a time limit is an end or is none, by the library
     first_or_last = row in (0, len(changed_flag) - 1)  # episodes begin and end there, whatever is said
     assert differs or first_or_last or same_meaning or not found.truncations.equal(same.truncations)
+
+
+ARRAYS = st.one_of(
+    st.tuples(
+        st.sampled_from(
+            [(), (0,), (1,), (4,), (5,), (4, 1), (4, 2), (5, 2), (1, 4, 2), (4, 1, 2), (2, 3, 2), (2, 2, 2, 2)]
+        ),
+        st.sampled_from([bool, np.int8, np.uint8, np.int64, np.uint64, np.float16, np.float32, np.float64, "U3", "S2"]),
+        st.sampled_from([0, 1, 2, 1e5, 1e19, np.nan, np.inf, -1]),
+        st.booleans(),
+    ),
+    st.lists(st.sampled_from(["", "0", "1", "2.5", "True", "False", "x", "nan", "NA", "ä"]), min_size=4, max_size=4),
+)
+
+
+def as_array(drawn: Any) -> Any:
+    """A column of a csv file, or an array of one value with another one in its middle."""
+    if isinstance(drawn, list):
+        return drawn
+    shape, dtype, value, mixed = drawn
+    with np.errstate(all="ignore"):
+        array = np.full(shape, value).astype(dtype)
+    if mixed and array.size:
+        array.ravel()[array.size // 2] = 0
+    return array
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
+@given(
+    table=st.dictionaries(
+        st.sampled_from([*(name for names in NAMES.values() for name in names[:3]), "t", "extra", "observations_0"]),
+        ARRAYS,
+        max_size=8,
+    ),
+    gaps=st.sampled_from(["refuse", "drop", "hold"]),
+    flatten=st.booleans(),
+    clip=st.booleans(),
+)
+def test_no_table_lets_another_error_escape(table: Any, gaps: str, flatten: bool, clip: bool) -> None:
+    arrays = {name: as_array(drawn) for name, drawn in table.items()}
+    rows: dict[str, Any] = {"observations": np.zeros((4, 2)), "actions": np.zeros((4, 1)), "rewards": np.zeros(4)}
+    for whole in (arrays, {**rows, **arrays}):
+        try:
+            data = read(whole, gaps=gaps, flatten=flatten, clip_actions=clip, missing=(2.0,)).data
+        except MerpoError:
+            continue
+        assert len(data) >= 1
