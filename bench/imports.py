@@ -9,6 +9,7 @@ that revision imports the same files in the same rounds.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -43,11 +44,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, _code(arguments.before) as codes:
         folder = Path(name)
         (folder / "columns.toml").write_text(MAPPING, "utf-8")
-        files = {
-            "start": write_log(folder / "start.csv", 2),
-            "csv": write_log(folder / "log.csv", arguments.rows),
-            "npz": write_log(folder / "log.npz", arguments.rows),
-        }
+        files = {"start": folder / "start.csv", "csv": folder / "log.csv", "npz": folder / "log.npz"}
+        for key, path in files.items():
+            write_apart(path, 2 if key == "start" else arguments.rows)
         measured: dict[str, dict[str, list[dict[str, float]]]] = {key: {code: [] for code in codes} for key in files}
         for _ in range(arguments.rounds):
             for key, path in files.items():
@@ -60,8 +59,17 @@ def main() -> None:
     write(arguments, {"result_bytes": result, "file_bytes": sizes, "imports": found})
 
 
-def write_log(path: Path, rows: int) -> Path:
-    """A log of random numbers in the format of the file's ending."""
+def write_apart(path: Path, rows: int) -> None:
+    """`write_log` in a process of its own: the peak memory of a process counts as that of those that it starts."""
+    process = multiprocessing.get_context("spawn").Process(target=write_log, args=(path, rows))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"{path}: not written")
+
+
+def write_log(path: Path, rows: int) -> None:
+    """Write a log of random numbers in the format of the file's ending."""
     random = np.random.default_rng(0)
     count = OBSERVATIONS + ACTIONS + 1
     if path.suffix == ".npz":
@@ -69,7 +77,7 @@ def write_log(path: Path, rows: int) -> Path:
         actions = np.tanh(numbers[:, OBSERVATIONS:-1])
         labels = np.arange(rows) // LENGTH
         np.savez(path, observations=numbers[:, :OBSERVATIONS], actions=actions, rewards=numbers[:, -1], episodes=labels)
-        return path
+        return
     names = ["episode", *(f"s{i}" for i in range(OBSERVATIONS)), *(f"a{i}" for i in range(ACTIONS)), "reward"]
     with path.open("w", encoding="utf-8") as file:
         file.write(",".join(names) + "\n")
@@ -78,7 +86,6 @@ def write_log(path: Path, rows: int) -> Path:
             numbers[:, OBSERVATIONS:-1] = np.tanh(numbers[:, OBSERVATIONS:-1])
             labels = (start + np.arange(len(numbers))) // LENGTH
             np.savetxt(file, np.column_stack([labels, numbers]), ["%d", *["%.6f"] * count], ",")
-    return path
 
 
 def imported(path: Path, tree: Path) -> dict[str, float]:
