@@ -13,7 +13,8 @@ __all__ = ["tensor_bytes"]
 
 # Names of PyTorch's types in the format, in the order of their tensors in a file.
 TYPES = {
-    "uint64": "U64", "int64": "I64", "float64": "F64", "float32": "F32", "uint32": "U32", "int32": "I32",
+    "uint64": "U64", "int64": "I64", "float64": "F64", "complex64": "C64", "float32": "F32", "uint32": "U32",
+    "int32": "I32",
     "bfloat16": "BF16", "float16": "F16", "uint16": "U16", "int16": "I16", "int8": "I8", "uint8": "U8", "bool": "BOOL",
 }  # fmt: skip
 ALIGNMENT = 8  # bytes; the tensors begin at a multiple
