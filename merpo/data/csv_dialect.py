@@ -28,7 +28,7 @@ BOOLEANS = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)
 COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 POINT = re.compile(r"[+-]?(\d+\.\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-GROUPED = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)  # 1,234: a fraction, or a thousand and more
+GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}", re.ASCII)  # 1,234: a fraction, or a thousand and more
 EXCEL = re.compile(r'"?sep=(.)"?\s*')  # a first line of Excel's that names the delimiter
 
 Row = tuple[int, list[str]]  # the line (from 1) at which it ends, and its cells
@@ -97,38 +97,54 @@ def is_number(cell: str) -> bool:
 def find_decimal(path: Path, dialect: CsvDialect, columns: Collection[str], whole: bool = False) -> Decimal | None:
     """The decimal mark of the numbers in some columns, None without marks.
 
-    It is that of a sample, or of the `whole` file. The sample is not enough where its only marks are commas before
-    three digits. Raises `DatasetError` for both marks, or if that is so in the whole file.
+    It is that of a sample, or of the `whole` file. The sample is not enough where each of its marks may separate
+    thousands. Raises `DatasetError` for both marks, or if that is so in the whole file.
     """
+    seen: dict[Decimal, int] = {}  # the first line with each mark
+    certain, doubtful = False, ""
+    both = dialect.delimiter == ";"  # as where commas are decimal marks, and points separate thousands
     with open_lines(path, dialect) as file:
-        rows = rows_of(path, dialect, file, 1 + dialect.skip_lines)
-        first = next(rows, None)
-        if first is None:
-            return None
-        names = column_names(first[1], dialect.header)
-        places = [i for i, name in enumerate(names) if name in columns]
-        comma = point = 0  # the first line with each
-        certain, grouped = False, ""
-        for line, row in rows if dialect.header else chain([first], rows):
-            if line > SAMPLE and not whole and (certain or point or not comma):
+        for line, row in _cells_of(path, dialect, file, columns):
+            if line > SAMPLE and not whole and (certain or not (seen or both)):
                 break
-            for cell in (row[i].strip() for i in places if i < len(row)):
-                if "," in cell and COMMA.fullmatch(cell):
-                    comma, grouped = comma or line, grouped or cell
-                    certain = certain or not GROUPED.fullmatch(cell)
-                elif "." in cell and POINT.fullmatch(cell):
-                    point = point or line
-            if comma and point:
+            for cell in row:
+                mark = _mark(cell)
+                if mark is None:
+                    continue
+                seen.setdefault(mark, line)
+                if mark == "," or both:
+                    certain, doubtful = certain or not GROUPED.fullmatch(cell), doubtful or cell
+                else:
+                    certain = True
+            if len(seen) > 1:
                 raise DatasetError(
-                    f"{path}: line {comma} has a number with a decimal comma, and line {point} one with a decimal "
-                    f"point, expected one mark in all columns that are used; set decimal under [csv] in {MINE}"
+                    f"{path}: line {seen[',']} has a number with a decimal comma, and line {seen['.']} one with a "
+                    f"decimal point, expected one mark in all columns that are used; set decimal under [csv] in {MINE}"
                 )
-    if comma and not certain:
+    found = next(iter(seen), None)
+    if found and not certain:
         raise DatasetError(
-            f"{path}: line {comma} has {grouped!r}, and no other number tells whether its comma is a decimal mark or "
-            f'separates thousands, which are not read; set decimal = "," under [csv] in {MINE}'
+            f"{path}: line {seen[found]} has {doubtful!r}, and no other number tells whether {found!r} is its decimal "
+            f'mark or separates thousands, which are not read; set decimal = "{found}" under [csv] in {MINE}'
         )
-    return "," if comma else "." if point else None
+    return found
+
+
+def _cells_of(path: Path, dialect: CsvDialect, lines: Iterable[str], columns: Collection[str]) -> Iterator[Row]:
+    """The stripped cells of some columns, row by row below the header."""
+    rows = rows_of(path, dialect, lines, 1 + dialect.skip_lines)
+    first = next(rows, (0, []))
+    names = column_names(first[1], dialect.header)
+    places = [i for i, name in enumerate(names) if name in columns]
+    for line, row in rows if dialect.header else chain([first], rows):
+        yield line, [row[i].strip() for i in places if i < len(row)]
+
+
+def _mark(cell: str) -> Decimal | None:
+    """The mark in a number, None without one."""
+    if "," in cell and COMMA.fullmatch(cell):
+        return ","
+    return "." if "." in cell and POINT.fullmatch(cell) else None
 
 
 def _sample(path: Path, dialect: CsvDialect) -> list[str]:

@@ -127,6 +127,8 @@ def put(tmp_path: Path, content: str | bytes, name: str = "pump.csv") -> Path:
         ("Füll,b\n1,2\n".encode("utf-16"), {"Füll": [1]}, {"encoding": "utf-16"}),
         ("Füll,b\n1,2\n".encode("utf-16-le"), {"Füll": [1]}, {"encoding": "utf-16-le"}),
         ("a;b\n" + "1;2\n" * 300 + "1,5;2\n", {"a": [1] * 300 + [1.5]}, {"delimiter": ";", "decimal": ","}),
+        ("a;b\n1.234;0.5\n", {"a": [1.234], "b": [0.5]}, {"delimiter": ";"}),
+        ("a,b\n1.234,2\n", {"a": [1.234]}, {}),
         ("a;b\n" + "1,234;2\n" * 300 + "0,5;2\n", {"a": [1.234] * 300 + [0.5]}, {"delimiter": ";", "decimal": ","}),
     ],
 )  # fmt: skip
@@ -134,6 +136,7 @@ def test_the_format_is_found_and_told(
     content: str | bytes, numbers: dict[str, list[float]], dialect: dict[str, Any], tmp_path: Path
 ) -> None:
     table = CsvTable(put(tmp_path, content), None, list(numbers))
+    table.load(list(numbers))
     for name, values in numbers.items():
         assert table.numbers(name).tolist() == values
     assert table.dialect.unusual() == dialect
@@ -142,10 +145,13 @@ def test_the_format_is_found_and_told(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a;b\n1,234;2\n2,345;3\n", r"line 2 has '1,234', and no other number tells whether its comma is a decimal"),
+        ("a;b\n1,234;2\n2,345;3\n", r"line 2 has '1,234', and no other number tells whether ',' is its decimal mark"),
+        ("a;b\n1.234;2\n2.345;3\n", r"line 2 has '1.234', and no other number tells whether '.' is its decimal mark"),
         ("a;b\n1,5;2\n2.5;3\n", "line 2 has a number with a decimal comma, and line 3 one with a decimal point"),
         ("a;b\n" + "1.5;2\n" * 300 + "2,5;3\n", "a is '2,5' in line 302, expected a number with a decimal point"),
-        ("a;b\n" + "1;2\n" * 300 + "2,5;3\n2.5;1\n", "line 302 has a number with a decimal comma, and line 303 one"),
+        ("a;b\n" + "1;2\n" * 300 + "2,5;3\n2.5;1\n", "a is '2.5' in line 303, expected a number with a"),
+        ("a\tb\n" + "1\t2\n" * 300 + "2,5\t3\n2.5\t1\n", "line 302 has a number with a decimal comma, and line 303"),
+        ("a;b\n" + "999;1\n" * 300 + "1.000;1\n", "line 302 has '1.000', and no other number tells"),
         ("a,b\n1,5,2\n", "line 2 has 3 values, expected 2; decimal commas between commas cannot be read"),
         ("a;b\n1;2\n3\n", "line 3 has 1 values, expected 2"),
         ("a,b\n1,2\n1.2.3,4\n", "a is '1.2.3' in line 3, expected a number$"),
@@ -170,6 +176,7 @@ def test_what_can_be_read_in_two_ways_is_refused_by_line(content: str | bytes, m
     ("given", "content", "numbers"),
     [
         ({"decimal": ","}, "a;b\n1,234;2\n", {"a": [1.234]}),
+        ({"decimal": "."}, "a;b\n1.234;2\n", {"a": [1.234]}),
         ({"delimiter": "|"}, "a|b;a2|b2\n1|2|3\n", {"b;a2": [2]}),
         ({"encoding": "cp1251"}, "насос,b\n1,2\n".encode("cp1251"), {"насос": [1]}),
         ({"encoding": "cp850"}, "Füll,b\n1,2\n".encode("cp850"), {"Füll": [1]}),
