@@ -386,6 +386,9 @@ def test_a_write_killed_at_any_moment_leaves_whole_datasets_only(tmp_path: Path)
                     store(folder, f"x-{i}", data)
             finally:
                 os._exit(1)
+        begun = time.monotonic()
+        while not folder.exists() and time.monotonic() < begun + 30.0:  # a loaded machine starts it late
+            time.sleep(0.001)
         time.sleep(delays.uniform(0.0, 0.1))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
