@@ -148,9 +148,9 @@ def markdown(found: Mapping[str, Any]) -> list[str]:
         "",
         "Made by `python bench/foreign/table.py`; [the suite](../foreign/README.md) describes families and arms.",
         "Constants were chosen on the families marked *. Brackets: 95 % intervals by Student's t over meta-training",
-        "seeds, of means over the four unseen tasks; (n) where an arm was measured at fewer seeds. The rule that keeps",
-        "the meta-policy unless the model prefers another policy in both ways was settled on heating poor, with a look",
-        "at inventory medium.",
+        "seeds, of means over the four unseen tasks; (n) where an arm was measured at fewer seeds. The rules that keep",
+        "the meta-policy were settled with results of the reporting half in view (see there). Seconds per task were",
+        "measured on a machine with other work.",
         "",
     ]
     arms = [arm for arm in LABELS if any(arm in row["returns"] for row in found.values())]
