@@ -105,7 +105,9 @@ def make_problem(
         "rollout_batch": sizes.rollout_batch,
         **knobs,
     }
-    dynamics = ProbabilisticEnsemble(members=sizes.members, elites=sizes.elites, hidden=sizes.dynamics_hidden)
+    dynamics = ProbabilisticEnsemble(
+        members=sizes.members, elites=sizes.elites, hidden=sizes.dynamics_hidden, beta_nll=0.0
+    )
     chosen = Conservative(hidden=sizes.hidden, **{"output_scale": 1.0, "standardize_actions": False, **(critic or {})})
     rac = RAC(RacSettings(**settings), chosen, KL() if anchored else None, dynamics)
     generator = torch.Generator().manual_seed(0)

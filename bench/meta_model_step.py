@@ -36,7 +36,9 @@ class Problem:
     """A meta-model and the tasks to which it is adapted."""
 
     def __init__(self, sizes: Sizes, tasks: int, rows: int, batch: int) -> None:
-        self.dynamics = ProbabilisticEnsemble(members=sizes.members, elites=sizes.elites, hidden=sizes.dynamics_hidden)
+        self.dynamics = ProbabilisticEnsemble(
+            members=sizes.members, elites=sizes.elites, hidden=sizes.dynamics_hidden, beta_nll=0.0
+        )
         self.data: TaskData = make_data(sizes, tasks, rows)
         self.phi = init_meta_model(self.dynamics, self.data, torch.Generator().manual_seed(0))
         self.batch = batch

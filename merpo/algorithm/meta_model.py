@@ -102,5 +102,5 @@ def _nll(dynamics: DynamicsLearner, phi: Params, batch: InnerLoop) -> torch.Tens
     """The mean negative log-likelihood of φ_m on the first rows of the tasks; no random draws."""
     rows = batch.data.first(batch.batch_size)
     with torch.no_grad():
-        losses = dynamics.loss(expand(phi, batch.data.n_tasks), Batch(*(x.unsqueeze(1) for x in rows)))
+        losses = dynamics.nll(expand(phi, batch.data.n_tasks), Batch(*(x.unsqueeze(1) for x in rows)))
     return losses.mean()

@@ -270,11 +270,11 @@ def fit_models(
         batch = train.sample(noise, members, settings.batch_size)
         losses, grads = gradient(lambda p: dynamics.loss(p, batch), theta)  # noqa: B023
         adam_(theta, grads, opt, settings.learning_rate)
-        context.check(stage, step, {"nll": losses})
+        context.check(stage, step, {"loss": losses})
         if best is not None and (step % settings.evaluate_every == 0 or step == settings.steps):
             best = keep_best_(best, theta, held_out_errors(dynamics, theta, held).nll, step, patience)
         if context.end_step(step, settings.steps):
-            context.log(stage, step, settings.steps, {"nll": losses.mean(-1)})
+            context.log(stage, step, settings.steps, {"loss": losses.mean(-1)})
         context.save_state(stage, step, lambda: (theta, opt, noise) + (() if best is None else (best,)))  # noqa: B023
     if best is None:
         return _best_models(dynamics, theta, held, before)
@@ -314,7 +314,7 @@ def held_out_errors(dynamics: DynamicsLearner, theta: Params, held: TaskData) ->
     with torch.no_grad():
         for tasks, rows in held_out(held):
             part = theta if len(tasks) == held.n_tasks else gather(theta, torch.tensor(tasks, device=held.rows.device))
-            parts.append(HeldOutErrors(dynamics.loss(part, rows), dynamics.score(part, rows)))
+            parts.append(HeldOutErrors(dynamics.nll(part, rows), dynamics.score(part, rows)))
             order += tasks
     return gather(concatenate(parts), torch.tensor(order, device=held.rows.device).argsort())
 

@@ -84,7 +84,14 @@ class DynamicsLearner(Kind):
 
     @abstractmethod
     def loss(self, params: Params, batch: Batch) -> torch.Tensor:
-        """The negative log-likelihood of `batch` [*lead, member, B, ...], one number per member: [*lead, member]."""
+        """What training minimises on `batch` [*lead, member, B, ...], one number per member: [*lead, member]."""
+
+    def nll(self, params: Params, batch: Batch) -> torch.Tensor:
+        """The negative log-likelihood, which ends training where it is least on held-out rows: [*lead, member].
+
+        By default it is the loss.
+        """
+        return self.loss(params, batch)
 
     @abstractmethod
     def score(self, params: Params, batch: Batch) -> torch.Tensor:

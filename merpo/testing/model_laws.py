@@ -30,7 +30,7 @@ def check_dynamics(dynamics: DynamicsLearner) -> None:
     def likelihood(width: int, tasks: Sequence[int]) -> tuple[Params, Batch]:
         return models(tasks), batch("loss", tasks, width, ROWS)
 
-    for method in ("loss", "score"):
+    for method in ("loss", "nll", "score"):
         for width in (members, 1):  # rows per member, or the same held-out rows for all
             losses = laws.per_task(method, partial(likelihood, width), (members,))
         theta, shared = models(TASKS), batch("loss", TASKS, 1, ROWS)

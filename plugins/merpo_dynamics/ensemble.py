@@ -27,6 +27,13 @@ class ProbabilisticEnsemble(DynamicsLearner):
     hidden: tuple[int, ...] = Field(
         (64, 64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.1: 4 x 256)."
     )
+    beta_nll: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="β of the β-NLL (Seitzer et al., 2022): residuals weigh by their predicted variance to the power "
+        "of β, so that noisy regions are learnt, too; 0: the likelihood alone, as in the paper.",
+    )
     termination: Literal["auto", "function", "learned"] = Field(
         "auto",
         description="Termination of rollouts: the task family's function (never, if it has none), or a learned one. "
@@ -55,11 +62,24 @@ class ProbabilisticEnsemble(DynamicsLearner):
         return self.termination == "learned"
 
     def loss(self, params: Params, batch: Batch) -> torch.Tensor:
+        """β-NLL (Seitzer et al., 2022): −E_D[Σ_i σ_i^2β log T̂_θ(y_i | s, a)], constant weights, [*lead, member].
+
+        y_i are the dims of (Δs, r) and σ_i their predicted standard deviations, in standardised units.
+        """
+        return self._loss(params, batch, self.beta_nll)
+
+    def nll(self, params: Params, batch: Batch) -> torch.Tensor:
         """−E_D[log T̂_θ(s', r | s, a)] in data units, [*lead, member]."""
+        return self._loss(params, batch, 0.0)
+
+    def _loss(self, params: Params, batch: Batch, beta: float) -> torch.Tensor:
         mean, log_var, logit = self._forward(params, _inputs(batch.observations, batch.actions))
         error = _normalise(params, "target", _targets(batch)) - mean
         scale = params["stat.target_std"].log().sum(-1).squeeze(-1)  # change of variables: [*lead, 1]
-        nll = 0.5 * (error.square() * (-log_var).exp() + log_var + math.log(2 * math.pi)).sum(-1).mean(-1) + scale
+        each = error.square() * (-log_var).exp() + log_var + math.log(2 * math.pi)
+        if beta > 0:
+            each = each * (beta * log_var.detach()).exp()
+        nll = 0.5 * each.sum(-1).mean(-1) + scale
         if logit is not None:
             ends = batch.terminations.expand_as(logit)  # [*lead, 1, B] if all members share the rows
             nll = nll + F.binary_cross_entropy_with_logits(logit, ends, reduction="none").mean(-1)

@@ -18,7 +18,7 @@ from merpo.types import Params, Spec
 
 SPEC = Spec(3, 2)
 
-DYNAMICS: dict[str, Any] = {"members": 3, "elites": 2, "hidden": (8,)}
+DYNAMICS: dict[str, Any] = {"members": 3, "elites": 2, "hidden": (8,), "beta_nll": 0.0}
 CRITIC: dict[str, Any] = {"hidden": (8,)}
 RAC_SETTINGS: dict[str, Any] = {
     "policy_hidden": (8,), "batch_size": 8, "rollout_batch": 4, "rollout_length": 1, "model_buffer": 16,

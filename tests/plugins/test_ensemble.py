@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracles import ensemble_nll, mean, soft_bounds
 from oracles import mlp as slow_mlp
 from pydantic import ValidationError
@@ -14,7 +15,7 @@ from small import SPEC, double, dynamics, generator, make, normal, streams, task
 from strategies import SEEDS
 
 from merpo.components.task_data import from_rows
-from merpo.nn.optim import gradient
+from merpo.nn.optim import adam_, adam_init, gradient
 from merpo.nn.params import expand, weights
 from merpo.types import Batch, Params, Spec
 
@@ -64,7 +65,8 @@ def test_the_loss_is_the_negative_log_likelihood_in_the_datas_units(seed: int) -
             batch.observations.tolist(), batch.next_observations.tolist(), batch.rewards.tolist(), strict=True
         )
     ]
-    found = learner.loss(expand(params, 1), Batch(*(x[None, None] for x in batch)))[0]
+    found = learner.nll(expand(params, 1), Batch(*(x[None, None] for x in batch)))[0]
+    assert torch.equal(learner.loss(expand(params, 1), Batch(*(x[None, None] for x in batch)))[0], found)
     for m in range(3):
         predicted = [slow_predictions(params, m, batch, i) for i in range(5)]
         expected = ensemble_nll([p[0] for p in predicted], [p[1] for p in predicted], targets)
@@ -78,6 +80,57 @@ def test_the_loss_is_the_negative_log_likelihood_in_the_datas_units(seed: int) -
             for y, p, s in zip(target, slow_predictions(params, m, batch, i)[0], scale, strict=True)
         ]
         assert float(scores[m]) == pytest.approx(mean(errors), rel=1e-6)
+
+
+@settings(max_examples=15)
+@given(seed=SEEDS, beta=st.floats(0.01, 1.0))
+def test_the_beta_nll_weighs_every_dim_by_its_variance_but_does_not_move_with_it(seed: int, beta: float) -> None:
+    learner, plain = dynamics(beta_nll=beta), dynamics()
+    params, batch = fitted(learner, seed), Batch(*(x[None, None] for x in rows(seed + 1, 5)))
+    theta = expand(params, 1)
+    _, grads = gradient(lambda p: learner.loss(p, batch), theta)
+
+    def slow(p: Params) -> torch.Tensor:  # row by row and dim by dim, with constant weights
+        mean, log_var, _ = plain._forward(p, torch.cat([batch.observations, batch.actions], -1))
+        change = torch.cat([batch.next_observations - batch.observations, batch.rewards[..., None]], -1)
+        target = (change - p["stat.target_mean"]) / p["stat.target_std"]
+        total = torch.zeros(1, 3)
+        for i in range(5):
+            for d in range(mean.shape[-1]):
+                variance = log_var[..., i, d].exp()
+                density = torch.distributions.Normal(mean[..., i, d], variance.sqrt()).log_prob(target[..., i, d])
+                total = total - (variance**beta).detach() * density / 5
+        return total
+
+    _, expected = gradient(slow, theta)
+    for key, grad in grads.items():
+        torch.testing.assert_close(grad, expected[key])
+    assert torch.equal(learner.nll(theta, batch), plain.loss(theta, batch))
+
+
+def test_with_beta_the_mean_is_learnt_where_the_noise_is_large() -> None:
+    """A likelihood alone leaves a noisy region's slope to the variance; Seitzer et al. (2022), section 3."""
+    noise = torch.Generator().manual_seed(0)
+    o, a = torch.rand(2000, 3, generator=noise) * 2 - 1, torch.rand(2000, 2, generator=noise) * 2 - 1
+    still = (torch.arange(2000) % 10 > 0).float()  # nine rows of ten barely move
+    change = (1 - still)[:, None] * a[:, :1] * torch.tensor([1.0, 0.0, 0.0]) + 1e-4 * torch.randn(
+        2000, 3, generator=noise
+    )
+    o[:, 2] = still
+    data = Batch(o, a, torch.zeros(2000), o + change, torch.zeros(2000))
+    errors = {}
+    for beta in (0.0, 0.5):
+        learner = dynamics(beta_nll=beta, hidden=(16, 16))
+        theta = expand(learner.init(SPEC, data, generator(0)), 1)
+        state = adam_init(theta, dims=2)
+        for _ in range(300):
+            index = torch.randint(2000, (128,), generator=noise)
+            batch = Batch(*(x[index][None, None] for x in data))
+            _, grads = gradient(lambda p: learner.loss(p, batch), theta)  # noqa: B023
+            adam_(theta, grads, state, 3e-3)
+        moving = Batch(*(x[still == 0][None, None] for x in data))
+        errors[beta] = float(learner.score(theta, moving).mean())
+    assert errors[0.5] < 0.5 * errors[0.0], errors
 
 
 def test_learned_terminations_add_their_cross_entropy() -> None:
