@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from merpo.cli.options import Trust
+
 __all__ = ["register"]
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder.", show_default=False)]
@@ -58,13 +60,14 @@ def adapt(
         str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
     ] = "last",
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Adapt a run's meta-policy to new tasks from their offline data."""
     from rich.console import Console
 
     from merpo.run.adapt import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out, device, meta, overrides), out, Console())
+    print_adaptation(adapt_new(run, data, out, device, meta, overrides, trust), out, Console())
 
 
 def evaluate(
@@ -83,6 +86,7 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Evaluate saved policies in the true environments."""
     from rich.console import Console
@@ -90,7 +94,7 @@ def evaluate(
     from merpo.run.evaluate import evaluate_saved, print_measured
     from merpo.support.files import atomic_write_text
 
-    measured = evaluate_saved(run, episodes, stochastic, seed, device)
+    measured = evaluate_saved(run, episodes, stochastic, seed, device, trust)
     print_measured(measured, Console())
     if out is not None:  # last: where it cannot be written, what was measured stands on the terminal
         atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
@@ -106,29 +110,32 @@ def export(
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest difference of an action from the original's.")
     ] = 1e-5,
+    trust: Trust = False,
 ) -> None:
     """Export adapted policies to one file per task, and compare each with the original."""
     from merpo.policies.export import export_policies
 
     folder = out or (run if run.is_dir() else run.parent) / "export"
-    done = export_policies(run, folder, form, task, tolerance)
+    done = export_policies(run, folder, form, task, tolerance, trust)
     for one in done:
         print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
     worst = max(one.difference for one in done)
     print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
 
 
-def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+def report(
+    runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto", trust: Trust = False
+) -> None:
     """Rebuild the page and pictures of runs; for several runs, also a page that compares them."""
-    from merpo.artifacts.run_folder import REPORT, find_runs
+    from merpo.artifacts.run_folder import find_runs
     from merpo.report.html import write_report
-    from merpo.report.report import load_report
+    from merpo.report.report import report_of
 
     folders = find_runs(runs)
     for folder in folders:
-        print(f"report: {write_report(load_report(folder / REPORT), folder)}")
+        print(f"report: {write_report(report_of(folder, trust), folder, trust)}")
     if len(folders) > 1:
-        _compare(runs, out, score)
+        _compare(runs, out, score, trust)
 
 
 def compare(
@@ -150,6 +157,7 @@ def compare(
             help="Add the runs to the rows in this file, by the recipe's name; the table has all of its rows.",
         ),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Compare runs: aggregates with intervals, profiles, probabilities of improvement; or a table of any recipes."""
     from merpo.compare.results_page import write_results
@@ -159,18 +167,18 @@ def compare(
         raise MerpoError("compare: got neither runs nor --json, expected one of them")
     tabulated = markdown is not None or rows is not None
     if runs and (out is not None or not tabulated):
-        _compare(runs, out or Path("comparison"), score)
+        _compare(runs, out or Path("comparison"), score, trust)
     if tabulated:
-        write_results(runs or [], rows, markdown)
+        write_results(runs or [], rows, markdown, trust)
 
 
-def _compare(runs: list[Path], folder: Path, score: str) -> None:
+def _compare(runs: list[Path], folder: Path, score: str, trust: bool) -> None:
     from rich.console import Console
 
     from merpo.compare.comparison import compare_runs
     from merpo.compare.comparison_files import print_comparison, write_comparison
 
-    found = compare_runs(runs, score)
+    found = compare_runs(runs, score, trust)
     page = write_comparison(found, folder)
     print_comparison(found, Console())
     print(f"comparison: {page}")
@@ -198,6 +206,7 @@ def sweep(
         Path | None, typer.Option(metavar="DIR", help="Folder of the sweep; else sweeps/ and the recipe's name.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and whether they are finished.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Run every combination of values and seeds as local processes; finished runs are skipped."""
     from merpo.cli.options import parse_seeds
@@ -207,7 +216,7 @@ def sweep(
     planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
     if dry_run:
         for job in planned:
-            print(f"{job.folder}: {'finished' if is_finished(job) else 'to run'}")
+            print(f"{job.folder}: {'finished' if is_finished(job, trust) else 'to run'}")
         return
     from rich.console import Console
 
@@ -217,13 +226,13 @@ def sweep(
 
     with folder_lock(folder / LOCK):
         try:
-            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
+            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True), trust=trust)
         except KeyboardInterrupt:
-            finished = sum(map(is_finished, planned))
+            finished = sum(is_finished(job, trust) for job in planned)
             done = f"{finished} of {len(planned)} runs finished"
             print(f"interrupted with {done}; run the same command to resume", flush=True)
             raise
-        summary = summarize_sweep(recipe, outcomes)
+        summary = summarize_sweep(recipe, outcomes, trust)
         write_sweep(summary, folder)
     print_sweep(summary, Console())
     print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")

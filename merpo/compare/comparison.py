@@ -87,14 +87,14 @@ class Comparison(_Model):
         return SCORES[self.score]
 
 
-def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
+def compare_runs(paths: Sequence[Path], score: str = "auto", trust: bool = False) -> Comparison:
     """Aggregates of each arm of the runs in `paths` (see `read_arms`), and comparisons of each pair of arms.
 
     The score of a run on a task is the gap closed, (J − B)/(O − B), which weighs all tasks alike, the normalised score,
     or the return; `auto` takes the first of them that every task has. Raises `MerpoError` for arms on different tasks,
     and for a score that is unknown or that a task does not have.
     """
-    arms = read_arms(paths)
+    arms = read_arms(paths, trust=trust)
     require_same_tasks(arms)
     kind = _kind(arms, score)
     tables = [_scores(arm, kind) for arm in arms]

@@ -43,13 +43,13 @@ MOST_CHARACTERS = 40  # of a task's parameters
 DASH = "–"
 
 
-def write_results(runs: Sequence[Path], rows: Path | None, markdown: Path | None) -> None:
+def write_results(runs: Sequence[Path], rows: Path | None, markdown: Path | None, trust: bool = False) -> None:
     """Add `runs` to the rows in the JSON file `rows`, and write the page of all rows to `markdown`, or print it.
 
     Without runs the page is of the rows in the file; without a file, of the runs alone. `-` and None mean to print.
     """
     old = read_results(rows) if rows is not None and (rows.exists() or not runs) else Results(rows=[])
-    new = results_of(runs) if runs else Results(rows=[])
+    new = results_of(runs, trust) if runs else Results(rows=[])
     if replaced := [row.name for row in new.rows if row.key in {known.key for known in old.rows}]:
         print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
     found = old.merged(new)

@@ -30,16 +30,18 @@ class Exported(NamedTuple):
 
 
 def export_policies(
-    source: Path, out: Path, form: str, tasks: Sequence[int] = (), tolerance: float = TOLERANCE
+    source: Path, out: Path, form: str, tasks: Sequence[int] = (), tolerance: float = TOLERANCE, trust: bool = False
 ) -> list[Exported]:
     """Write one file per task (`tasks` by index, all if empty) and compare each with the original.
+
+    With `trust`, policies are read that are not those of their run's manifest.
 
     Raises `MerpoError` for an unknown format or task; `ArtifactError`, without deleting the files, if an exported
     policy's action differs by more than `tolerance`.
     """
     if form not in FORMATS:
         raise MerpoError(f"format: got {form!r:.60}{nearest(form, FORMATS)}, expected one of: {', '.join(FORMATS)}")
-    saved = read_policies(source)
+    saved = read_policies(source, trust)
     chosen = [saved.one(index) for index in tasks or [task.index for task in saved.tasks]]
     write = _writer(saved, form)
     done = []

@@ -10,10 +10,11 @@ from merpo.policies.saved import Policy, from_saved, read_policies
 __all__ = ["load_policy"]
 
 
-def load_policy(path: str | Path, task: int | None = None) -> Policy:
+def load_policy(path: str | Path, task: int | None = None, trust: bool = False) -> Policy:
     """The policy in a file of `merpo export` (safetensors or ONNX), a run folder, or a folder of `merpo adapt`.
 
     `task` is the index of the task, needed if there are several. A normalisation saved with the policy is applied.
+    With `trust` a run's policy is read although it is not the one in the run's manifest.
     Raises `MerpoError` if there is no such policy.
     """
     place = Path(path)
@@ -21,7 +22,7 @@ def load_policy(path: str | Path, task: int | None = None) -> Policy:
         from merpo.policies.onnx import load_onnx
 
         return _only(load_onnx(place), task)
-    found = read_policies(place)
+    found = read_policies(place, trust)
     if task is None:
         if len(found.tasks) > 1:
             known = ", ".join(str(one.index) for one in found.tasks)

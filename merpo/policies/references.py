@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from merpo.artifacts.run_folder import ADAPTED_WAY, META, REFERENCE, is_run, open_run
+from merpo.artifacts.run_folder import ADAPTED_WAY, META, REFERENCE, FinishedRun, open_run
 from merpo.data.catalog import DatasetEntry, collections, entries
 from merpo.data.reference_scores import ReferenceScores, stored_reference
 from merpo.errors import DatasetError
 from merpo.nn.params import expand, stack_alike
 from merpo.nn.policy import policy_dims
-from merpo.policies.saved import SavedPolicies, TaskName
+from merpo.policies.saved import SavedPolicies, TaskName, run_of
 from merpo.types import Params
 
 __all__ = ["behavior_clones", "behavior_policies", "meta_policy", "references"]
@@ -25,10 +23,10 @@ def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
 
     A given one (`method.meta_policy`) may have other widths than the adapted policies.
     """
-    folder = _folder(saved)
-    if folder is None or META not in open_run(folder).manifest["artifacts"]:
+    run = _run(saved)
+    if run is None or META not in run.manifest["artifacts"]:
         return None
-    found = open_run(folder).groups(META).get(META_POLICY, {})
+    found = run.groups(META).get(META_POLICY, {})
     adapted = {key: value[0] for key, value in saved.policy.items()}
     if not _alike(found, adapted):
         return None
@@ -37,10 +35,10 @@ def meta_policy(saved: SavedPolicies) -> SavedPolicies | None:
 
 def behavior_clones(saved: SavedPolicies) -> SavedPolicies | None:
     """The tasks' behaviour clones, or None if the method made none or an older merpo did not save them."""
-    folder = _folder(saved)
-    if folder is None or ADAPTED_WAY not in open_run(folder).manifest["artifacts"]:
+    run = _run(saved)
+    if run is None or ADAPTED_WAY not in run.manifest["artifacts"]:
         return None
-    found = open_run(folder).groups(ADAPTED_WAY).get(CLONE)
+    found = run.groups(ADAPTED_WAY).get(CLONE)
     return saved._replace(policy=found) if found else None
 
 
@@ -49,17 +47,17 @@ def behavior_policies(saved: SavedPolicies) -> Params | None:
 
     Raises `DatasetError` for a damaged one.
     """
-    folder = _folder(saved)
-    if folder is None:
+    run = _run(saved)
+    if run is None:
         return None
-    digests = open_run(folder).manifest.get("datasets", {})
+    digests = run.manifest.get("datasets", {})
     return stack_alike([_behavior(task, digests) for task in saved.tasks])
 
 
 def references(saved: SavedPolicies) -> list[ReferenceScores | None]:
     """The returns for normalised scores 0 and 100 on each task; None if its dataset or reference scores are missing."""
-    folder = _folder(saved)
-    digests = {} if folder is None else open_run(folder).manifest.get("datasets", {})
+    run = _run(saved)
+    digests = {} if run is None else run.manifest.get("datasets", {})
     found = [_dataset(task, digests) for task in saved.tasks]
     return [None if entry is None else stored_reference(entry.manifest().settings) for entry in found]
 
@@ -70,10 +68,10 @@ def _alike(found: Params, adapted: Params) -> bool:
     return shapes[0] == shapes[1] or policy_dims(found) == policy_dims(adapted) is not None
 
 
-def _folder(saved: SavedPolicies) -> Path | None:
-    """The folder of the policies' run, if they are still in it."""
-    path = saved.place.resolve().parent.parent
-    return path if is_run(path) else None
+def _run(saved: SavedPolicies) -> FinishedRun | None:
+    """The policies' run, if they are still in its folder."""
+    folder = run_of(saved.place)
+    return None if folder is None else open_run(folder, saved.trust)
 
 
 def _behavior(task: TaskName, digests: dict[str, str]) -> Params | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from pydantic import ValidationError
 
 from merpo.artifacts.artifact import load_artifact
-from merpo.artifacts.run_folder import ADAPTED, BEST, META, open_run
+from merpo.artifacts.run_folder import ADAPTED, BEST, META, is_run, open_run
 from merpo.components.component import dump_component
 from merpo.components.interfaces import Method
 from merpo.data.needed import needed
@@ -25,7 +25,7 @@ from merpo.types import Normalization, Params, Task
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "task_header"]
+__all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "run_of", "task_header"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class SavedPolicies(NamedTuple):
     action_dim: int
     recipe: Recipe | None  # the run's recipe; None for an exported policy
     seed: int
+    trust: bool = False  # whether the run's other files are read, too, if they are not those of its manifest
 
     def act(self, observations: torch.Tensor) -> torch.Tensor:
         """Deterministic actions [T, B, A] at the environment's observations [T, B, O]."""
@@ -85,15 +86,23 @@ def task_header(tasks: Sequence[TaskName]) -> str:
     return json.dumps([asdict(task) for task in tasks], sort_keys=True)
 
 
-def read_policies(path: Path) -> SavedPolicies:
+def read_policies(path: Path, trust: bool = False) -> SavedPolicies:
     """The adapted policies in a run folder, a folder of `merpo adapt`, their artifact, or an export.
 
-    Raises `ArtifactError` for anything else.
+    A run's must be those of its manifest, unless `trust`. Raises `ArtifactError` for anything else.
     """
-    if path.is_dir():
-        run = open_run(path)
-        return _policies(run.artifact(ADAPTED), run.manifest["artifacts"][ADAPTED])
-    return _policies(path, None)
+    folder = path if path.is_dir() else run_of(path)
+    if folder is None:
+        return _policies(path, None)
+    run = open_run(folder, trust)
+    name = ADAPTED if folder == path else path.stem
+    return _policies(run.artifact(name), run.digest(name))._replace(trust=trust)
+
+
+def run_of(artifact: Path) -> Path | None:
+    """The folder of the run whose artifact this file is; None if it lies elsewhere."""
+    folder = artifact.resolve().parent.parent
+    return folder if artifact.resolve().parent.name == "artifacts" and is_run(folder) else None
 
 
 def _policies(path: Path, sha256: str | None) -> SavedPolicies:

@@ -10,6 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from merpo.artifacts.run_folder import REPORT
+from merpo.artifacts.run_manifest import write_last
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
@@ -60,10 +62,11 @@ def pictures(report: Report) -> list[Picture]:
     return [picture for picture in drawn if picture is not None]
 
 
-def write_report(report: Report, folder: Path) -> Path:
+def write_report(report: Report, folder: Path, trust: bool = False) -> Path:
     """Write `episodes.csv`, `pictures/*.png` and `report.html`, then `report.json`; returns the path of the page.
 
-    `report.json` marks the run as finished: a run that is killed before it is written can be resumed.
+    `report.json` marks the run as finished: a run that is killed before it is written can be resumed. The run's
+    manifest gets the digests of its files; with `trust` whatever it was before.
     """
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
@@ -71,7 +74,7 @@ def write_report(report: Report, folder: Path) -> Path:
         atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
     path = folder / "report.html"
     atomic_write_text(path, build_report_html(report, drawn, folder))
-    atomic_write_text(folder / "report.json", report.to_json())
+    write_last(folder, REPORT, report.to_json(), trust)
     return path
 
 

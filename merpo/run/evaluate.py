@@ -21,7 +21,7 @@ from merpo.policies.references import behavior_clones, behavior_policies, meta_p
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
-from merpo.report.report import TaskReport, load_report, scores
+from merpo.report.report import TaskReport, report_of, scores
 from merpo.report.text import scores_line
 from merpo.support.format import number
 from merpo.support.machine import chosen_device, machine
@@ -41,16 +41,17 @@ def evaluate_saved(
     stochastic: bool | None = None,
     seed: int | None = None,
     device: str | None = None,
+    trust: bool = False,
 ) -> Measured:
     """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
 
     Beside them the behaviour policies, their clones, the meta-policy and the oracle are measured, as far as they are
     known.
     Episodes, seed, whether actions are drawn (`stochastic`) and device (auto, cpu or cuda) are those of the run unless
-    given.
+    given. With `trust`, files are read that are not those of the run's manifest.
     Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
     """
-    saved = read_policies(path)
+    saved = read_policies(path, trust)
     if saved.recipe is None:
         raise MerpoError(f"{path}: an exported policy knows no environment; give the run it came from")
     if not saved.recipe.tasks.has_environment:
@@ -62,7 +63,7 @@ def evaluate_saved(
     where = chosen_device(device or saved.recipe.run.device)
     with machine(saved.recipe.run.threads):
         found, others = _measure(saved, saved.recipe.tasks, count, first, drawn, where)
-    reported, stored = _reported(path), references(saved)
+    reported, stored = _reported(path, trust), references(saved)
     rows = [
         MeasuredTask(
             name=task.name,
@@ -125,11 +126,10 @@ def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int
     return lambda observations: act(policies, observations, noise.normal(episodes, action_dim))
 
 
-def _reported(path: Path) -> dict[int, TaskReport]:
+def _reported(path: Path, trust: bool) -> dict[int, TaskReport]:
     """The tasks of the run's report by index; empty where there is no report beside the policies."""
     folder = path if path.is_dir() else path.resolve().parent.parent
-    report = folder / REPORT
-    return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}
+    return {task.index: task for task in report_of(folder, trust).tasks} if (folder / REPORT).is_file() else {}
 
 
 OTHERS = PerPolicy(has=lambda key: key != "adapted")

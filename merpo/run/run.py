@@ -48,12 +48,14 @@ def run_recipe(
     *,
     quiet: bool = False,
     meta: str | Path | None = None,
+    trust: bool = False,
 ) -> Path:
     """Run a recipe for each seed, print the results, and return the folder with the reports.
 
     Default folder: a new one under `runs/`; it has a subfolder `seed-N` per seed where there are several. Default seed
     and device: the recipe's. Without `collect`, missing data is an error; `quiet` prints nothing.
-    `meta` is the folder of a run with whose meta-artifact this one begins, instead of meta-training.
+    `meta` is the folder of a run with whose meta-artifact this one begins, instead of meta-training. With `trust`,
+    runs in `out` and `meta` are read although their files are not those of their manifests.
     """
     from rich.console import Console
 
@@ -68,7 +70,7 @@ def run_recipe(
         threads = 1 if recipe.run.workers > 1 else recipe.run.threads
         with graceful(), machine(threads), Progress(_silent() if quiet else None) as progress:
             try:
-                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile, meta))
+                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile, meta, trust))
             except StoppedError as stopped:
                 resume = " --resume" if base.exists() else ""  # no run folder exists yet during collection
                 raise StoppedError(f"{stopped}; to resume, run the same command with --out {base}{resume}") from None
@@ -94,6 +96,7 @@ def _run_seed(
     progress: Progress,
     profile: Profile | None,
     meta: str | Path | None,
+    trust: bool,
 ) -> Report:
     """One seed from data to report."""
     from merpo.report.html import write_report
@@ -107,12 +110,12 @@ def _run_seed(
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
-    given = None if meta is None else read_given_meta(Path(meta), recipe, device)
+    given = None if meta is None else read_given_meta(Path(meta), recipe, device, trust)
     if given is not None:
         digests["given meta-artifact"] = given.sha256
     check()
     with folder_lock(path / LOCK):
-        folder = RunFolder(path, recipe, seed, digests, progress.note, device)
+        folder = RunFolder(path, recipe, seed, digests, progress.note, device, trust)
         if profile is not None:
             profile.save_in(path / PROFILE)
         with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
@@ -139,7 +142,7 @@ def _run_seed(
         times.write()  # includes the time for saving the last artifact
         with watch.stage("report"):
             report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos)
-            write_report(report, path)
+            write_report(report, path, trust)
         keeper.finish()
     return report
 

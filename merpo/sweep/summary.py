@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.artifacts.run_folder import REPORT
 from merpo.report.policies import PerPolicy, from_flat, stored_fields, to_flat
-from merpo.report.report import Report, load_report
+from merpo.report.report import Report, report_of
 from merpo.report.summary import Summary
 from merpo.report.text import combine, interval
 from merpo.support.files import atomic_write_text
@@ -76,9 +75,9 @@ class SweepSummary(_Model):
         return sum(job.status == "failed" for job in self.jobs)
 
 
-def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome]) -> SweepSummary:
-    """Summarize a sweep from the reports of its finished runs."""
-    reports = {o.job.folder: load_report(o.job.folder / REPORT) for o in outcomes if o.status in ("done", "skipped")}
+def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome], trust: bool = False) -> SweepSummary:
+    """Summarize a sweep from the reports of its finished runs; with `trust` as in `is_finished`."""
+    reports = {o.job.folder: report_of(o.job.folder, trust) for o in outcomes if o.status in ("done", "skipped")}
     variants: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         variants.setdefault(outcome.job.variant, []).append(outcome)
