@@ -44,6 +44,7 @@ __all__ = [
 
 RECIPE, REPORT = "recipe.toml", "report.json"
 WRITTEN_LAST = REPORT, "summary.json"  # those of an earlier process stay until they are replaced
+ROUNDING = "threads", "processor", "torch", "numpy"  # versions on which the last bits of results depend
 CONTINUED = "metrics.jsonl", "training_curve.json", "timings.json", "videos/videos.json"  # a resumed run goes on from
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the final meta-artifact, and the one with the best evaluation
@@ -78,6 +79,7 @@ class RunFolder:
         """Raises `ArtifactError` for a folder of another run, or with files that are not the run's unless `trust`."""
         self.path = path
         self.trust = trust
+        self.notes: list[str] = []  # what the report's reader must know of how the run was resumed
         self._note, self._device = note, device
         self._stages: dict[str, dict[str, Params]] = {}
         tables = resolved(recipe)
@@ -95,6 +97,9 @@ class RunFolder:
         kept = {name: digest for name, digest in before.get("files", {}).items() if name in WRITTEN_LAST}
         files = {**kept, RECIPE: hashlib.sha256(text.encode()).hexdigest()}
         self._manifest: dict[str, Any] = {**content, "artifacts": before.get("artifacts", {}), "files": files}
+        self.notes += self._resumed(before)
+        if self.notes:
+            self._manifest["notes"] = self.notes
         write_manifest(path, self._manifest)  # first: it identifies the folder as a run folder
         atomic_write_text(path / RECIPE, text)
 
@@ -194,6 +199,18 @@ class RunFolder:
         for name in () if self.trust else CONTINUED:
             check_file(self.path, found, name, hint="restore it, or delete it to do without what it says")
         return found
+
+    def _resumed(self, before: Mapping[str, Any]) -> list[str]:
+        """A note if there is training left to do, and rounding differs from that of the training before."""
+        notes = [str(note) for note in before.get("notes", [])]
+        trained = self.finished(META) and self.finished(ADAPTED) and self.whole()
+        now, then = self._manifest["versions"], before.get("versions", {})
+        differing = [key for key in ROUNDING if before and key in then and then[key] != now.get(key)]
+        if differing and not trained:
+            told = ", ".join(f"{key} {then[key]} then, {now.get(key)} now" for key in differing)
+            notes.append(f"Resumed otherwise than begun ({told}): rounding differs, so results are those of neither.")
+            self._note(f"note: {notes[-1]}")
+        return list(dict.fromkeys(notes))
 
     def _differences(self, manifest: Mapping[str, Any]) -> str:
         """The keys in which the folder's recipe, seed or data differ from this run's, with both values."""

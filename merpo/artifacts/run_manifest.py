@@ -44,6 +44,8 @@ class _Manifest(BaseModel):
     seed: int
     artifacts: dict[str, Digest]
     datasets: dict[str, str] = {}
+    versions: dict[str, str] = {}
+    notes: list[str] = []
     files: dict[str, Digest] = {}
 
 
@@ -53,9 +55,10 @@ def write_manifest(folder: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path, trust: bool = False, hint: str = "") -> dict[str, Any]:
-    """The manifest of a run, without its checksum; raises `ArtifactError` if it is damaged, or edited, or has none.
+    """The manifest of a run without its checksum, with empty `datasets` and `files` if it has none.
 
-    With `trust` the checksum is not compared. `hint` says how to mend a manifest that is not one.
+    Raises `ArtifactError` if it is damaged, edited, or without a checksum; with `trust` the checksum is not compared.
+    `hint` says how to mend a manifest that is not one.
     """
     path = folder / MANIFEST
     kind = FileKind(_KIND.expected, hint=hint)
@@ -63,7 +66,7 @@ def read_manifest(folder: Path, trust: bool = False, hint: str = "") -> dict[str
     checksum = found.pop("checksum", None)
     kind.validate(found, path, _Manifest)
     if trust:
-        return found
+        return {"datasets": {}, "files": {}, **found}
     if checksum is None:
         raise ArtifactError(
             f"{path}: has no checksum, as an older merpo wrote it, so it cannot be told whether the run has been "
@@ -77,12 +80,16 @@ def read_manifest(folder: Path, trust: bool = False, hint: str = "") -> dict[str
         raise ArtifactError(
             f"{path}: checksum is {checksum!r:.80}, expected {expected}: damaged or edited; restore it, or {_TRUST}"
         )
-    return found
+    return {"datasets": {}, "files": {}, **found}
 
 
 def check_content(folder: Path, manifest: Mapping[str, Any], name: str, content: bytes) -> None:
     """Raise `ArtifactError` unless `content` is that of the file `name` when the run wrote its manifest."""
-    _compare(folder / name, manifest["files"].get(name) if "files" in manifest else None, content)
+    path, expected, found = folder / name, manifest["files"].get(name), hashlib.sha256(content).hexdigest()
+    if expected is None:
+        raise ArtifactError(f"{path}: the run's manifest has no digest of it, as the run has not finished; {_TRUST}")
+    if found != expected:
+        raise ArtifactError(f"{path}: {_changed(found, expected)}; restore it, or {_TRUST}")
 
 
 def check_file(folder: Path, manifest: Mapping[str, Any], name: str, hint: str = "restore it") -> None:
@@ -90,7 +97,7 @@ def check_file(folder: Path, manifest: Mapping[str, Any], name: str, hint: str =
 
     Files without a digest are those of a run that has not finished, and still writes them.
     """
-    expected, path = manifest.get("files", {}).get(name), folder / name
+    expected, path = manifest["files"].get(name), folder / name
     if expected is None or not path.exists():
         return
     try:
@@ -118,14 +125,6 @@ def write_last(folder: Path, name: str, text: str, trust: bool = False) -> None:
             raise MerpoError(f"{path}: cannot be written: {error.strerror or error}") from error
         write_manifest(folder, {**manifest, "files": files})
     atomic_write_text(path, text)
-
-
-def _compare(path: Path, expected: str | None, content: bytes) -> None:
-    found = hashlib.sha256(content).hexdigest()
-    if expected is None:
-        raise ArtifactError(f"{path}: the run's manifest has no digest of it, as the run has not finished; {_TRUST}")
-    if found != expected:
-        raise ArtifactError(f"{path}: {_changed(found, expected)}; restore it, or {_TRUST}")
 
 
 def _changed(found: str, expected: str) -> str:

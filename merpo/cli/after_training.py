@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from merpo.cli.options import Trust
+from merpo.cli.options import Strict, Trust
 
 __all__ = ["register"]
 
@@ -87,10 +87,12 @@ def evaluate(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
     device: Device = None,
     trust: Trust = False,
+    strict: Strict = False,
 ) -> None:
     """Evaluate saved policies in the true environments."""
     from rich.console import Console
 
+    from merpo.errors import DatasetError
     from merpo.run.evaluate import evaluate_saved, print_measured
     from merpo.support.files import atomic_write_text
 
@@ -98,6 +100,8 @@ def evaluate(
     print_measured(measured, Console())
     if out is not None:  # last: where it cannot be written, what was measured stands on the terminal
         atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
+    if measured.damaged or (strict and measured.notes):
+        raise DatasetError("; ".join(measured.notes))
 
 
 def export(

@@ -13,7 +13,7 @@ import typer
 
 from merpo.cli import after_training
 from merpo.cli.data import data_app
-from merpo.cli.options import Overrides, RecipePath, Trust, parse_seeds
+from merpo.cli.options import Overrides, RecipePath, Strict, Trust, parse_seeds
 from merpo.cli.plugins import new_plugin_command
 from merpo.errors import MerpoError, RecipeError, StoppedError
 from merpo.support.machine import passive_waiting
@@ -70,6 +70,7 @@ def run(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, which must exist.")] = False,
     trust: Trust = False,
+    strict: Strict = False,
 ) -> None:
     """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
     from merpo.recipe.recipe import load_recipe
@@ -82,7 +83,7 @@ def run(
         raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
     from merpo.run.run import run_recipe
 
-    run_recipe(loaded, out, chosen, device, not no_collect, profile, meta=meta, trust=trust)
+    run_recipe(loaded, out, chosen, device, not no_collect, profile, meta=meta, trust=trust, strict=strict)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from merpo.errors import RecipeError
 
-__all__ = ["MAX_SEED", "Overrides", "RecipePath", "Trust", "parse_seeds"]
+__all__ = ["MAX_SEED", "Overrides", "RecipePath", "Strict", "Trust", "parse_seeds"]
 
 MAX_SEED = 2**32  # as in a recipe
 
@@ -20,6 +20,10 @@ Overrides = Annotated[
 Trust = Annotated[
     bool,
     typer.Option("--trust", help="Read a run's files although they are not those that its manifest has digests of."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 2 if a behaviour policy of the data is missing or cannot be read."),
 ]
 
 

@@ -129,6 +129,7 @@ def print_summary(report: Report, console: Console) -> None:
     summary = report.summary
     if "adapted" not in summary.returns:
         _print_estimates(report, console)
+        _print_notes(report.notes, console)
         print_health(report.health, console)
         return
     columns = list(in_order(summary.returns))
@@ -148,7 +149,13 @@ def print_summary(report: Report, console: Console) -> None:
         _print_text(scores, console)
     _print_terminations(report, console)
     print_verdict(summary, console)
+    _print_notes(report.notes, console)
     print_health(report.health, console)
+
+
+def _print_notes(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
+        _print_text(f"note: {note}", console)
 
 
 def _print_terminations(report: Report, console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from merpo.artifacts.run_folder import REPORT
 from merpo.components.interfaces import TaskFamily, can_draw
@@ -62,7 +62,8 @@ def evaluate_saved(
     drawn = saved.recipe.evaluate.policy == "stochastic" if stochastic is None else stochastic
     where = chosen_device(device or saved.recipe.run.device)
     with machine(saved.recipe.run.threads):
-        found, others = _measure(saved, saved.recipe.tasks, count, first, drawn, where)
+        behavior = behavior_policies(saved)
+        found, others = _measure(saved, saved.recipe.tasks, behavior.policies, count, first, drawn, where)
     reported, stored = _reported(path, trust), references(saved)
     rows = [
         MeasuredTask(
@@ -78,11 +79,27 @@ def evaluate_saved(
         for t, task in enumerate(saved.tasks)
     ]
     mean = bootstrap([task.mean for task in rows])
-    return Measured(source=str(path), seed=first, episodes=count, stochastic=drawn, tasks=rows, mean=mean)
+    why = behavior.damaged or behavior.missing
+    return Measured(
+        source=str(path),
+        seed=first,
+        episodes=count,
+        stochastic=drawn,
+        tasks=rows,
+        mean=mean,
+        notes=[f"the behaviour policies were not measured: {why}"] if why else [],
+        damaged=bool(behavior.damaged),
+    )
 
 
 def _measure(
-    saved: SavedPolicies, family: TaskFamily, episodes: int, seed: int, stochastic: bool, device: str
+    saved: SavedPolicies,
+    family: TaskFamily,
+    behavior: Params | None,
+    episodes: int,
+    seed: int,
+    stochastic: bool,
+    device: str,
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluations of the adapted policies, and of the other policies that are known, by key."""
     tasks = [task.params for task in saved.tasks]
@@ -97,7 +114,7 @@ def _measure(
         return play(_player(there, drawn, seed, device))
 
     found, others = policies(saved), {}
-    if (behavior := behavior_policies(saved)) is not None:
+    if behavior is not None:
         noise = Streams.seeded((derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks), device)
         behavior = to_device(behavior, device)
         others["behavior"] = play(_collecting(behavior, noise, episodes, saved.action_dim))
@@ -184,6 +201,8 @@ class Measured(BaseModel):
     stochastic: bool
     tasks: list[MeasuredTask]
     mean: Interval  # over tasks
+    notes: list[str] = []  # which policies were not measured, and why
+    damaged: bool = Field(False, exclude=True)  # whether one of them is there, but cannot be read
 
 
 def print_measured(measured: Measured, console: Console) -> None:
@@ -222,5 +241,7 @@ def print_measured(measured: Measured, console: Console) -> None:
     if len(measured.tasks) > 1:
         text += f", 95 % interval over tasks {number(measured.mean.low)} to {number(measured.mean.high)}"
     console.print(text, highlight=False)
+    for note in measured.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=not console.is_terminal)
     if scores := scores_line(measured.tasks):
         console.print(scores, markup=False, highlight=False, soft_wrap=not console.is_terminal)

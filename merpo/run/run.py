@@ -14,10 +14,11 @@ from merpo.artifacts.run_folder import LOCK, RunFolder, run_folders
 from merpo.collect.collect import ensure_data
 from merpo.components.context import Context, Log
 from merpo.data.needed import load_data
-from merpo.errors import StoppedError
+from merpo.errors import DatasetError, StoppedError
 from merpo.recipe.recipe import Recipe
 from merpo.report.report import Report
 from merpo.run.given_meta import read_given_meta
+from merpo.run.notes import notes_on_data, notes_on_recipe
 from merpo.run.profile import Profile, print_profile
 from merpo.run.runner import Runner
 from merpo.run.stage_times import StageTimes
@@ -49,13 +50,15 @@ def run_recipe(
     quiet: bool = False,
     meta: str | Path | None = None,
     trust: bool = False,
+    strict: bool = False,
 ) -> Path:
     """Run a recipe for each seed, print the results, and return the folder with the reports.
 
     Default folder: a new one under `runs/`; it has a subfolder `seed-N` per seed where there are several. Default seed
     and device: the recipe's. Without `collect`, missing data is an error; `quiet` prints nothing.
     `meta` is the folder of a run with whose meta-artifact this one begins, instead of meta-training. With `trust`,
-    runs in `out` and `meta` are read although their files are not those of their manifests.
+    runs in `out` and `meta` are read although their files are not those of their manifests. Behaviour policies that
+    cannot be read are in the report's notes; with `strict` they are an error, once everything else is measured.
     """
     from rich.console import Console
 
@@ -64,13 +67,15 @@ def run_recipe(
     base = _new_folder(recipe.title) if out is None else Path(out)
     chosen = [recipe.seed] if seeds is None else list(seeds)
     where = chosen_device(device or recipe.run.device)
-    console, reports = Console(quiet=quiet), []
+    console, reports, damaged = Console(quiet=quiet), [], []
     for seed, folder in zip(chosen, run_folders(base, chosen), strict=True):
         profile = Profile(where) if profiled else None
         threads = 1 if recipe.run.workers > 1 else recipe.run.threads
         with graceful(), machine(threads), Progress(_silent() if quiet else None) as progress:
             try:
-                reports.append(_run_seed(recipe, folder, seed, where, collect, progress, profile, meta, trust))
+                report, unread = _run_seed(recipe, folder, seed, where, collect, progress, profile, meta, trust)
+                reports.append(report)
+                damaged += unread
             except StoppedError as stopped:
                 resume = " --resume" if base.exists() else ""  # no run folder exists yet during collection
                 raise StoppedError(f"{stopped}; to resume, run the same command with --out {base}{resume}") from None
@@ -84,6 +89,8 @@ def run_recipe(
     if len(chosen) > 1:
         combined = print_combined(reports, console)
         atomic_write_text(base / "summary.json", combined.model_dump_json(indent=1) + "\n")
+    if strict and damaged:
+        raise DatasetError("\n".join(dict.fromkeys(damaged)))
     return base
 
 
@@ -97,8 +104,8 @@ def _run_seed(
     profile: Profile | None,
     meta: str | Path | None,
     trust: bool,
-) -> Report:
-    """One seed from data to report."""
+) -> tuple[Report, list[str]]:
+    """One seed from data to report, and which behaviour policies could not be read."""
     from merpo.report.html import write_report
     from merpo.run.assemble import assemble
 
@@ -107,6 +114,9 @@ def _run_seed(
     with watch.stage("data"):
         ensure_data(recipe, replace(base, seed=recipe.collect.seed, log=progress.log), progress.note, collect)
         train, test = load_data(recipe, recipe.method.min_transitions)
+    notes = notes_on_data(recipe, [data for data, _ in train], [data for data, _ in test])
+    for note in [*notes_on_recipe(recipe, len(train)), *notes]:
+        progress.note(f"note: {note}")
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
@@ -139,12 +149,13 @@ def _run_seed(
                 runner = Runner(recipe, folder, context, (train, test), times, given)
                 adapted, evaluations, estimates = runner.stages()
                 videos = runner.videos(adapted, progress.note)
+            notes += [*folder.notes, *runner.notes]
         times.write()  # includes the time for saving the last artifact
         with watch.stage("report"):
-            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos)
+            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos, notes)
             write_report(report, path, trust)
         keeper.finish()
-    return report
+    return report, runner.damaged
 
 
 def _silent() -> Console:
