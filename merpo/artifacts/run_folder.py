@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -45,6 +46,7 @@ __all__ = [
 RECIPE, REPORT = "recipe.toml", "report.json"
 WRITTEN_LAST = REPORT, "summary.json"  # those of an earlier process stay until they are replaced
 ROUNDING = "threads", "processor", "torch", "numpy"  # versions on which the last bits of results depend
+WITHIN = 256  # bytes of the longest path of a file within a run's folder
 CONTINUED = "metrics.jsonl", "training_curve.json", "timings.json", "videos/videos.json"  # a resumed run goes on from
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the final meta-artifact, and the one with the best evaluation
@@ -263,7 +265,13 @@ def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise `ArtifactError` for a folder with content that is not a run folder."""
+    """Raise `ArtifactError` for a folder with content that is not a run folder, or whose path is too long for one."""
+    length = len(os.fsencode(path)) + WITHIN
+    if hasattr(os, "pathconf") and length > (most := os.pathconf("/", "PC_PATH_MAX")):
+        raise ArtifactError(
+            f"{path}: the path has {length - WITHIN} bytes, expected at most {most - WITHIN}, as those of a run's "
+            "files begin with it; give another --out"
+        )
     if not (path / MANIFEST).exists() and _names(path):
         raise ArtifactError(f"{path}: is not empty and not a run folder; give another --out")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from merpo.cli.guard import guarded
 from merpo.cli.options import Strict, Trust
+from merpo.support.terminal import console, say
 
 __all__ = ["register"]
 
@@ -37,8 +38,8 @@ ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of t
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
     for command in (adapt, evaluate, export, report, compare, sweep):
-        app.command()(command)
-    app.command(hidden=True)(table)
+        app.command()(guarded(command))
+    app.command(hidden=True)(guarded(table))
 
 
 def adapt(
@@ -63,11 +64,9 @@ def adapt(
     trust: Trust = False,
 ) -> None:
     """Adapt a run's meta-policy to new tasks from their offline data."""
-    from rich.console import Console
-
     from merpo.run.adapt import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out, device, meta, overrides, trust), out, Console())
+    print_adaptation(adapt_new(run, data, out, device, meta, overrides, trust), out, console())
 
 
 def evaluate(
@@ -90,14 +89,12 @@ def evaluate(
     strict: Strict = False,
 ) -> None:
     """Evaluate saved policies in the true environments."""
-    from rich.console import Console
-
     from merpo.errors import DatasetError
     from merpo.run.evaluate import evaluate_saved, print_measured
     from merpo.support.files import atomic_write_text
 
     measured = evaluate_saved(run, episodes, stochastic, seed, device, trust)
-    print_measured(measured, Console())
+    print_measured(measured, console())
     if out is not None:  # last: where it cannot be written, what was measured stands on the terminal
         atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
     if measured.damaged or (strict and measured.notes):
@@ -122,9 +119,9 @@ def export(
     folder = out or (run if run.is_dir() else run.parent) / "export"
     done = export_policies(run, folder, form, task, tolerance, trust)
     for one in done:
-        print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
+        say(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
     worst = max(one.difference for one in done)
-    print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
+    say(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
 
 
 def report(
@@ -137,7 +134,7 @@ def report(
 
     folders = find_runs(runs)
     for folder in folders:
-        print(f"report: {write_report(report_of(folder, trust), folder, trust)}")
+        say(f"report: {write_report(report_of(folder, trust), folder, trust)}")
     if len(folders) > 1:
         _compare(runs, out, score, trust)
 
@@ -177,15 +174,13 @@ def compare(
 
 
 def _compare(runs: list[Path], folder: Path, score: str, trust: bool) -> None:
-    from rich.console import Console
-
     from merpo.compare.comparison import compare_runs
     from merpo.compare.comparison_files import print_comparison, write_comparison
 
     found = compare_runs(runs, score, trust)
     page = write_comparison(found, folder)
-    print_comparison(found, Console())
-    print(f"comparison: {page}")
+    print_comparison(found, console())
+    say(f"comparison: {page}")
 
 
 def table(
@@ -194,7 +189,7 @@ def table(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="As --markdown of `merpo compare`.")] = None,
 ) -> None:
     """The former name of `merpo compare --markdown FILE`."""
-    print("merpo table is now: merpo compare [RUN...] --markdown FILE [--json FILE]", file=sys.stderr)
+    say("merpo table is now: merpo compare [RUN...] --markdown FILE [--json FILE]", err=True)
     compare(runs, markdown=out or Path("-"), rows=rows)
 
 
@@ -214,31 +209,29 @@ def sweep(
 ) -> None:
     """Run every combination of values and seeds as local processes; finished runs are skipped."""
     from merpo.cli.options import parse_seeds
+    from merpo.errors import StoppedError
     from merpo.sweep.plan import is_finished, plan
 
     folder = out or Path("sweeps") / recipe.stem
     planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
     if dry_run:
         for job in planned:
-            print(f"{job.folder}: {'finished' if is_finished(job, trust) else 'to run'}")
+            say(f"{job.folder}: {'finished' if is_finished(job, trust) else 'to run'}")
         return
-    from rich.console import Console
-
     from merpo.support.lock import folder_lock
     from merpo.sweep.summary import print_sweep, summarize_sweep, write_sweep
     from merpo.sweep.sweep import LOCK, run_sweep
 
     with folder_lock(folder / LOCK):
         try:
-            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True), trust=trust)
+            outcomes = run_sweep(recipe, planned, jobs, say, trust=trust)
         except KeyboardInterrupt:
             finished = sum(is_finished(job, trust) for job in planned)
             done = f"{finished} of {len(planned)} runs finished"
-            print(f"interrupted with {done}; run the same command to resume", flush=True)
-            raise
+            raise StoppedError(f"interrupted with {done}; run the same command to resume") from None
         summary = summarize_sweep(recipe, outcomes, trust)
         write_sweep(summary, folder)
-    print_sweep(summary, Console())
-    print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
+    print_sweep(summary, console())
+    say(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
     if summary.failed:
         raise typer.Exit(1)

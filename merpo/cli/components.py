@@ -18,6 +18,7 @@ from merpo.components.describe import bounds_text, type_text, value_text
 from merpo.components.interfaces import KINDS
 from merpo.components.registry import PLUGIN, ComponentEntry, components, get
 from merpo.errors import RecipeError, nearest
+from merpo.support import terminal
 
 __all__ = ["component_page", "component_table", "entry_record", "field_rows"]
 
@@ -160,7 +161,7 @@ def _fits(table: Table, console: Console, prose: int) -> bool:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = terminal.console()
     if not console.is_terminal:
         console.width = _UNBOUNDED
     return console
@@ -173,4 +174,4 @@ def _print(what: Table | Text, console: Console) -> None:
         return
     with console.capture() as capture:
         console.print(what)
-    print("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
+    terminal.say(*(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))

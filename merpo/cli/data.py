@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from merpo.cli.guard import guarded
+from merpo.support.terminal import printable, say
+
 __all__ = ["data_app"]
 
 data_app = typer.Typer(
@@ -29,6 +32,7 @@ Family = Annotated[
 
 
 @data_app.command("import")
+@guarded
 def import_data(
     sources: Annotated[
         list[str],
@@ -50,10 +54,11 @@ def import_data(
     from merpo.data.import_any import import_any
 
     for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec):
-        print(f"look at it: merpo data show {collection}")
+        say(f"look at it: merpo data show {collection}")
 
 
 @data_app.command("export")
+@guarded
 def export_data(
     names: Names,
     namespace: Annotated[
@@ -70,6 +75,7 @@ def export_data(
 
 
 @data_app.command("list")
+@guarded
 def list_data(
     collection: Annotated[str | None, typer.Argument(help="Only this one's datasets.", show_default=False)] = None,
 ) -> None:
@@ -80,6 +86,7 @@ def list_data(
 
 
 @data_app.command()
+@guarded
 def show(names: Names) -> None:
     """Show datasets: statistics of imported columns, returns, sizes and origin."""
     from merpo.data.catalog import find
@@ -97,6 +104,7 @@ def show(names: Names) -> None:
 
 
 @data_app.command()
+@guarded
 def verify(names: Names) -> None:
     """Verify the checksums of datasets; exit code 2 if one is damaged."""
     from merpo.data.listing import verify_all
@@ -105,14 +113,14 @@ def verify(names: Names) -> None:
 
 
 @data_app.command()
+@guarded
 def delete(names: Names, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Delete datasets from the store."""
     from merpo.data.catalog import delete, find
 
     found = [entry for name in names for entry in find(name)]
     if not yes:
-        typer.confirm(
-            f"delete {len(found)} datasets, {', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)}?", abort=True
-        )
+        some = f"{', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)}"
+        typer.confirm(printable(f"delete {len(found)} datasets, {some}?"), abort=True, err=True)
     gone = delete(found)
-    print(f"deleted {len(found)} datasets ({len(gone)} files)")
+    say(f"deleted {len(found)} datasets ({len(gone)} files)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +14,7 @@ from merpo.support.files import atomic_write_text
 from merpo.support.format import duration, interval_text, number
 from merpo.support.statistics import Interval
 from merpo.support.tables import markdown_table, plain
+from merpo.support.terminal import say
 
 __all__ = ["results_page", "write_results"]
 
@@ -51,15 +51,15 @@ def write_results(runs: Sequence[Path], rows: Path | None, markdown: Path | None
     old = read_results(rows) if rows is not None and (rows.exists() or not runs) else Results(rows=[])
     new = results_of(runs, trust) if runs else Results(rows=[])
     if replaced := [row.name for row in new.rows if row.key in {known.key for known in old.rows}]:
-        print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
+        say(f"replaced: {'; '.join(replaced)}", err=True)
     found = old.merged(new)
     if rows is not None and runs:
         atomic_write_text(rows, found.to_json())
     if markdown is None or str(markdown) == "-":
-        print(results_page(found), end="")
+        say(results_page(found).removesuffix("\n"))
     else:
         atomic_write_text(markdown, results_page(found))
-        print(f"{len(found.rows)} recipes: {markdown}")
+        say(f"{len(found.rows)} recipes: {markdown}")
 
 
 def results_page(results: Results) -> str:

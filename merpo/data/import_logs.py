@@ -18,6 +18,7 @@ from merpo.errors import DatasetError, RecipeError, nearest
 from merpo.recipe.text import read
 from merpo.support.files import plain, sha256_file
 from merpo.support.lock import folder_lock
+from merpo.support.terminal import say
 from merpo.types import Task
 
 __all__ = [
@@ -47,7 +48,7 @@ def import_logs(
     columns: Columns,
     params: Mapping[str, Task],
     family: str = LOGS,
-    note: Callable[[str], None] = print,
+    note: Callable[[str], None] = say,
 ) -> str:
     """Read, check and store every file of `paths` (for folders, the files in them); returns the collection's name.
 

@@ -16,7 +16,8 @@ from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, st
 from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
 from merpo.support.format import number
-from merpo.support.tables import aligned, printable
+from merpo.support.tables import aligned
+from merpo.support.terminal import printable, say
 
 __all__ = [
     "QualityRow",
@@ -37,7 +38,7 @@ def print_collections() -> None:
     """Print a line per collection: number of datasets, families, qualities and size."""
     names = collections()
     if not names:
-        print(f"{store_root()}: no data yet; add some with merpo data import or merpo collect RECIPE")
+        say(f"{store_root()}: no data yet; add some with merpo data import or merpo collect RECIPE")
         return
     rows = [("collection", "datasets", "family", "quality", "transitions", "MB")]
     for name in names:
@@ -52,7 +53,7 @@ def print_collections() -> None:
                 f"{sum(manifest.size for manifest in manifests) / 1e6:.1f}",
             )
         )
-    print("\n".join(aligned(rows, right=(1, 4, 5))))
+    say("\n".join(aligned(rows, right=(1, 4, 5))))
 
 
 def print_entries(collection: str) -> None:
@@ -66,7 +67,7 @@ def print_entries(collection: str) -> None:
             continue
         size = f"{manifest.transitions:,}", f"{manifest.episodes:,}", number(manifest.behavior.return_mean)
         rows.append((entry.name, manifest.quality, *size, value_text(manifest.task)))
-    print("\n".join(aligned(rows, right=(2, 3, 4))))
+    say("\n".join(aligned(rows, right=(2, 3, 4))))
 
 
 def print_entry(entry: DatasetEntry) -> None:
@@ -85,10 +86,10 @@ def print_entry(entry: DatasetEntry) -> None:
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
         "sha256": manifest.sha256,
     }
-    print(entry)
+    say(str(entry))
     width = max(map(len, lines))
     for key, value in lines.items():
-        print(f"  {key:<{width}}  {printable(value)}")
+        say(f"  {key:<{width}}  {printable(value)}")
 
 
 def imported(found: Sequence[DatasetEntry]) -> list[DatasetEntry]:
@@ -100,7 +101,7 @@ def print_columns(found: Sequence[DatasetEntry]) -> None:
     """Print the statistics of the columns of each collection's datasets."""
     for collection in dict.fromkeys(entry.collection for entry in found):
         lines = column_lines([entry for entry in found if entry.collection == collection])
-        print("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
+        say("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
 
 
 def print_qualities(found: Sequence[DatasetEntry]) -> None:
@@ -110,16 +111,16 @@ def print_qualities(found: Sequence[DatasetEntry]) -> None:
         folder = own[0].folder
         lines = [f"\n{collection}:", *quality_lines(folder, [entry.name for entry in own])]
         lines += [f"learning curve: {path}" for name in (CURVE, CURVE_PICTURE) if (path := folder / name).exists()]
-        print("\n".join(lines))
+        say("\n".join(lines))
 
 
 def print_snippet(found: Sequence[DatasetEntry]) -> None:
     """Print the lines by which a recipe refers to these datasets."""
     manifest = found[0].manifest()
-    print("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _source_names(found)) + "]")
+    say("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _source_names(found)) + "]")
     if manifest.family == "logs":
         dims = f"observation_dim = {manifest.observation_dim}\naction_dim = {manifest.action_dim}"
-        print(f'[tasks]\ncomponent = "logs"\n{dims}')
+        say(f'[tasks]\ncomponent = "logs"\n{dims}')
 
 
 def verify_all(names: Sequence[str]) -> None:
@@ -129,10 +130,10 @@ def verify_all(names: Sequence[str]) -> None:
         for entry in find(name):
             try:
                 manifest = verify(entry)
-                print(f"ok       {entry}  {manifest.transitions:,} transitions")
+                say(f"ok       {entry}  {manifest.transitions:,} transitions")
             except DatasetError as error:
                 damaged.append(str(entry))
-                print(f"damaged  {entry}  {printable(str(error))}")
+                say(f"damaged  {entry}  {printable(str(error))}")
     if damaged:
         raise DatasetError(f"{len(damaged)} datasets are damaged, the first is {damaged[0]}")
 

@@ -22,6 +22,7 @@ from merpo.run.notes import notes_on_data, notes_on_recipe
 from merpo.run.profile import Profile, print_profile
 from merpo.run.runner import Runner
 from merpo.run.stage_times import StageTimes
+from merpo.support import terminal
 from merpo.support.files import atomic_write_text
 from merpo.support.lock import folder_lock
 from merpo.support.machine import chosen_device, machine
@@ -60,14 +61,12 @@ def run_recipe(
     runs in `out` and `meta` are read although their files are not those of their manifests. Behaviour policies that
     cannot be read are in the report's notes; with `strict` they are an error, once everything else is measured.
     """
-    from rich.console import Console
-
     from merpo.report.text import print_combined, print_summary
 
     base = _new_folder(recipe.title) if out is None else Path(out)
     chosen = [recipe.seed] if seeds is None else list(seeds)
     where = chosen_device(device or recipe.run.device)
-    console, reports, damaged = Console(quiet=quiet), [], []
+    console, reports, damaged = terminal.console(quiet=quiet), [], []
     for seed, folder in zip(chosen, run_folders(base, chosen), strict=True):
         profile = Profile(where) if profiled else None
         threads = 1 if recipe.run.workers > 1 else recipe.run.threads
@@ -83,7 +82,7 @@ def run_recipe(
                 progress.note(f"interrupted; run the same command with --out {base} to resume from the last checkpoint")
                 raise
         print_summary(reports[-1], console)
-        console.print(f"report: {folder / 'report.html'}")
+        console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
         if profile is not None:
             print_profile(profile, folder / PROFILE, console)
     if len(chosen) > 1:

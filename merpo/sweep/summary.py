@@ -110,7 +110,6 @@ def write_sweep(summary: SweepSummary, out: Path) -> None:
 
 def print_sweep(summary: SweepSummary, console: Console) -> None:
     """Print the table of variants, then failed runs with their logs."""
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=frame(console))
@@ -124,7 +123,7 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         earned = row.summary.returns.get("adapted") if row.summary is not None else None  # None on logs, too
         cells = ["-" if earned is None else interval(earned)]
         cells += [number(None if closed is None else closed.mean)] if gap else []
-        table.add_row(escape(row.label), str(len(row.seeds)), *cells, str(row.failed or "-"))
+        table.add_row(row.label, str(len(row.seeds)), *cells, str(row.failed or "-"))
     print_table(table, console)
     for text in _legend(summary):
         console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from merpo.data.minari.hdf5 import read_hdf5
 from merpo.data.reference_scores import KEY, minari_reference
 from merpo.errors import DatasetError, MerpoError
 from merpo.recipe.sources import minari_place
+from merpo.support.terminal import say
 from merpo.types import Task
 
 __all__ = ["TASK_KEY", "import_minari", "read_minari"]
@@ -30,7 +31,7 @@ def import_minari(
     params: Mapping[str, Task] | None = None,
     family: str | None = None,
     ignore_env_spec: bool = False,
-    note: Callable[[str], None] = print,
+    note: Callable[[str], None] = say,
 ) -> list[str]:
     """Read, check and store datasets; returns the collections' names.
 
