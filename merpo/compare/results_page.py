@@ -67,7 +67,11 @@ def results_page(results: Results) -> str:
     parts = [HEAD]
     for family in dict.fromkeys(row.family for row in results.rows):
         rows = [row for row in results.rows if row.family == family]
-        parts += [f"## {_title(family)}\n", _table(rows, (NAME, *RETURNS)) + _references(rows), _full_names(rows)]
+        parts += [
+            f"## {plain(_title(family))}\n",
+            _table(rows, (NAME, *RETURNS)) + _references(rows),
+            _full_names(rows),
+        ]
         by_task = [one for row in rows if 1 < len(row.tasks) <= MOST_TASKS for one in row.by_task()]
         parts += [_section(BY_TASK_INTRO, _table(by_task, (NAME, *BY_TASK), left=2))] if by_task else []
         snapshots = [row for row in rows if row.on_the_way]

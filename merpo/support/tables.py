@@ -112,8 +112,9 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 
 def plain(text: str) -> str:
-    """Text escaped for a cell of Markdown."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Text for a cell or a heading of Markdown: on one line, without markup of HTML, links, or ends of cells."""
+    escaped = printable(text.replace("\n", " ")).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return re.sub(r"\](?=[(\[:])", r"\\]", escaped)
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:
