@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.artifacts.run_folder import REPORT
 from merpo.artifacts.run_manifest import write_last
+from merpo.evaluation.videos import recorded
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
@@ -39,7 +40,7 @@ class Table(NamedTuple):
 
 
 class Film(NamedTuple):
-    """A video on the page; no `data` where its file is missing."""
+    """A video on the page; no `data` where its file is missing, or not the one that was recorded."""
 
     file: str
     data: bytes
@@ -146,10 +147,7 @@ def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Fil
 
 
 def _film(video: Video, folder: Path | None) -> Film:
-    try:
-        data = (folder / video.file).read_bytes() if folder is not None else b""
-    except OSError:
-        data = b""
+    data = b"" if folder is None else recorded(folder, video)
     label = POLICIES[video.policy].label if video.policy in POLICIES else video.policy
     returned = f"return {number(video.episode_return)} in {video.steps} steps"
     return Film(video.file, data, f"task {video.task}, {label}: {returned}")
