@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["article", "bounds_text", "nested_model", "type_text", "value_text"]
+__all__ = ["article", "bounds_text", "nested_model", "one_line", "shown", "type_text", "value_text"]
 
 _NAMES = {bool: "true or false", int: "integer", float: "number", str: "text", dict: "table", type(None): "nothing"}
 _SYMBOLS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
@@ -57,8 +57,24 @@ def value_text(value: Any) -> str:
     elif isinstance(value, int) and abs(value) >= 10**50:
         text = "an integer of more than 50 digits"
     else:
-        text = str(value)
+        text = shown(value, str)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def shown(value: object, text_of: Callable[[Any], str] = repr) -> str:
+    """The text of an object of a plugin's; its type's name where the object itself raises."""
+    try:
+        return text_of(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it raises
+        return f"<{type(value).__name__}>"
+
+
+def one_line(error: BaseException) -> str:
+    """`Type: message` of an exception that a plugin raised, the first line of it."""
+    text = shown(error, str).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def article(noun: str) -> str:
