@@ -40,6 +40,7 @@ __all__ = [
     "mean_return",
     "open_run",
     "refuse_foreign",
+    "require_there",
     "run_folders",
 ]
 
@@ -324,12 +325,24 @@ def is_run(path: Path) -> bool:
     return (path / MANIFEST).is_file() and (path / RECIPE).is_file()
 
 
+def require_there(path: Path) -> None:
+    """Raise `ArtifactError` for a path that does not exist, with the nearest name beside it."""
+    if path.exists():
+        return
+    try:
+        beside = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    raise ArtifactError(f"{path}: no such file or folder{nearest(path.name, beside)}, expected a run's folder")
+
+
 def open_run(path: Path, trust: bool = False) -> FinishedRun:
     """The run in a folder; raises `ArtifactError` if there is none, listing runs in subfolders.
 
     Its recipe must be the one that the run wrote, as the manifest says, and so must artifacts when they are read,
     unless `trust`.
     """
+    require_there(path)
     if not is_run(path):
         below = [str(run) for run in _runs_below(path, MANIFEST)]
         hint = f"; it has runs in subfolders, give one of them: {', '.join(below[:4])}" if below else ""

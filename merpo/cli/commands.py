@@ -12,7 +12,7 @@ from merpo.cli.data import data_app
 from merpo.cli.guard import guarded
 from merpo.cli.options import Overrides, RecipePath, Strict, Trust, parse_seeds
 from merpo.cli.plugins import new_plugin_command
-from merpo.errors import RecipeError
+from merpo.errors import ArtifactError, RecipeError
 from merpo.support.terminal import say, say_json, say_toml
 from merpo.version import __version__
 
@@ -68,8 +68,8 @@ def run(
     """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
     from merpo.recipe.recipe import load_recipe
 
-    if resume and (out is None or not out.is_dir()):
-        raise RecipeError(f"--resume: got --out {out}, expected the folder of the run that is to go on")
+    if resume:
+        _require_folder(out)
     loaded = load_recipe(recipe, overrides)
     chosen = parse_seeds(seed, seeds, loaded.seed)
     if device not in (None, "auto", "cpu", "cuda"):
@@ -77,6 +77,21 @@ def run(
     from merpo.run.run import run_recipe
 
     run_recipe(loaded, out, chosen, device, not no_collect, profile, meta=meta, trust=trust, strict=strict)
+
+
+def _require_folder(out: Path | None) -> None:
+    """Refuse to resume what is not there."""
+    from merpo.artifacts.run_folder import require_there
+
+    expected = "expected the folder of the run that is to go on"
+    if out is None:
+        raise RecipeError(f"--resume: got no --out, {expected}")
+    try:
+        require_there(out)
+    except ArtifactError as error:
+        raise RecipeError(f"--resume: {error}; {expected}") from None
+    if not out.is_dir():
+        raise RecipeError(f"--resume: {out} is no folder, {expected}")
 
 
 @app.command()
@@ -108,6 +123,7 @@ def check(
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Validate a recipe without running it."""
+    from merpo.recipe.memory import lacking_memory
     from merpo.recipe.recipe import load_recipe, to_toml
 
     loaded = load_recipe(recipe, overrides)
@@ -124,6 +140,8 @@ def check(
         from merpo.run.notes import notes_on_recipe
 
         say(*(f"note: {text}" for text in notes_on_recipe(loaded)), err=resolved)
+    if lacking := lacking_memory(loaded):
+        say(f"note: {lacking}", err=resolved)
 
 
 @app.command("list-components")
@@ -146,7 +164,12 @@ def list_components(
 @app.command()
 @guarded
 def show(
-    component: Annotated[str, typer.Argument(metavar="KIND/NAME", help="Such as alpha/fixed.", show_default=False)],
+    component: Annotated[
+        str,
+        typer.Argument(
+            metavar="KIND/NAME", help="Such as alpha/fixed; a kind alone lists its components.", show_default=False
+        ),
+    ],
 ) -> None:
     """Show a component: every field with type, bound, default, meaning and source."""
     from merpo.cli.components import component_page

@@ -64,9 +64,15 @@ def _summary(entry: ComponentEntry) -> Text:
 
 
 def component_page(place: str, console: Console | None = None) -> None:
-    """Print the component `KIND/NAME` and its fields; raises RecipeError or PluginError if it does not exist."""
+    """Print the component `KIND/NAME` and its fields, or the list of a `KIND`.
+
+    Raises RecipeError or PluginError if it does not exist.
+    """
     console = console or _console()
     kind, slash, name = place.partition("/")
+    if kind in KINDS and not name:
+        component_table(components(kind), console)
+        return
     if not slash:
         known = [f"{entry.kind}/{entry.name}" for entry in components() if entry.kind != PLUGIN]
         same = [other for other in known if other.endswith(f"/{place}")]

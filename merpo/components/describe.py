@@ -37,9 +37,19 @@ def type_text(annotation: Any) -> str:
 
 def bounds_text(field: FieldInfo) -> str:
     """The bounds of a field, such as `>= 0, <= 1`, those of a list's items after `each`; empty if there are none."""
-    own = _bounds(field.metadata)
-    items = [_bounds(get_args(part)[1:]) for part in get_args(field.annotation) if get_origin(part) is Annotated]
-    return ", ".join(own + [f"each {text}" for part in items for text in part])
+    return ", ".join([*_bounds(field.metadata), *_annotated_bounds(field.annotation)])
+
+
+def _annotated_bounds(annotation: Any) -> list[str]:
+    """The bounds within a type: of the alternatives of a union, and of a list's items."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _bounds(arguments[1:]) + _annotated_bounds(arguments[0])
+    if origin in (Union, types.UnionType):
+        return [text for part in arguments for text in _annotated_bounds(part)]
+    if origin in (tuple, list, typing.Sequence):
+        return [f"each {text}" for part in arguments for text in _annotated_bounds(part)]
+    return []
 
 
 def value_text(value: Any) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from merpo.components.gym_api import EXPECTED, is_of_old_gym, reset, step
 from merpo.components.interfaces import TaskFamily
 from merpo.data.catalog import DatasetEntry, find, has_minari
 from merpo.data.dataset import TaskDataset
@@ -13,7 +15,8 @@ from merpo.data.import_logs import LOGS
 from merpo.data.manifest import Manifest
 from merpo.data.store import read_dataset
 from merpo.data.validate import check_datasets
-from merpo.errors import DatasetError, MerpoError
+from merpo.errors import DatasetError, MerpoError, PluginError
+from merpo.lazy import np
 from merpo.recipe.recipe import Recipe
 from merpo.recipe.sources import Source, minari_place, parse_source
 from merpo.types import Task
@@ -119,12 +122,19 @@ def _check_dims(family: TaskFamily, every: Loaded) -> None:
 
 
 def check_environment(family: TaskFamily, name: str, task: Task) -> None:
-    """Raise `DatasetError`, before any training, if the family cannot make an environment for a dataset's task."""
+    """Raise `MerpoError`, before any training, if the family cannot make an environment for a dataset's task.
+
+    It is reset and stepped once: an environment of old Gym would fail at the first evaluation.
+    """
     try:
-        family.make(task).close()
+        with closing(family.make(task)) as env:
+            reset(env, 0)
+            step(env, np.zeros(family.spec().action_dim, dtype=np.float32))
     except MerpoError:
         raise
     except Exception as error:  # a family's environment may raise anything for unknown parameters
+        if is_of_old_gym(error):
+            raise PluginError(f"tasks/{family.name}: its environment has the API of old Gym; {EXPECTED}") from error
         raise DatasetError(
             f"{name}: {family.name} cannot make an environment with the parameters {task!r:.120} "
             f"({type(error).__name__}: {error!s:.120}); import it with --task-params FILE"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from pydantic import ValidationError
 
 from merpo.artifacts.artifact import load_artifact
-from merpo.artifacts.run_folder import ADAPTED, BEST, META, is_run, open_run
+from merpo.artifacts.run_folder import ADAPTED, BEST, META, is_run, open_run, require_there
 from merpo.components.component import dump_component
 from merpo.components.interfaces import Method
 from merpo.data.needed import needed
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "run_of", "task_header"]
+
+FILES = (".safetensors", ".onnx")  # of single policies; other paths are folders
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,8 @@ def read_policies(path: Path, trust: bool = False) -> SavedPolicies:
 
     A run's must be those of its manifest, unless `trust`. Raises `ArtifactError` for anything else.
     """
+    if path.suffix not in FILES:
+        require_there(path)
     folder = path if path.is_dir() else run_of(path)
     if folder is None:
         return _policies(path, None)

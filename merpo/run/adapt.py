@@ -22,12 +22,13 @@ from merpo.data.validate import check_datasets
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError, StoppedError, nearest
 from merpo.nn.params import to_device
 from merpo.policies.saved import TaskName, task_header
+from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.support.files import plain, sha256_file
 from merpo.support.lock import folder_lock
-from merpo.support.machine import chosen_device, machine
+from merpo.support.machine import available_memory, chosen_device, machine
 from merpo.support.metrics import check_finite, to_numbers
 from merpo.support.progress import Progress
 from merpo.support.stop import graceful
@@ -99,6 +100,8 @@ def adapt_new(
     loaded = _numbered(run, read_named(names)) if names else load_data(run.recipe, run.recipe.method.min_transitions)[1]
     _check(run, loaded)
     where = chosen_device(device or run.recipe.run.device)
+    rows = sum(len(data) for data, _ in loaded)
+    check_memory(needed_memory(run.recipe, 0, len(loaded), rows), available_memory(where))
     groups = to_device(_meta(run, begin), where)
     meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}

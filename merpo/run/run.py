@@ -15,6 +15,7 @@ from merpo.collect.collect import ensure_data
 from merpo.components.context import Context, Log
 from merpo.data.needed import load_data
 from merpo.errors import DatasetError, StoppedError
+from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe
 from merpo.report.report import Report
 from merpo.run.given_meta import read_given_meta
@@ -25,7 +26,7 @@ from merpo.run.stage_times import StageTimes
 from merpo.support import terminal
 from merpo.support.files import atomic_write_text
 from merpo.support.lock import folder_lock
-from merpo.support.machine import chosen_device, machine
+from merpo.support.machine import available_memory, chosen_device, machine
 from merpo.support.metrics import MetricsWriter
 from merpo.support.progress import Progress
 from merpo.support.stop import check, graceful
@@ -111,8 +112,13 @@ def _run_seed(
     watch = Stopwatch() if profile is None else profile.watch
     base = Context() if profile is None else Context(on_step=profile.step)
     with watch.stage("data"):
+        if not recipe.data.named:
+            sizes = recipe.data.train_tasks, recipe.data.test_tasks
+            check_memory(needed_memory(recipe, *sizes), available_memory(device))
         ensure_data(recipe, replace(base, seed=recipe.collect.seed, log=progress.log), progress.note, collect)
         train, test = load_data(recipe, recipe.method.min_transitions)
+    rows = sum(len(data) for part in (train, test) for data, _ in part)
+    check_memory(needed_memory(recipe, len(train), len(test), rows), available_memory(device))
     notes = notes_on_data(recipe, [data for data, _ in train], [data for data, _ in test])
     for note in [*notes_on_recipe(recipe, len(train)), *notes]:
         progress.note(f"note: {note}")

@@ -9,13 +9,16 @@ if TYPE_CHECKING:
 
 __all__ = ["bytes_text", "duration", "interval_text", "number"]
 
-UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+SMALL = 0.01  # below which two decimals have less than one digit
+UNITS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def number(value: float | None) -> str:
-    """Two decimals below a thousand, none above; a hyphen for None."""
+    """Two decimals below a thousand, none above, two digits of what two decimals would hide; a hyphen for None."""
     if value is None:
         return "-"
+    if 0 < abs(value) < SMALL:
+        return f"{value:.2g}"
     return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import resource
 import signal
 import subprocess
@@ -184,7 +183,7 @@ def test_a_path_of_4000_characters_is_refused_and_not_repeated(
         cli.main()
     assert stopped.value.code == 2
     err = capfd.readouterr().err
-    assert re.search(r"xxxx(…|\.\.\.)xxxx", err)
+    assert "xxxx" in err
     assert len(err) < 2000
     assert "Traceback" not in err
 
