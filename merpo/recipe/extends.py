@@ -69,12 +69,14 @@ def _other_component(base: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 def _base_path(recipe: Path, value: Any) -> Path:
     """The base recipe's path: `value`, relative to the folder of `recipe`, or a recipe that ships with merpo."""
-    if isinstance(value, str) and value.endswith(".toml") and not _absolute(value):
-        return recipe.parent / value
-    known = shipped() if isinstance(value, str) else {}
-    if value in known:
-        return known[value]
-    hint = nearest(value[:60], known) if isinstance(value, str) else ""
+    hint = ""
+    if isinstance(value, str):
+        if value.endswith(".toml") and not _absolute(value):
+            return recipe.parent / value
+        known = shipped()
+        if value in known:
+            return known[value]
+        hint = nearest(value[:60], known)
     raise RecipeError(
         f"{recipe}: extends: got {value_text(value)}{hint}, expected the relative path of a recipe such as "
         '"../base.toml", or the name of one that ships with merpo such as "merpo_adp"'

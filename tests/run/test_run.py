@@ -570,6 +570,24 @@ def test_resume_needs_a_folder(tmp_path: Path, merpo_cli: Merpo) -> None:
     assert not (tmp_path / "none").exists()
 
 
+def test_a_missing_folder_is_answered_alike(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    shutil.copytree(first, tmp_path / "runs" / "first")
+    missing = tmp_path / "runs" / "frist"
+    expected = f"{missing}: no such file or folder (did you mean 'first'?), expected a run's folder"
+    for command in (
+        ("evaluate", str(missing)),
+        ("export", str(missing)),
+        ("adapt", str(missing), "--out", "new"),
+        ("run", "tiny.toml", "--out", str(missing), "--resume"),
+        ("run", "tiny.toml", "--meta", str(missing), "--out", "new"),
+    ):
+        answer = merpo_cli(*command)
+        assert (answer.code, answer.out) == (2, "")
+        assert expected in answer.err, command
+    with pytest.raises(ArtifactError, match=re.escape(expected)):
+        merpo.load_policy(missing)
+
+
 def test_a_signal_before_there_is_a_run_folder(
     tmp_path: Path, merpo_cli: Merpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
