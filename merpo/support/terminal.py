@@ -26,6 +26,7 @@ STDOUT, STDERR = 1, 2
 GONE = (errno.EPIPE, errno.EIO)  # whoever read has ended; the terminal is closed
 
 _owned: list[TextIO] = []  # the stream of results while a command owns standard output
+_first: list[int] = []  # a descriptor of the process's standard output, from before the first command took it
 
 
 def printable(text: str) -> str:
@@ -69,10 +70,13 @@ def console(err: bool = False, quiet: bool = False) -> Console:
 def own_stdout() -> Iterator[None]:
     """Inside the block, results go to the standard output of before, and everything else to standard error.
 
-    File descriptor 1 stays with standard error afterwards, as what a plugin prints when Python ends is no result.
+    File descriptor 1 of a process stays with standard error afterwards, as what a plugin prints when Python ends is no
+    result; within a test or a notebook, whose standard output is another stream, it is restored.
     """
     before = sys.stdout, sys.stderr
-    results = _results()
+    own = sys.stdout is None or _descriptor(sys.stdout) == STDOUT
+    results = _results() if own else _replacing(sys.stdout)
+    kept = None if own else _redirected()
     sys.stderr = cast(TextIO, _Sturdy(_stderr()))
     sys.stdout = cast(TextIO, _Sturdy(results))
     _owned.append(sys.stdout)
@@ -80,8 +84,12 @@ def own_stdout() -> Iterator[None]:
         yield
     finally:
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+            with suppress(OSError):  # of a full disk, which has been reported
+                stream.flush()
         _owned.pop()
+        if kept is not None:
+            os.dup2(kept, STDOUT)
+            os.close(kept)
         sys.stdout, sys.stderr = before
         stop.forget()
 
@@ -110,14 +118,13 @@ class _Sturdy:
             self._drop(error)
 
     def _drop(self, error: OSError) -> None:
-        """Write to nowhere from now on; raises the error if it is another."""
+        """Write to nowhere from now on; raises the error unless it is that nobody reads."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        with suppress(OSError, ValueError):  # a stream without a descriptor
+            os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
         if error.errno not in GONE:
             raise error
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, self._stream.fileno())
-        finally:
-            os.close(nowhere)
         if error.errno == errno.EPIPE:
             stop.request()
 
@@ -126,12 +133,11 @@ class _Sturdy:
 
 
 def _results() -> TextIO:
-    """The stream of results: standard output under a descriptor of its own, or what stands in its place."""
+    """Standard output under a descriptor of its own, while descriptor 1 becomes standard error."""
     stream = sys.stdout
-    if stream is not None and _descriptor(stream) != STDOUT:  # a test's or a notebook's
-        return _replacing(stream)
     try:
-        own = os.dup(STDOUT)
+        own = os.dup(_first[0] if _first and _same(STDOUT, STDERR) else STDOUT)
+        _first[:] = _first or [os.dup(own)]
     except OSError:  # closed: the next file that is opened would have its descriptor
         own = os.dup(os.open(os.devnull, os.O_WRONLY))
     else:
@@ -143,6 +149,21 @@ def _results() -> TextIO:
     return io.TextIOWrapper(
         os.fdopen(own, "wb"), encoding, "backslashreplace", write_through=False, line_buffering=True
     )
+
+
+def _same(one: int, other: int) -> bool:
+    first, second = os.fstat(one), os.fstat(other)
+    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+
+
+def _redirected() -> int | None:
+    """Make descriptor 1 standard error; returns a descriptor of what it was, or None if it was closed."""
+    try:
+        kept = os.dup(STDOUT)
+        os.dup2(STDERR, STDOUT)
+    except OSError:
+        return None
+    return kept
 
 
 def _stderr() -> TextIO:

@@ -117,17 +117,21 @@ def test_results_are_alone_on_standard_output() -> None:
         assert word in done.stderr
 
 
+def test_a_program_may_call_commands_one_after_the_other() -> None:
+    code = (
+        "from merpo.support.terminal import own_stdout, say\n"
+        "for text in ('one', 'two', 'three'):\n    with own_stdout():\n        say(text)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("one\ntwo\nthree\n", "")
+
+
 def test_a_stream_of_a_test_is_written_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    kept = os.dup(1)
-    try:
-        for text in ("one", "two"):
-            with terminal.own_stdout():
-                terminal.say(text)
-                terminal.console().print(text)
-                terminal.say("told", err=True)
-    finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+    for text in ("one", "two"):
+        with terminal.own_stdout():
+            terminal.say(text)
+            terminal.console().print(text)
+            terminal.say("told", err=True)
     assert capsys.readouterr() == ("one\none\ntwo\ntwo\n", "told\ntold\n")
 
 
@@ -136,5 +140,24 @@ def test_what_another_error_says_is_not_dropped() -> None:
         def write(self, text: str) -> int:
             raise OSError(28, "No space left on device")
 
+        def fileno(self) -> int:
+            return os.open(os.devnull, os.O_WRONLY)
+
     with pytest.raises(OSError, match="No space left"):
         terminal._Sturdy(Full()).write("x")  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk")
+def test_a_full_disk_is_told_once() -> None:
+    command = f"{sys.executable} -m merpo schema > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: the disk: No space left on device\n"
+
+
+def test_descriptor_1_is_restored_within_a_test(capfd: pytest.CaptureFixture[str]) -> None:
+    with terminal.own_stdout():
+        os.write(1, b"noise\n")
+        terminal.say("result")
+    os.write(1, b"after\n")
+    assert capfd.readouterr() == ("result\nafter\n", "noise\n")
