@@ -146,7 +146,7 @@ def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int
 def _reported(path: Path, trust: bool) -> dict[int, TaskReport]:
     """The tasks of the run's report by index; empty where there is no report beside the policies."""
     folder = path if path.is_dir() else path.resolve().parent.parent
-    return {task.index: task for task in report_of(folder, trust).tasks} if (folder / REPORT).is_file() else {}
+    return {task.index: task for task in report_of(folder, trust).tasks} if (folder / REPORT).exists() else {}
 
 
 OTHERS = PerPolicy(has=lambda key: key != "adapted")
