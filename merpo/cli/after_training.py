@@ -128,13 +128,15 @@ def report(
     runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto", trust: Trust = False
 ) -> None:
     """Rebuild the page and pictures of runs; for several runs, also a page that compares them."""
-    from merpo.artifacts.run_folder import find_runs
+    from merpo.artifacts.run_folder import LOCK, find_runs
     from merpo.report.html import write_report
     from merpo.report.report import report_of
+    from merpo.support.lock import folder_lock
 
     folders = find_runs(runs)
     for folder in folders:
-        say(f"report: {write_report(report_of(folder, trust), folder, trust)}")
+        with folder_lock(folder / LOCK):
+            say(f"report: {write_report(report_of(folder, trust), folder, trust)}")
     if len(folders) > 1:
         _compare(runs, out, score, trust)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 RESUMABLE = ("adapt", "collect", "run", "sweep")  # commands that go on where they stopped
-INTERRUPTED = 130  # exit code of other commands after Ctrl-C, as shells have it
+INTERRUPTED = 1  # exit code of other commands after Ctrl-C
 
 # What a disk says that is full, may not be written, or is gone, wherever in a run it says so,
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT}
