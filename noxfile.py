@@ -120,13 +120,15 @@ def docs(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """All timings under bench/, or one script (`nox -s bench -- sac_parity --seeds 3`), written to bench/results/.
 
-    Scripts that train to convergence take hours and run only by name: `checkpoints`, `sac_parity` and `results`.
+    Scripts that train to convergence take hours and run only by name: `checkpoints`, `sac_parity` and `results`; so
+    does `imports`, which compares with the code of a revision.
     """
     install(session, "-e", ".[bench]")
     name, *arguments = session.posargs or [""]
     scripts = [Path("bench", f"{name}.py")] if name else sorted(Path("bench").glob("[!_]*.py"))
     if not name:
-        scripts = [script for script in scripts if script.stem not in {"checkpoints", "sac_parity", "results", "goals"}]
+        apart = {"checkpoints", "imports", "sac_parity", "results", "goals"}
+        scripts = [script for script in scripts if script.stem not in apart]
         scripts.append(Path("bench", "goals.py"))  # summarises the results of the other scripts
     for script in scripts:
         session.run("python", str(script), *arguments)

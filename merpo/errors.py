@@ -30,9 +30,9 @@ class RecipeError(MerpoError):
 class DatasetError(MerpoError):
     """A dataset that is missing, damaged, or does not fit the others; `at` is the wrong array and row."""
 
-    def __init__(self, message: str, at: tuple[str, int] | None = None) -> None:
+    def __init__(self, message: str, at: tuple[str, int] | None = None, column: int | None = None) -> None:
         super().__init__(message)
-        self.at = at
+        self.at, self.column = at, column
 
 
 class ArtifactError(MerpoError):
@@ -44,7 +44,11 @@ class PluginError(MerpoError):
 
 
 class TrainingError(MerpoError):
-    """Training that cannot continue, such as after a loss that is not finite."""
+    """Training that cannot continue, such as after a loss that is not finite; `task` is the number of its task."""
+
+    def __init__(self, message: str, task: int | None = None) -> None:
+        super().__init__(message)
+        self.task = task
 
 
 class StoppedError(MerpoError):

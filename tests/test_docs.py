@@ -115,6 +115,12 @@ def test_files_in_the_text_exist(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=IDS)
+def test_tests_in_the_text_exist(page: Path) -> None:
+    named = [span.split("::") for span in spans(page) if re.fullmatch(r"tests/[\w./]+\.py::\w+", span)]
+    assert [name for file, name in named if f"def {name}(" not in (ROOT / file).read_text("utf-8")] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=IDS)
 def test_keys_of_recipes_exist(page: Path) -> None:
     lost = [span for span in spans(page) if (key := recipe_key(span)) and not key_exists(key)]
     assert lost == []

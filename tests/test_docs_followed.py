@@ -37,7 +37,7 @@ STAND_INS = {
         "0.1,0.3,0.5": "0.1", "0:4": "0:1",
     },
     "docs/data.md": {
-        "D4RL/door/human-v2": "lab/task-000-medium-v0",
+        "D4RL/door/human-v2": "lab/task-000-medium-v0", "D4RL/pen/*-v2": "lab/*-v0",
         "lab/slow-v0": "lab/task-001-medium-v0", "lab/fast-v0": "lab/task-002-medium-v0",
         "point-robot-wind-0123456789ab": COLLECTION,
     },
@@ -45,6 +45,7 @@ STAND_INS = {
     "docs/own_method.md": {'"reptile-awr"\n': '"reptile-awr"\nbatch_size = 16\niterations = 3\nsteps = 3\n'},
     "docs/own_tasks.md": {"./swing": "docs/example_family"},
     "docs/recipes.md": {"0:4": "0:2"},
+    "docs/serving.md": {"--task 40": "--task 2"},
     "docs/single_task.md": {
         **{f"merpo sweep recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0,0.4,0.7,1.0":
            f"merpo run recipes/section_5_1/rac_{one}.toml --set method.alpha.initial=0.0" for one in GIVEN},
@@ -64,6 +65,7 @@ LEFT = {
         "sweeps/alpha/summary.csv", "results.json", "results.md",
     ),
     "docs/library.md": ("runs/library/report.json", "runs/library/metrics.jsonl"),
+    "docs/serving.md": ("policies/task-002.medium.onnx", "policies/README.md"),
     "docs/own_tasks.md": ("swing-run/report.html", "pumps-run/report.html"),
     "docs/single_task.md": ("runs/combo/report.html", "comparison/comparison.html", "expert.md", "walker.md"),
     "docs/tour.md": ("runs/tour/report.html", "runs/fixed/summary.json"),

@@ -24,6 +24,7 @@ from merpo.support.files import atomic_write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 EPISODES = 20  # of every evaluation
+SNAPSHOTS = (0, 500, 1000, 2000, 5000)  # steps of adaptation after which policies are evaluated
 NAMES = tuple(family.name.removeprefix("foreign-") for family in FAMILIES)
 
 SCRATCH = ("method.adaptation.init_policy=false", "method.adaptation.init_critic=false")
@@ -74,19 +75,22 @@ def recipe(family: str, quality: str) -> dict[str, object]:
     tables["tasks"] = {"component": f"foreign-{family}"}
     name = f"store:foreign-{family}-{quality}"
     tables["data"] = {"train": [f"{name}/train-*"], "test": [f"{name}/test-*"]}
-    tables["evaluate"] = {"episodes": EPISODES, "videos": 0, "during_training": 0, "snapshots": [0, 500, 1000, 2000]}
+    tables["evaluate"] = {"episodes": EPISODES, "videos": 0, "during_training": 0, "snapshots": list(SNAPSHOTS)}
     tables["run"] = {"threads": 1, "tensorboard": False, "device": "cpu"}
     return tables
 
 
 def run(job: Job, overrides: list[str], arms: list[str]) -> None:
-    """A run, then the arms that adapt its meta-artifact in other ways, each evaluated."""
+    """A run and its policies with drawn actions; then the arms that adapt its meta-artifact in other ways."""
     report = job.folder / "report.json"
     if not report.is_file():
         sets = [word for text in overrides for word in ("--set", text)]
         merpo(
             "run", str(job.recipe), "--seed", str(job.seed), "--out", str(job.folder), *sets, makes=report, quiet=True
         )
+    drawn = job.folder.parent / f"{job.folder.name}-drawn.json"
+    if not drawn.is_file():
+        merpo("evaluate", str(job.folder), "--stochastic", "--out", str(drawn), makes=drawn, quiet=True)
     for arm in arms:
         folder = job.folder.parent / f"{job.folder.name}-{arm}"
         measured = folder / "evaluation.json"

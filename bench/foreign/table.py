@@ -2,16 +2,18 @@
 
     python bench/foreign/table.py --runs runs/foreign
 
-Arms: the behaviour controllers by their modes and the clones, the meta-policy as it is, the adapted policies by mode
-and drawn, COMBO from scratch (run_suite.py's arms), d3rlpy's algorithms (d3rlpy_baselines.py, if there are results),
-the best blind and the best known controller (references.py). Scores are 0 for the behaviour policies' modes and 1 for
-the best known. Intervals are Student's t over meta-training seeds, of means over the unseen tasks.
+Arms: the behaviour controllers by their modes and the clones, a clone pooled over the training tasks
+(pooled_clone.py), the meta-policy as it is, the adapted policies by mode and drawn, COMBO from scratch (run_suite.py's
+arms), d3rlpy's algorithms (d3rlpy_baselines.py, if there are results), the best blind and the best known controller
+(references.py). Scores are 0 for the behaviour policies' modes and 1 for the best known. Intervals are Student's t over
+meta-training seeds, of means over the unseen tasks.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,10 +28,12 @@ from merpo.errors import MerpoError
 from merpo.support.format import number
 from merpo.support.statistics import Interval, student
 
-MEASURED = ("behavior_mode", "clone", "clone_drawn", "meta_policy", "adapted", "adapted_drawn")
+MEASURED = ("clone", "clone_drawn", "meta_policy", "adapted")  # in a run's report
 LABELS = {
     "behavior_mode": "behaviour's mode",
     "clone": "clone",
+    "clone_drawn": "clone, drawn",
+    "pooled": "pooled clone",
     "meta_policy": "meta-policy",
     "adapted": "adapted",
     "adapted_drawn": "adapted, drawn",
@@ -44,20 +48,25 @@ LABELS = {
 }
 D3RLPY = ("bc", "td3bc", "iql", "cql")
 
-Rows = dict[str, list[float]]  # arm -> mean return over the unseen tasks, of every seed
+Rows = dict[str, dict[int, float]]  # arm -> seed -> mean return over the unseen tasks
 
 
 def main() -> None:
     """Write foreign.json and foreign.md."""
     arguments = _arguments()
     references = json.loads((RESULTS / "foreign_references.json").read_text("utf-8"))["families"]
-    outside = _d3rlpy(arguments.d3rlpy)
+    fixed = {**_d3rlpy(arguments.d3rlpy), **_controllers(references)}
+    pooled = json.loads((RESULTS / "foreign_pooled.json").read_text("utf-8"))["returns"]
     found: dict[str, Any] = {}
     for name in arguments.families:
         for quality in arguments.qualities:
             runs = sorted((arguments.runs / f"{name}-{quality}").glob("seed-*/report.json"))
             if runs:
-                found[f"{name} {quality}"] = _summary(rows(runs, references[name], quality, outside, name))
+                key = f"{name} {quality}"
+                modes = references[name]["qualities"][quality]["behavior_mode"]
+                measured = {**rows(runs, modes), "pooled": dict(enumerate(pooled[key]))}
+                constants = {arm: value for (where, arm), value in fixed.items() if where in (key, name)}
+                found[key] = summary(measured, constants)
     missing = [] if found else [f"no finished run in {arguments.runs}"]
     page = "\n".join(markdown(found)) + "\n"
     files: dict[Path, Any] = {arguments.out / "foreign.json": {"arguments": _recorded(arguments), "rows": found}}
@@ -65,56 +74,69 @@ def main() -> None:
     print(page)
 
 
-def rows(runs: Sequence[Path], reference: Any, quality: str, outside: Mapping[str, float], name: str) -> Rows:
-    """The returns of every arm that was measured for every seed."""
-    made: Rows = {}
+def rows(runs: Sequence[Path], modes: Sequence[Any]) -> Rows:
+    """The mean returns over the unseen tasks of every arm at every seed at which it was measured, and seconds per task.
+
+    `modes` has the behaviour controllers' returns on the episodes of every seed.
+    """
+    made: Rows = defaultdict(dict)
     for path in runs:
-        seed = int(path.parent.name.removeprefix("seed-"))
+        seed, beside = int(path.parent.name.removeprefix("seed-")), path.parent.parent
         report = json.loads(path.read_text("utf-8"))
-        mode = reference["qualities"][quality]["behavior_mode"]
-        made.setdefault("behavior_mode", []).append(_mean(mode[seed % len(mode)]))
-        for arm in MEASURED[1:]:
+        made["behavior_mode"][seed] = _mean(modes[seed % len(modes)])
+        for arm in MEASURED:
             values = [task.get(arm) for task in report["tasks"]]
             if all(value is not None for value in values):
-                made.setdefault(arm, []).append(_mean(values))
-        for arm in ARMS:
-            measured = path.parent.parent / f"seed-{seed}-{arm}" / "evaluation.json"
+                made[arm][seed] = _mean(values)
+        files = {arm: beside / f"seed-{seed}-{arm}" / "evaluation.json" for arm in ARMS}
+        files["adapted_drawn"] = beside / f"seed-{seed}-drawn.json"
+        for arm, measured in files.items():
             if measured.is_file():
-                made.setdefault(arm, []).append(json.loads(measured.read_text("utf-8"))["mean"]["mean"])
+                made[arm][seed] = json.loads(measured.read_text("utf-8"))["mean"]["mean"]
         times = report["timings"]
         stages = ("unseen-models", "unseen-behavior", "adapt")
-        made.setdefault("seconds", []).append(sum(times[stage] for stage in stages) / len(report["tasks"]))
-        for arm, value in _controllers(reference).items():
-            made.setdefault(arm, []).append(value)
-    for arm in D3RLPY:
-        if (value := outside.get(f"{name} {quality} {arm}")) is not None:
-            made[arm] = [value] * len(runs)
-    return {arm: values for arm, values in made.items() if len(values) == len(runs)}
+        made["seconds"][seed] = sum(times[stage] for stage in stages) / len(report["tasks"])
+    return dict(made)
 
 
-def _controllers(reference: Any) -> dict[str, float]:
-    """Mean returns of the best blind and the best known controller."""
-    return {"blind": _mean(_flat(reference["blind"]["returns"])), "known": _mean(_flat(reference["known"]["returns"]))}
-
-
-def _summary(arms: Rows) -> dict[str, Any]:
-    """Means with intervals, scores, and the differences that the claims are about."""
-    zero, one = _mean(arms["behavior_mode"]), _mean(arms["known"])
-    better = [max(pair) for pair in zip(arms["behavior_mode"], arms["meta_policy"], strict=True)]
-    differences = {
-        "adapted − behaviour's mode": _minus(arms["adapted"], arms["behavior_mode"]),
-        "adapted − meta-policy": _minus(arms["adapted"], arms["meta_policy"]),
-        "adapted − the better of them": _minus(arms["adapted"], better),
-    }
-    if "clone" in arms:
-        differences["adapted − clone"] = _minus(arms["adapted"], arms["clone"])
+def _controllers(references: Any) -> dict[tuple[str, str], float]:
+    """(family, arm) -> the mean return of the best blind and of the best known controller."""
     return {
-        "seeds": len(arms["adapted"]),
-        "returns": {arm: _plain(student(values)) for arm, values in arms.items()},
-        "scores": {
-            arm: _mean([(v - zero) / (one - zero) for v in values]) for arm, values in arms.items() if arm in LABELS
+        (name, arm): _mean(_flat(found[arm]["returns"]))
+        for name, found in references.items()
+        for arm in ("blind", "known")
+    }
+
+
+def summary(measured: Rows, constants: Mapping[str, float]) -> dict[str, Any]:
+    """Means with intervals, scores, and the differences that the claims are about.
+
+    `constants` are arms that do not depend on merpo's seeds.
+    """
+    seeds = sorted(measured["adapted"])
+    zero, one = _mean([measured["behavior_mode"][seed] for seed in seeds]), constants["known"]
+    known = {arm: {seed: row[seed] for seed in seeds if seed in row} for arm, row in measured.items()}
+    returns = {arm: {"n": len(row), **_plain(student(list(row.values())))} for arm, row in known.items() if row}
+    returns |= {arm: {"mean": value} for arm, value in constants.items()}
+    outside = [constants[arm] for arm in D3RLPY if arm in constants]
+    others: Rows = {
+        "behaviour's mode": known["behavior_mode"],
+        "meta-policy": known["meta_policy"],
+        "the better of them": {seed: max(known["behavior_mode"][seed], known["meta_policy"][seed]) for seed in seeds},
+        "clone": known.get("clone", {}),
+        "COMBO, same steps": known.get("combo", {}),
+        "COMBO, 10,000": known.get("combo-10000", {}),
+        "the best of d3rlpy": {seed: max(outside) for seed in seeds} if outside else {},
+    }
+    return {
+        "seeds": len(seeds),
+        "returns": returns,
+        "scores": {arm: (value["mean"] - zero) / (one - zero) for arm, value in returns.items() if arm in LABELS},
+        "differences": {
+            f"adapted − {name}": _plain(student([known["adapted"][seed] - row[seed] for seed in row]))
+            for name, row in others.items()
+            if row
         },
-        "differences": {key: _plain(student(values)) for key, values in differences.items()},
     }
 
 
@@ -126,44 +148,49 @@ def markdown(found: Mapping[str, Any]) -> list[str]:
         "",
         "Made by `python bench/foreign/table.py`; [the suite](../foreign/README.md) describes families and arms.",
         "Constants were chosen on the families marked *. Brackets: 95 % intervals by Student's t over meta-training",
-        "seeds, of means over the four unseen tasks. The rule that keeps the meta-policy unless the model prefers",
-        "another policy in both ways was settled on heating poor, with a look at inventory medium.",
+        "seeds, of means over the four unseen tasks; (n) where an arm was measured at fewer seeds. The rules that keep",
+        "the meta-policy were settled with results of the reporting half in view (see there). Seconds per task were",
+        "measured on a machine with other work.",
         "",
     ]
     arms = [arm for arm in LABELS if any(arm in row["returns"] for row in found.values())]
     lines += _table(["returns", "seeds", *(LABELS[arm] for arm in arms), "s per task"])
     for key, row in found.items():
         returns = row["returns"]
-        cells = [_text(returns[arm]) if arm in returns else "–" for arm in arms]
+        cells = [_counted(returns[arm], row["seeds"]) if arm in returns else "–" for arm in arms]
         lines.append(_line([_name(key, half), str(row["seeds"]), *cells, f"{returns['seconds']['mean']:.0f}"]))
     lines += ["", "Scores: 0 is the behaviour policies' mode, 1 the best known controller.", ""]
     lines += _table(["scores", *(LABELS[arm] for arm in arms)])
     for key, row in found.items():
         cells = [f"{row['scores'][arm]:.2f}" if arm in row["scores"] else "–" for arm in arms]
         lines.append(_line([_name(key, half), *cells]))
-    shared = {arm for arm in arms if all(arm in row["scores"] for row in found.values())}
-    means = [f"{_mean([row['scores'][arm] for row in found.values()]):.2f}" if arm in shared else "–" for arm in arms]
-    lines += [_line(["**mean**", *means]), ""]
+    for label, chosen in _groups(found, half).items():
+        shared = {arm for arm in arms if all(arm in row["scores"] for row in chosen)}
+        means = [f"{_mean([row['scores'][arm] for row in chosen]):.2f}" if arm in shared else "–" for arm in arms]
+        lines.append(_line([f"**{label}**", *means]))
     kinds = list(dict.fromkeys(kind for row in found.values() for kind in row["differences"]))
-    lines += _table(["differences of returns", *kinds])
+    lines += ["", *_table(["differences of returns", *kinds])]
     for key, row in found.items():
         cells = [_text(row["differences"][kind]) if kind in row["differences"] else "–" for kind in kinds]
         lines.append(_line([_name(key, half), *cells]))
     return lines
 
 
-def _d3rlpy(folder: Path | None) -> dict[str, float]:
-    """`family quality algorithm` -> mean return over the unseen tasks, where all of them are finished."""
-    by_arm: dict[str, dict[int, float]] = {}
+def _groups(found: Mapping[str, Any], half: set[str]) -> dict[str, list[Any]]:
+    """Rows over which scores are averaged: all, and each half that has any."""
+    first = [row for key, row in found.items() if key.split(maxsplit=1)[0] in half]
+    rest = [row for key, row in found.items() if key.split(maxsplit=1)[0] not in half]
+    groups = {"mean": list(found.values()), "mean of the families marked *": first, "mean of the others": rest}
+    return {label: chosen for label, chosen in groups.items() if chosen}
+
+
+def _d3rlpy(folder: Path | None) -> dict[tuple[str, str], float]:
+    """(`family quality`, algorithm) -> mean return over the unseen tasks, where all of them are finished."""
+    by_arm: dict[tuple[str, str], dict[int, float]] = defaultdict(dict)
     for path in sorted(folder.glob("*.json")) if folder is not None else ():
         job = json.loads(path.read_text("utf-8"))
-        key = f"{job['family']} {job['quality']} {job['algorithm']}"
-        by_arm.setdefault(key, {})[job["task"]] = _mean(_flat(job["returns"]))
+        by_arm[f"{job['family']} {job['quality']}", job["algorithm"]][job["task"]] = _mean(_flat(job["returns"]))
     return {key: _mean(list(tasks.values())) for key, tasks in by_arm.items() if len(tasks) == 4}
-
-
-def _minus(first: Sequence[float], second: Sequence[float]) -> list[float]:
-    return [a - b for a, b in zip(first, second, strict=True)]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -184,6 +211,11 @@ def _plain(interval: Interval) -> dict[str, float]:
 def _text(value: Mapping[str, float]) -> str:
     ends = f" [{number(value['low'])}, {number(value['high'])}]" if "low" in value else ""
     return f"{number(value['mean'])}{ends}"
+
+
+def _counted(value: Mapping[str, float], seeds: int) -> str:
+    """The text of a mean, with the number of seeds where it is not that of the others."""
+    return _text(value) + (f" ({value['n']})" if value.get("n", seeds) != seeds else "")
 
 
 def _name(key: str, half: set[str]) -> str:

@@ -19,6 +19,7 @@ from merpo.types import Params, Units
 __all__ = ["Choice", "ModelReturns", "choose", "model_returns"]
 
 STARTS = 64  # rollouts per task and policy
+UNKNOWN = 0.1  # share of steps outside of what the model knows, above which its returns say nothing of a policy
 
 
 class Choice(NamedTuple):
@@ -81,8 +82,9 @@ def choose(
     """For every task the first candidate, unless others have a higher return in its model, cautious *and* plain.
 
     Of those the one with the highest sum of both. The first is the meta-policy: the model does not know what it earns
-    in states that the task's data lacks, where it may have learnt from other tasks. All candidates see the same random
-    numbers; they are policies [T, ...] of equal shapes.
+    in states that the task's data lacks, where it may have learnt from other tasks. Policies that are there at more
+    than a tenth of their steps, and at more than the meta-policy, are no candidates. All see the same random numbers;
+    they are policies [T, ...] of equal shapes.
     """
     state = [generator.get_state() for generator in noise.generators]
     found = []
@@ -91,8 +93,8 @@ def choose(
             generator.set_state(begin)
         found.append(tree_map(lambda x: x.mean(1), model_returns(dynamics, models, policy, data, noise, units)))
     returns = stack(found)  # [candidate, T] each
-    cautious, plain = returns.cautious, returns.plain
-    better = (cautious > cautious[0]) & (plain > plain[0])
+    cautious, plain, unknown = returns
+    better = (cautious > cautious[0]) & (plain > plain[0]) & (unknown <= unknown[0].clamp(min=UNKNOWN))
     position = (cautious + plain).masked_fill(~better, -math.inf).argmax(0)  # the first where there is no better one
     position = position * better.any(0)
     tasks = torch.arange(data.n_tasks, device=position.device)

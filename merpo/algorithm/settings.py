@@ -169,7 +169,7 @@ class AdaptSettings(Settings):
     """Section 4.3: settings of RAC on an unseen task."""
 
     steps: int = Field(
-        2000, ge=0, le=10_000_000, description="Adaptation steps (Table 2: 100); critic-only steps count too."
+        5000, ge=0, le=10_000_000, description="Adaptation steps (Table 2: 100); critic-only steps count too."
     )
     critic_lead: int = Field(
         0, ge=0, le=10_000_000, description="The first of these steps, which train the critic only."
@@ -190,7 +190,7 @@ class AdaptSettings(Settings):
         description="Fixed α of the unseen tasks; by default the meta-learnt one, updated by the scheduler.",
     )
     candidates: int = Field(
-        4,
+        10,
         ge=0,
         le=1000,
         description="The policies after so many equal parts of the steps are candidates, beside meta-policy and clone; "

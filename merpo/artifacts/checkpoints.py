@@ -17,7 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from merpo.errors import ArtifactError, DatasetError, MerpoError
 from merpo.lazy import torch
 from merpo.support.files import fingerprint, sync_folder, write_synced
+from merpo.support.paths import inside
 from merpo.support.read import FileKind
+from merpo.support.tensors import parse_tensors, read_tensor_file
 from merpo.types import Params
 from merpo.version import __version__
 
@@ -56,8 +58,8 @@ def write_checkpoint(folder: Path, label: str, step: int, run: str, tensors: Par
     """
     from safetensors.torch import save
 
-    final = folder / f"ckpt-{step:09d}"
-    staged = folder / f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}"
+    final = inside(folder, f"ckpt-{step:09d}")
+    staged = final.with_name(f"{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     state = save({key: value.detach().cpu().contiguous().clone() for key, value in tensors.items()})
     digest = {"size": len(state), "sha256": hashlib.sha256(state).hexdigest()}
     content = {
@@ -95,7 +97,8 @@ def checkpoint_steps(folder: Path) -> dict[int, Path]:
         return {}
     except OSError as error:
         raise ArtifactError(f"{folder}: cannot be read ({error.strerror or error})") from None
-    steps = {int(match[1]): folder / name for name in names if (match := re.fullmatch(r"ckpt-([0-9]{9,18})", name))}
+    found = (re.fullmatch(r"ckpt-([0-9]{9,18})", name) for name in names)
+    steps = {int(match[1]): inside(folder, match[0], error=ArtifactError) for match in found if match}
     return dict(sorted(steps.items(), reverse=True))
 
 
@@ -144,18 +147,15 @@ def _read_manifest(path: Path) -> _Manifest:
 
 
 def _read_state(path: Path, expected: _File) -> Params:
-    from safetensors import SafetensorError
-    from safetensors.torch import load
-
     try:
         size = path.stat().st_size
         if size != expected.size:
             raise ArtifactError(f"{path}: has {size} bytes, expected {expected.size}: truncated or changed")
-        content = path.read_bytes()
+        content = read_tensor_file(path, size)
         if hashlib.sha256(content).hexdigest() != expected.sha256:
             raise ArtifactError(f"{path}: the content has changed: its sha256 is not the recorded one")
-        return {key: value.clone() for key, value in load(content).items()}
+        return parse_tensors(content)[0]
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except ValueError as error:
         raise ArtifactError(f"{path}: damaged, or not a safetensors file ({error!s:.200})") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from merpo.artifacts.trees import flatten, restored
 from merpo.errors import ArtifactError, PluginError, StoppedError, TrainingError
 from merpo.lazy import torch
 from merpo.support import stop
-from merpo.support.files import FILE_NAME
+from merpo.support.paths import inside
 from merpo.types import Params
 
 __all__ = ["CHECKPOINTS", "Keeper"]
@@ -67,12 +66,11 @@ class Keeper:
 
     def resume(self, label: str, start: State) -> tuple[int, State]:
         """The step and state from which the loop `label` resumes; (0, `start`) without a valid checkpoint."""
-        if not re.fullmatch(FILE_NAME, label):
-            raise PluginError(f"resume: label is {label!r:.80}, expected letters, digits, '.', '_', '+' or '-'")
+        folder = self._folder(label)
         if label in self._loops:
             raise PluginError(f"resume: label {label!r} is already in use, expected a separate label for each loop")
         loop = self._loops[label] = _Loop(time.monotonic())
-        for step, path in checkpoint_steps(self._root / label).items():
+        for step, path in checkpoint_steps(folder).items():
             try:
                 state = restored(start, self._read(path, label))
             except ArtifactError as error:
@@ -116,7 +114,7 @@ class Keeper:
             groups = run_stage(name, compute)
             for label in self._loops.keys() - before:
                 del self._loops[label]
-                shutil.rmtree(self._root / label, ignore_errors=True)
+                shutil.rmtree(self._folder(label), ignore_errors=True)
             return groups
 
         return run
@@ -135,12 +133,15 @@ class Keeper:
         self._loops.clear()
         shutil.rmtree(self._root, ignore_errors=True)
 
+    def _folder(self, label: str) -> Path:
+        return inside(self._root, label, what="resume: label", error=PluginError)
+
     def _read(self, path: Path, label: str) -> Params:
         return read_checkpoint(path, label, self._run)
 
     def _write(self, loop: _Loop, label: str, step: int, tensors: Params) -> None:
         _check_nan(label, step, tensors)
-        folder = self._root / label
+        folder = self._folder(label)
         _make_folder(self._root)
         self._sync()
         path = write_checkpoint(folder, label, step, self._run, tensors)

@@ -15,12 +15,13 @@ from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.differences import differences, recipe_there
 from merpo.artifacts.run_manifest import MANIFEST, check_content, check_file, read_manifest, write_manifest
 from merpo.artifacts.versions import versions
-from merpo.errors import ArtifactError, nearest
+from merpo.errors import ArtifactError, MerpoError, PluginError, nearest
 from merpo.nn.params import ordinary, to_device, tree_map
 from merpo.recipe.recipe import Recipe, from_tables, resolved, to_toml
 from merpo.recipe.text import parse, read_text
 from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.support.lock import is_lock
+from merpo.support.paths import inside
 from merpo.support.read import FileKind
 from merpo.types import Params
 
@@ -143,8 +144,8 @@ class RunFolder:
         write_manifest(self.path, self._manifest)
 
     def artifact(self, name: str) -> Path:
-        """The path of an artifact."""
-        return self.path / "artifacts" / f"{name}.safetensors"
+        """The path of an artifact; `name` is that of a stage, which a method may choose."""
+        return _artifact(self.path, name, PluginError)
 
     def recorded(self) -> list[str]:
         """The artifacts in the manifest, in the order of writing."""
@@ -233,6 +234,11 @@ class RunFolder:
         return bool(manifest.get("artifacts")) or any(path.exists() and path.stat().st_size for path in written)
 
 
+def _artifact(folder: Path, name: str, error: type[MerpoError]) -> Path:
+    """The path of an artifact."""
+    return inside(folder / "artifacts", f"{name}.safetensors", what=f"{folder}: the file of a stage", error=error)
+
+
 def mean_return(point: Mapping[str, Any]) -> float:
     """The mean return of the policies adapted at one evaluation."""
     returns: list[float] = point["adapted"]
@@ -244,7 +250,12 @@ def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
         groups, header = load_artifact(path, sha256)
     except ArtifactError as error:
         raise ArtifactError(f"{error}; delete it to recompute the stage") from None
-    return {name: groups.get(name, {}) for name in json.loads(header["groups"])}, header
+    return {name: groups.get(name, {}) for name in _group_names(path, header)}, header
+
+
+def _group_names(path: Path, header: Mapping[str, str]) -> list[str]:
+    """The groups that a stage's artifact has, empty ones included; raises `ArtifactError` for an odd header."""
+    return FileKind("the names of groups").parse_model(header.get("groups", "[]"), f"{path}: groups", list[str])
 
 
 def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
@@ -259,7 +270,7 @@ def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
     if others:
         expected = "expected a new folder, or one with folders seed-*"
         raise ArtifactError(f"{base}: contains {others[0]}, {expected}; give another --out")
-    folders = [base / f"seed-{seed}" for seed in seeds]
+    folders = [inside(base, f"seed-{seed}", error=ArtifactError) for seed in seeds]
     for folder in folders:
         refuse_foreign(folder)
     return folders
@@ -308,7 +319,7 @@ class FinishedRun(NamedTuple):
                 f"{self.path}: has no artifact {name!r}{nearest(name, known)}; it has: {', '.join(known) or 'none'}. "
                 f"Run its recipe again with --out {self.path} to compute what is missing"
             )
-        return self.path / "artifacts" / f"{name}.safetensors"
+        return _artifact(self.path, name, ArtifactError)
 
     def digest(self, name: str) -> str | None:
         """The sha256 that the file of an artifact must have; None if it is trusted whatever it is."""
@@ -316,8 +327,9 @@ class FinishedRun(NamedTuple):
 
     def groups(self, name: str) -> dict[str, Params]:
         """The groups of an artifact, empty ones included, checked against the digest in the manifest."""
-        groups, header = load_artifact(self.artifact(name), self.digest(name))
-        return {group: groups.get(group, {}) for group in json.loads(header.get("groups", "[]")) or groups}
+        path = self.artifact(name)
+        groups, header = load_artifact(path, self.digest(name))
+        return {group: groups.get(group, {}) for group in _group_names(path, header) or groups}
 
 
 def is_run(path: Path) -> bool:

@@ -111,15 +111,26 @@ def export(
     tolerance: Annotated[
         float, typer.Option(min=0.0, help="Largest difference of an action from the original's.")
     ] = 1e-5,
+    opset: Annotated[
+        int | None, typer.Option(metavar="N", help="ONNX: operators of this version, 13 or newer; else 17.")
+    ] = None,
+    allow_non_finite: Annotated[
+        bool,
+        typer.Option("--allow-non-finite", help="ONNX: compute actions at NaN and infinity, too, instead of NaN."),
+    ] = False,
     trust: Trust = False,
 ) -> None:
-    """Export adapted policies to one file per task, and compare each with the original."""
+    """Export adapted policies to one file per task, compare each with the original, and describe them in README.md."""
+    from merpo.errors import ArtifactError
     from merpo.policies.export import export_policies
+    from merpo.support.paths import inside
 
-    folder = out or (run if run.is_dir() else run.parent) / "export"
-    done = export_policies(run, folder, form, task, tolerance, trust)
+    folder = out or inside(run if run.is_dir() else run.parent, "export", error=ArtifactError)
+    done = export_policies(run, folder, form, task, tolerance, opset, allow_non_finite, trust)
     for one in done:
         say(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
+    if unknown := [one.task for one in done if not one.in_units]:
+        say(f"{', '.join(unknown[:5])}: the run did not record the bounds of the data's actions: in [-1, 1] only")
     worst = max(one.difference for one in done)
     say(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
 
@@ -212,9 +223,10 @@ def sweep(
     """Run every combination of values and seeds as local processes; finished runs are skipped."""
     from merpo.cli.options import parse_seeds
     from merpo.errors import StoppedError
+    from merpo.support.paths import OWN_NAME, inside
     from merpo.sweep.plan import is_finished, plan
 
-    folder = out or Path("sweeps") / recipe.stem
+    folder = out or inside(Path("sweeps"), recipe.stem, what="the name of the recipe", pattern=OWN_NAME)
     planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
     if dry_run:
         for job in planned:

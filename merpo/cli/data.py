@@ -29,6 +29,12 @@ TaskParams = Annotated[
 Family = Annotated[
     str | None, typer.Option(help="The family of tasks whose environments these parameters are for; else logs.")
 ]
+ActionLow = Annotated[
+    str | None, typer.Option(metavar="NUMBERS", help="Least action, one number or one per dimension: 0,-5.")
+]
+ActionHigh = Annotated[
+    str | None, typer.Option(metavar="NUMBERS", help="Greatest action, one number or one per dimension: 100,5.")
+]
 
 
 @data_app.command("import")
@@ -37,7 +43,9 @@ def import_data(
     sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SOURCE...", help="Folders or files (npz, csv, parquet), or ids of Minari's.", show_default=False
+            metavar="SOURCE...",
+            help="Folders or files (csv, npz, hdf5, parquet), or ids of Minari's, also with * and ?.",
+            show_default=False,
         ),
     ],
     name: Annotated[str | None, typer.Option(metavar="COLLECTION", help="Where they go; else by the source.")] = None,
@@ -49,11 +57,43 @@ def import_data(
     ignore_env_spec: Annotated[
         bool, typer.Option("--ignore-env-spec", help="Import a dataset of Minari's that names unknown code.")
     ] = False,
+    action_low: ActionLow = None,
+    action_high: ActionHigh = None,
+    clip_actions: Annotated[
+        bool, typer.Option("--clip-actions", help="Move actions outside of their bounds to these, and count them.")
+    ] = False,
+    gaps: Annotated[
+        str | None, typer.Option(help="Of missing values: refuse, drop the episode, or hold the value before.")
+    ] = None,
+    missing: Annotated[
+        str | None, typer.Option(metavar="NUMBERS", help="Numbers that stand for missing values: -9999.")
+    ] = None,
+    subtract: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=NUMBER", help="Subtract a number from an observation, by its name."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="COLUMN", help="A column that tells nothing about episodes.")
+    ] = None,
+    flatten: Annotated[
+        bool, typer.Option("--flatten", help="Make one row of numbers of each image or matrix.")
+    ] = False,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET/EPISODE", help="An episode that is not read, by its label or its number from 0."),
+    ] = None,
+    leave_out_key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY", help="A key of a dictionary observation that is not read; of Minari's datasets."),
+    ] = None,
 ) -> None:
     """Import logs, one file per task, or datasets of Minari's into the store."""
     from merpo.data.import_any import import_any
+    from merpo.data.import_options import import_options
 
-    for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec):
+    changes = import_options(action_low, action_high, clip_actions, gaps, subtract, ignore, flatten, missing)
+    keys, episodes = leave_out_key or (), leave_out or ()
+    for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec, changes, episodes, keys):
         say(f"look at it: merpo data show {collection}")
 
 

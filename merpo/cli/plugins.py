@@ -19,6 +19,7 @@ from merpo.components.plugins import API_VERSION
 from merpo.components.registry import names
 from merpo.errors import MerpoError, PluginError, nearest
 from merpo.support.files import atomic_write_text
+from merpo.support.paths import inside
 from merpo.support.terminal import printable, say
 from merpo.version import __version__
 
@@ -71,12 +72,13 @@ def new_plugin(name: str, kind: str, into: Path) -> Path:
     if kind not in TEMPLATES:
         raise PluginError(f"--kind: got {printable(kind[:80])!r}, expected {_choices(kind)}")
     words = _words(name, kind)
-    folder, half = into / name, into / f".{name}.tmp-{secrets.token_hex(4)}"
+    folder = inside(into, name, what="NAME", error=PluginError)
+    half = folder.with_name(f".{name}.tmp-{secrets.token_hex(4)}")
     try:
         if folder.exists() or folder.is_symlink():
             raise PluginError(f"{folder}: exists already; nothing is overwritten, give another name or --into")
         for path, text in _files(words).items():
-            atomic_write_text(half / path, text)
+            atomic_write_text(inside(half, *path.split("/"), pattern=r"[A-Za-z0-9_.-]{1,100}"), text)
         half.rename(folder)
     except OSError as error:
         raise MerpoError(f"{folder}: cannot be written: {error.strerror or error}") from error

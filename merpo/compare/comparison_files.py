@@ -12,6 +12,7 @@ from merpo.report.policies import POLICIES
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import interval_text
 from merpo.support.pages import render
+from merpo.support.paths import inside
 from merpo.support.tables import frame, print_table
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
     atomic_write_text(folder / "arms.csv", _csv(_arm_rows(comparison)))
     atomic_write_text(folder / "runs.csv", _csv(_run_rows(comparison)))
     for picture in drawn:
-        atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
+        atomic_write_bytes(inside(folder / "pictures", f"{picture.name}.png"), picture.data)
     path = folder / "comparison.html"
     atomic_write_text(path, _page(comparison, drawn))
     return path

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from unicodedata import normalize
 
 from merpo.data.manifest import Manifest, read_manifest
 from merpo.data.places import SHARED, collection_path, data_path, manifest_path, policy_path, store_root
 from merpo.data.store import read_dataset, read_policy
 from merpo.errors import DatasetError, nearest
 from merpo.recipe.sources import minari_place
-from merpo.support.files import FILE_NAME
+from merpo.support.paths import inside, is_name
 from merpo.types import Params
 
 __all__ = ["DatasetEntry", "collections", "delete", "entries", "find", "has_minari", "verify"]
@@ -44,10 +44,10 @@ class DatasetEntry(NamedTuple):
 
 
 def collections() -> list[str]:
-    """The sorted names of the store's collections; folders whose names do not match `FILE_NAME` are ignored."""
+    """The sorted names of the store's collections; folders of other names are ignored."""
     root = store_root()
     try:
-        return sorted(path.name for path in root.iterdir() if path.is_dir() and re.fullmatch(FILE_NAME, path.name))
+        return sorted(path.name for path in root.iterdir() if path.is_dir() and is_name(path.name))
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -72,7 +72,7 @@ def find(name: str) -> list[DatasetEntry]:
 
     Raises `DatasetError` if none matches.
     """
-    collection, slash, pattern = name.partition("/")
+    collection, slash, pattern = normalize("NFC", name).partition("/")  # as names in the store are written
     known = entries(collection)
     found = [entry for entry in known if not slash or fnmatch.fnmatchcase(entry.name, pattern)]
     if not found:
@@ -113,7 +113,7 @@ def delete(found: list[DatasetEntry]) -> list[Path]:
     for folder in sorted({entry.folder for entry in found}):
         if not any(folder.glob("*.json")):
             for name in SHARED:
-                deleted += _unlink(folder / name)
+                deleted += _unlink(inside(folder, name, error=DatasetError))
             with suppress(OSError):  # the folder holds other files
                 folder.rmdir()
     return deleted

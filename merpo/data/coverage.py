@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from merpo.data.dataset import TaskDataset
+from merpo.data.reading.account import stored_account
 from merpo.lazy import np
 
 __all__ = ["AT_BOUNDS", "Coverage", "column_names", "coverage"]
@@ -39,7 +40,8 @@ def coverage(train: Sequence[TaskDataset], test: Sequence[TaskDataset]) -> Cover
 def column_names(settings: Mapping[str, Any], observations: int, actions: int) -> list[str]:
     """Names of the columns of a dataset with these settings in its manifest: observations, actions and the reward.
 
-    They are those of an imported file where it had a column for each, or numbers from 0 for one array of all.
+    They are those of an imported file where it had a column for each, or numbers from 0 for one array of all. A number
+    that the import subtracted from an observation is part of its name.
     """
     columns = settings.get("columns")
     known = columns if isinstance(columns, Mapping) else {}
@@ -50,7 +52,11 @@ def column_names(settings: Mapping[str, Any], observations: int, actions: int) -
             return [str(name) for name in found]
         return [f"{what} {i}" for i in range(count)]
 
-    return [*names("observations", observations, "observation"), *names("actions", actions, "action"), "reward"]
+    seen = names("observations", observations, "observation")
+    account = stored_account(settings)
+    if account is not None and len(account.subtracted) == len(seen):
+        seen = [f"{name} − {less:.17g}" if less else name for name, less in zip(seen, account.subtracted, strict=True)]
+    return [*seen, *names("actions", actions, "action"), "reward"]
 
 
 def _outside(train: Sequence[TaskDataset], test: Sequence[TaskDataset]) -> list[tuple[int, float]]:

@@ -6,17 +6,24 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from unicodedata import normalize
 
 from merpo.data.catalog import entries
 from merpo.data.columns import Columns
+from merpo.data.csv_format import dialect_lines
 from merpo.data.dataset import TaskDataset
+from merpo.data.file_formats import FORMATS
+from merpo.data.import_summary import summary_lines
+from merpo.data.leave_out import left_out, left_out_lines
 from merpo.data.places import LOCK, collection_path, manifest_path, store_root
+from merpo.data.reading.account import KEY
 from merpo.data.store import read_dataset, write_dataset
-from merpo.data.table_files import FORMATS, read_table
+from merpo.data.table_files import CsvTable
+from merpo.data.task_params import task_params
+from merpo.data.toml_files import read_import_file
 from merpo.data.validate import ARRAYS, check_datasets
-from merpo.errors import DatasetError, RecipeError, nearest
-from merpo.recipe.text import read
-from merpo.support.files import plain, sha256_file
+from merpo.errors import DatasetError, RecipeError
+from merpo.support.files import FILE_NAME_BYTES, NAME_CHARACTERS, plain, sha256_file
 from merpo.support.lock import folder_lock
 from merpo.support.terminal import say
 from merpo.types import Task
@@ -25,7 +32,6 @@ __all__ = [
     "LOGS",
     "Imported",
     "check_family",
-    "check_params",
     "import_logs",
     "read_task_params",
     "slug",
@@ -49,21 +55,37 @@ def import_logs(
     params: Mapping[str, Task],
     family: str = LOGS,
     note: Callable[[str], None] = say,
+    leave_out: Sequence[str] = (),
 ) -> str:
     """Read, check and store every file of `paths` (for folders, the files in them); returns the collection's name.
 
-    All files are read and checked before the first is stored. Raises `DatasetError` for an invalid file.
+    `leave_out` are episodes that are not read, `DATASET/EPISODE` by label or number. All files are read and checked
+    before the first is stored. Raises `DatasetError` for an invalid file.
     """
     files = [file for path in paths for file in _files(path)]
     names = [slug(file.stem) for file in files]
-    check_params(params, names)
+    known = [(name, file.stem) for name, file in zip(names, files, strict=True)]
+    tasks, without = task_params(params, known, note), left_out(leave_out, known)
     target = collection or slug(paths[0].stem if paths[0].is_file() else paths[0].resolve().name)
-    imported = []
-    for file, name in zip(files, names, strict=True):
-        task = params.get(name, {"name": f"{target}/{name}"})
-        data = columns.dataset(read_table(file), str(file), task, name)
-        source = {"source": "file", "file": file.name, "sha256": sha256_file(file), "columns": columns.model_dump()}
+    imported, dialects = [], []
+    for file, name, given, episodes in zip(files, names, tasks, without, strict=True):
+        table = columns.table(file)
+        task: Task = {"name": f"{target}/{name}"} if given is None else given
+        data, account = columns.read(table, str(file), task, name, episodes)
+        source = {
+            "source": "file",
+            "file": file.name,
+            "sha256": sha256_file(file),
+            "columns": {**columns.model_dump(exclude_defaults=True), **columns.names(table)},
+            KEY: account.model_dump(),
+        }
+        source |= {"left out": list(episodes)} if episodes else {}
+        if isinstance(table, CsvTable) and (unusual := table.dialect.unusual()):
+            source["csv"] = unusual
+            dialects.append(table.dialect)
         imported.append(Imported(data, source))
+    for line in [*dialect_lines(dialects), *left_out_lines(names, without)]:
+        note(f"{target}: {line}")
     store_imported(target, imported, family, note)
     return target
 
@@ -79,7 +101,8 @@ def store_imported(collection: str, imported: Sequence[Imported], family: str, n
     with folder_lock(folder / LOCK, note):
         existing = _store(folder, collection, imported, family)
     suffix = f", {existing} already existed" if existing else ""
-    note(f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}")
+    stored = f"{collection}: {len(imported) - existing} datasets stored in {folder}{suffix}"
+    note("\n  ".join([stored, *summary_lines(imported)]))
 
 
 def _store(folder: Path, collection: str, imported: Sequence[Imported], family: str) -> int:
@@ -113,7 +136,7 @@ def read_task_params(path: Path | None) -> dict[str, Task]:
     """Each dataset's task parameters in a TOML file, e.g. `[pump-7] load = 3`; raises `RecipeError` if invalid."""
     if path is None:
         return {}
-    tables = read(path)
+    tables = read_import_file(path)
     for name, value in tables.items():
         if not isinstance(value, dict):
             raise RecipeError(f"{path}: {name[:80]}: expected a table [{name[:40]}] with a dataset's parameters")
@@ -128,23 +151,20 @@ def check_family(family: str) -> None:
         get("tasks", family)
 
 
-def check_params(params: Mapping[str, Task], names: Sequence[str]) -> None:
-    """Raise `RecipeError` for task parameters of a dataset that is not imported, e.g. a misspelt name."""
-    for name in params:
-        if name not in names:
-            raise RecipeError(f"--task-params: no dataset {name[:80]!r}{nearest(name[:80], names)}")
-
-
 def slug(text: str) -> str:
-    """`text` as a valid name in the store, invalid characters replaced by hyphens."""
-    return re.sub(r"[^A-Za-z0-9._+-]+", "-", text).lstrip("._+-")[:100].rstrip("-") or "data"
+    """`text` as a valid name in the store, in any script; invalid characters are replaced by hyphens."""
+    name = re.sub(rf"[^{NAME_CHARACTERS}]+", "-", normalize("NFC", text))
+    first = re.search(r"[^\W_]", name)
+    kept = name[first.start() :][:100] if first else ""
+    return kept.encode()[: FILE_NAME_BYTES - len(".policy")].decode(errors="ignore").rstrip("-") or "data"
 
 
 def _files(path: Path) -> list[Path]:
     """The file itself, or a folder's files of a supported format, sorted by name."""
     if not path.is_dir():
         return [path]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in FORMATS and file.is_file())
+    every = (file for file in path.iterdir() if not file.name.startswith("."))  # a system's own files
+    found = sorted(file for file in every if file.suffix.lower() in FORMATS and file.is_file())
     if not found:
         raise DatasetError(f"{path}: holds no file that ends in {', '.join(FORMATS)}")
     return found

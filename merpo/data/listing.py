@@ -11,12 +11,16 @@ from typing import NamedTuple
 from merpo.components.describe import value_text
 from merpo.data.catalog import DatasetEntry, collections, entries, find, verify
 from merpo.data.column_table import column_lines
+from merpo.data.import_summary import account_rows
 from merpo.data.manifest import Manifest, read_manifest
 from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, store_root
+from merpo.data.reading.account import KEY
 from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
 from merpo.support.format import number
+from merpo.support.paths import inside
 from merpo.support.tables import aligned
+from merpo.support.tensors import sum_of
 from merpo.support.terminal import printable, say
 
 __all__ = [
@@ -80,9 +84,14 @@ def print_entry(entry: DatasetEntry) -> None:
         "quality": manifest.quality,
         "behaviour policy": behavior.checkpoint or "not stored",
         "return": f"{number(behavior.return_mean)} ± {number(behavior.return_std)} (mean ± std over episodes)",
+        **account_rows(manifest.settings),
         "transitions": f"{manifest.transitions:,} in {manifest.episodes:,} episodes",
         "dims": f"observations {manifest.observation_dim}, actions {manifest.action_dim}",
-        **{f"from {key}": _setting_text(value) for key, value in manifest.settings.items() if value is not None},
+        **{
+            f"from {key}": _setting_text(value)
+            for key, value in manifest.settings.items()
+            if value is not None and key != KEY
+        },
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
         "sha256": manifest.sha256,
     }
@@ -98,9 +107,13 @@ def imported(found: Sequence[DatasetEntry]) -> list[DatasetEntry]:
 
 
 def print_columns(found: Sequence[DatasetEntry]) -> None:
-    """Print the statistics of the columns of each collection's datasets."""
-    for collection in dict.fromkeys(entry.collection for entry in found):
-        lines = column_lines([entry for entry in found if entry.collection == collection])
+    """Print the statistics of the columns of each collection's datasets, those of other dims on their own."""
+    groups: dict[tuple[str, int, int], list[DatasetEntry]] = {}
+    for entry in found:
+        manifest = entry.manifest()
+        groups.setdefault((entry.collection, manifest.observation_dim, manifest.action_dim), []).append(entry)
+    for (collection, *_), entries_alike in groups.items():
+        lines = column_lines(entries_alike)
         say("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
 
 
@@ -110,7 +123,8 @@ def print_qualities(found: Sequence[DatasetEntry]) -> None:
         own = [entry for entry in found if entry.collection == collection]
         folder = own[0].folder
         lines = [f"\n{collection}:", *quality_lines(folder, [entry.name for entry in own])]
-        lines += [f"learning curve: {path}" for name in (CURVE, CURVE_PICTURE) if (path := folder / name).exists()]
+        curves = [inside(folder, name) for name in (CURVE, CURVE_PICTURE)]
+        lines += [f"learning curve: {path}" for path in curves if path.exists()]
         say("\n".join(lines))
 
 
@@ -253,10 +267,7 @@ def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:
 
 def _terminations(path: Path) -> float | None:
     """The number of terminations in a dataset's file, of which only that array is read; None if unreadable."""
-    from safetensors import SafetensorError, safe_open
-
     try:
-        with safe_open(path, framework="np") as file:
-            return float(file.get_tensor("terminations").sum())
-    except (SafetensorError, OSError, ValueError, TypeError):
+        return sum_of(path, "terminations")
+    except (OSError, ValueError):
         return None

@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 from merpo.errors import DatasetError
-from merpo.support.files import FILE_NAME
+from merpo.support.files import FILE_NAME, FILE_NAME_BYTES
+from merpo.support.paths import inside, is_name
 
 __all__ = [
     "CURVE",
@@ -49,36 +50,34 @@ def collection_dir(root: Path, family_name: str, fingerprint: str) -> Path:
     """The folder of a collected family: its name and the first 12 digits of its settings' fingerprint."""
     if not re.fullmatch(r"[0-9a-f]{12,}", fingerprint):
         raise DatasetError(f"fingerprint is {fingerprint!r:.80}, expected at least 12 hexadecimal digits")
-    return root / _checked(f"{family_name}-{fingerprint[:12]}")
+    return _in(root, f"{family_name}-{fingerprint[:12]}")
 
 
 def collection_path(root: Path, name: str) -> Path:
     """The folder of the collection `name`; raises `DatasetError` for a name that leads out of the store."""
-    folder = root / _checked(name)
-    if folder.is_symlink() and not folder.resolve().is_relative_to(root.resolve()):
-        raise DatasetError(f"{folder}: is a link to a folder outside the data store, expected a folder in it")
-    return folder
+    return _in(root, name)
 
 
 def manifest_path(folder: Path, name: str) -> Path:
     """The path of a dataset's manifest."""
-    return folder / _checked(name, ".json")
+    return _in(folder, name, ".json")
 
 
 def data_path(folder: Path, name: str) -> Path:
     """The path of a dataset's transitions."""
-    return folder / _checked(name, ".safetensors")
+    return _in(folder, name, ".safetensors")
 
 
 def policy_path(folder: Path, name: str) -> Path:
     """The path of a dataset's behaviour policy."""
-    return folder / _checked(name, ".policy.safetensors")
+    return _in(folder, name, ".policy.safetensors")
 
 
-def _checked(name: str, suffix: str = "") -> str:
-    if not re.fullmatch(FILE_NAME, name) or name.endswith(".policy"):  # `x.policy` would clash with the policy of `x`
+def _in(folder: Path, name: str, suffix: str = "") -> Path:
+    good = is_name(name) and len(name.encode()) <= FILE_NAME_BYTES
+    if not good or name.endswith(".policy"):  # `x.policy` would clash with the policy of `x`
         raise DatasetError(
             f"{name!r:.80} is not a valid name in the data store: expected letters, digits, '.', '_', '+', '-', "
-            "a letter or digit first, and no '.policy' at the end"
+            f"a letter or digit first, no '.policy' at the end, and at most {FILE_NAME_BYTES} bytes in UTF-8"
         )
-    return name + suffix
+    return inside(folder, f"{name}{suffix}", error=DatasetError, pattern=rf"{FILE_NAME[:-1]}{re.escape(suffix)}$")

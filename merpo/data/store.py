@@ -15,7 +15,9 @@ from merpo.data.manifest import FORMAT_VERSION, RECOLLECT, Behavior, Manifest, r
 from merpo.data.places import collection_dir, data_path, manifest_path, policy_path, store_root
 from merpo.data.validate import ARRAYS, check_dataset, check_datasets
 from merpo.errors import DatasetError
-from merpo.support.files import atomic_write_tensors, fingerprint, plain, sha256_file
+from merpo.support.files import LIMIT, atomic_write_tensors, fingerprint, plain, sha256_file
+from merpo.support.paths import inside
+from merpo.support.tensors import mapped_tensors
 from merpo.types import Params
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ __all__ = [
     "store_root",
     "write_dataset",
 ]
+
+
+MAX_POLICY = 1 << 30  # bytes of a behaviour policy's file
 
 
 def has_dataset(folder: Path, name: str) -> bool:
@@ -130,22 +135,20 @@ def read_policy(folder: Path, name: str) -> Params:
     behavior = read_manifest(path).behavior
     if behavior.checkpoint is None or behavior.sha256 is None:
         raise DatasetError(f"{path}: no behaviour policy was stored with this dataset; {RECOLLECT}")
-    return {key: value.clone() for key, value in _load(folder / behavior.checkpoint, behavior.sha256).items()}
+    tensors = _load(inside(folder, behavior.checkpoint, error=DatasetError), behavior.sha256, MAX_POLICY)
+    return {key: value.clone() for key, value in tensors.items()}
 
 
-def _load(path: Path, sha256: str | None) -> Params:
+def _load(path: Path, sha256: str | None, limit: int = LIMIT) -> Params:
     """The memory-mapped tensors of a safetensors file, after its SHA-256 has been checked."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         if not path.is_file():
             raise DatasetError(f"{path}: is missing although its manifest exists; {RECOLLECT}")
-        found = sha256_file(path) if sha256 else None
+        found = sha256_file(path, limit) if sha256 else None
         if found != sha256:
             raise DatasetError(f"{path}: sha256 is {found}, expected {sha256}: damaged or changed; {RECOLLECT}")
-        return dict(load_file(path))
-    except (SafetensorError, OSError, ValueError, TypeError, KeyError, RuntimeError) as error:
+        return mapped_tensors(path)
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: cannot be read as safetensors ({error!s:.200}); {RECOLLECT}") from error
 
 

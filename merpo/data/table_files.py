@@ -1,202 +1,123 @@
-"""Readers of log files with named columns: npz, csv, parquet; without pickle, and with bounded memory."""
+"""Log files with named columns: csv, npz, parquet; without pickle, and each column read when it is asked for."""
 
 from __future__ import annotations
 
-import csv
-import zipfile
-from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any
 
-from merpo.errors import DatasetError, MerpoError, nearest
+from merpo.data.csv_cells import BadCellError, NumberColumn
+from merpo.data.csv_format import CsvFormat
+from merpo.data.csv_table import CsvTable
+from merpo.data.hdf5_table import Hdf5Table
+from merpo.data.npz_table import NpzTable
+from merpo.data.parquet_table import ParquetTable
+from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FORMATS", "MAX_BYTES", "Table", "numbers", "read_table", "row_location"]
+__all__ = ["FORMATS", "MAX_BYTES", "CsvTable", "Reader", "Table", "dims", "numbers", "read_table", "row_location"]
 
 MAX_BYTES = 8 << 30  # of one file's arrays in memory
 MAX_MEMBERS = 10_000  # arrays or columns of one file
 
-Table = Mapping[str, Any]  # name -> array [N] or [N, .], or a column's values as strings
-
-
-@final
-class CsvTable(Mapping[str, list[str]]):
-    """The columns of a csv file as strings, and the line number (from 1) at which each row ends."""
-
-    def __init__(self, columns: Mapping[str, list[str]], lines: Sequence[int]) -> None:
-        self._columns, self.lines = columns, lines
-
-    def __getitem__(self, name: str) -> list[str]:
-        return self._columns[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
-
-    def __len__(self) -> int:
-        return len(self._columns)
+Table = Mapping[str, Any]  # name -> array [N] or [N, .], an array for each row, or a column's values as strings
+Reader = Callable[[Path, CsvFormat, Collection[str]], Table]
 
 
 def row_location(table: Table, row: int) -> str:
     """The position of row `row` (from 0) in the file, for messages: the line of a csv file, else the row."""
-    return f"line {table.lines[row]}" if isinstance(table, CsvTable) else f"row {row}"
+    return f"line {table.line(row)}" if isinstance(table, CsvTable) else f"row {row}"
 
 
-def read_table(path: Path) -> Table:
-    """The arrays or columns of a file, by name; raises `DatasetError` that names the file and the defect."""
-    reader = FORMATS.get(path.suffix.lower())
+def read_table(
+    path: Path, csv: CsvFormat | None = None, wanted: Collection[str] = (), formats: Mapping[str, Reader] | None = None
+) -> Table:
+    """The arrays or columns of a file, by name; raises `DatasetError` that names the file and the defect.
+
+    `wanted` are names that will be asked for: by them the format of a csv file is found where it is not given, and what
+    other arrays of an archive hold does not matter. Without names, all matter.
+    """
+    known = FORMATS if formats is None else formats
+    reader = known.get(path.suffix.lower())
     if reader is None:
-        raise DatasetError(f"{path}: expected a file that ends in {', '.join(FORMATS)}{nearest(path.suffix, FORMATS)}")
+        raise DatasetError(f"{path}: expected a file that ends in {', '.join(known)}{nearest(path.suffix, known)}")
     try:
         if not path.is_file():
             raise DatasetError(f"{path}: no such file")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise DatasetError(f"{path}: has {size} bytes, expected at most {MAX_BYTES}")
-        return reader(path)
+        return reader(path, csv or CsvFormat(), wanted)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
     except MemoryError:
         raise DatasetError(f"{path}: does not fit into memory") from None
 
 
-def numbers(table: Table, name: str, place: str) -> NDArray[Any]:
-    """A column as numbers, parsed if they are strings of a csv file; messages of `DatasetError` begin with `place`."""
+def dims(table: Table, name: str) -> int:
+    """The number of dims of a column or an array: 1 for a value per row."""
+    if isinstance(table, CsvTable):
+        return 1
+    if isinstance(table, ParquetTable):
+        return table.dims(name)
+    return len(table.shape(name)) if isinstance(table, NpzTable | Hdf5Table) else int(np.ndim(table[name]))
+
+
+def numbers(table: Table, name: str, place: str, gaps: bool = False, advice: str = "") -> Any:
+    """A column as numbers [N] or [N, .], or an array for each row; messages of `DatasetError` begin with `place`.
+
+    A cell without a value is NaN if `gaps`, else an error that ends with `advice`.
+    """
+    if isinstance(table, CsvTable):
+        found = table.numbers(name)
+        if name in table.gaps and not gaps:
+            text, line = table.gaps[name]
+            raise DatasetError(f"{place} is {text[:40]!r} in line {line}, expected a number{_also(advice)}")
+        return found
     values = table[name]
-    if isinstance(values, list):
-        try:
-            return np.asarray(values, dtype=np.float64)
-        except ValueError:
-            row = next(i for i, text in enumerate(values) if not _is_number(text))
-            raise DatasetError(
-                f"{place} is {values[row][:40]!r} in {row_location(table, row)}, expected a number"
-            ) from None
-    found: NDArray[Any] = values
-    if found.dtype.kind not in "biuf":
-        raise DatasetError(f"{place} holds {found.dtype}, expected numbers")
-    return found
+    if isinstance(values, list) and values and isinstance(values[0], str):
+        return _parsed(values, place, gaps, advice)
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "biufO":
+        raise DatasetError(f"{place} holds {values.dtype}, expected numbers")
+    return values
 
 
-def _is_number(text: str) -> bool:
+def _parsed(texts: Sequence[str], place: str, gaps: bool, advice: str) -> NDArray[Any]:
+    """Numbers that are stored as text."""
+    column = NumberColumn(0, ".")
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        column.parse(texts, range(len(texts)))
+    except BadCellError as error:
+        raise DatasetError(f"{place} is {error.cell.text[:40]!r} in row {error.cell.line}, expected a number") from None
+    if column.gap and not gaps:
+        text, row = column.gap
+        raise DatasetError(f"{place} is {text[:40]!r} in row {row}, expected a number{_also(advice)}")
+    return column.done()
 
 
-def _read_csv(path: Path) -> Table:
-    """The columns of a comma-separated UTF-8 file, as strings, by the names in its first row."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            _check_names(path, header)
-            columns: list[list[str]] = [[] for _ in header]
-            lines = array("q")
-            for row in reader:
-                if not row:
-                    continue  # an empty line
-                if len(row) != len(header):
-                    found, wanted = len(row), len(header)
-                    raise DatasetError(f"{path}: line {reader.line_num} has {found} values, expected {wanted}")
-                lines.append(reader.line_num)
-                for column, value in zip(columns, row, strict=True):
-                    column.append(value)
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 (byte {error.start})") from None
-    except csv.Error as error:
-        raise DatasetError(f"{path}: line {reader.line_num}: {error}") from None
-    return CsvTable(dict(zip(header, columns, strict=True)), lines)
+def _also(advice: str) -> str:
+    return f"; {advice}" if advice else ""
 
 
-def _read_npz(path: Path) -> Table:
-    """The arrays of a NumPy archive; declared sizes are checked before memory is reserved."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            _check_names(path, [member.filename for member in members])
-            if sum(member.file_size for member in members) > MAX_BYTES:
-                raise DatasetError(f"{path}: its arrays take more than {MAX_BYTES} bytes")
-            return {member.filename.removesuffix(".npy"): _read_npy(path, archive, member) for member in members}
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise DatasetError(f"{path}: is not a NumPy archive ({error!s:.120})") from None
-    except (ValueError, TypeError, KeyError, SyntaxError, OverflowError) as error:
-        raise DatasetError(f"{path}: is damaged ({error!s:.120})") from None
-    except _decompression_errors() as error:
-        raise DatasetError(f"{path}: is damaged ({error!s:.120})") from None
+def _read_csv(path: Path, csv: CsvFormat, wanted: Collection[str]) -> Table:
+    table = CsvTable(path, csv, wanted)
+    _check_names(path, table.names)
+    return table
 
 
-def _decompression_errors() -> tuple[type[Exception], ...]:
-    import lzma
-    import struct
-    import zlib
-
-    return zlib.error, lzma.LZMAError, struct.error
+def _read_npz(path: Path, csv: CsvFormat, wanted: Collection[str]) -> Table:
+    table = NpzTable(path, MAX_BYTES, wanted or None)
+    _check_names(path, table.names)
+    return table
 
 
-def _read_npy(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:
-    """One array of an archive; raises `DatasetError` if its header declares more bytes than the file holds."""
-    place = f"{path}: {member.filename[:80]}"
-    with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise DatasetError(f"{place}: version {version} of NumPy's format, expected 1 or 2")
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(file)
-        if dtype.hasobject or dtype.kind not in "biufUS":
-            raise DatasetError(f"{place}: holds {dtype}, expected numbers; Python objects are not read")
-        count = 1
-        for length in shape:
-            count *= length
-        if count < 0 or count * dtype.itemsize > member.file_size:
-            raise DatasetError(f"{place}: declares shape {shape} of {dtype}, but has {member.file_size} bytes")
-    with archive.open(member) as file:
-        found: NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-    return found
-
-
-def _read_parquet(path: Path) -> Table:
-    """The flat columns of a Parquet file."""
-    parquet = _pyarrow_parquet()
-    import pyarrow as pa
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            _check_names(path, file.schema_arrow.names)
-            declared = file.metadata.num_rows * 8 * max(1, file.metadata.num_columns)
-            if declared > MAX_BYTES:
-                raise DatasetError(f"{path}: declares {declared} bytes of columns, expected at most {MAX_BYTES}")
-            flat = [f.name for f in file.schema_arrow if not (pa.types.is_nested(f.type) or _unsupported(pa, f.type))]
-            table = file.read(columns=flat, use_threads=False)
-            table.validate(full=True)
-            return {name: _parquet_column(pa, table.column(name)) for name in flat}
-    except (pa.ArrowException, ValueError, TypeError, KeyError, NotImplementedError, OverflowError) as error:
-        raise DatasetError(f"{path}: cannot be read as Parquet ({error!s:.160})") from None
-
-
-def _unsupported(pa: Any, kind: Any) -> bool:
-    """Whether an Arrow type is neither numeric nor text; such columns are not read."""
-    types = pa.types
-    plain = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_large_string)
-    return not any(is_kind(kind) for is_kind in plain)
-
-
-def _parquet_column(pa: Any, column: Any) -> Any:
-    """A column as numbers or strings; missing values become NaN or "", which later checks report by row."""
-    found = (column.cast(pa.int8()) if pa.types.is_boolean(column.type) else column).to_numpy()
-    return ["" if value is None else str(value) for value in found] if found.dtype == object else found
-
-
-def _pyarrow_parquet() -> Any:
-    try:
-        from pyarrow import parquet
-    except ImportError:
-        raise MerpoError("reading Parquet needs pyarrow, which is not installed; pip install 'merpo[minari]'") from None
-    return parquet
+def _read_parquet(path: Path, csv: CsvFormat, wanted: Collection[str]) -> Table:
+    table = ParquetTable(path, MAX_BYTES)
+    _check_names(path, table.top_names)
+    return table
 
 
 def _check_names(path: Path, names: Sequence[str]) -> None:
@@ -210,4 +131,4 @@ def _check_names(path: Path, names: Sequence[str]) -> None:
         raise DatasetError(f"{path}: has two columns named {duplicate[:80]!r}, expected distinct names")
 
 
-FORMATS: dict[str, Callable[[Path], Table]] = {".csv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet}
+FORMATS: dict[str, Reader] = {".csv": _read_csv, ".npz": _read_npz, ".parquet": _read_parquet, ".tsv": _read_csv}

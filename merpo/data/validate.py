@@ -8,7 +8,7 @@ from merpo.data.dataset import TaskDataset
 from merpo.errors import DatasetError
 from merpo.lazy import torch
 
-__all__ = ["ARRAYS", "check_dataset", "check_datasets"]
+__all__ = ["ARRAYS", "LARGEST", "check_dataset", "check_datasets"]
 
 # Array -> its number of dims. All are float32 except the offsets (int64).
 ARRAYS = {
@@ -21,6 +21,7 @@ ARRAYS = {
     "episode_offsets": 1,
 }
 _ACTION_TOLERANCE = 1e-5
+LARGEST = 1e18  # twice as much can be squared in float32, and some hundred such squares be added up
 
 
 def check_datasets(datasets: Sequence[TaskDataset], batch_size: int) -> None:
@@ -94,12 +95,23 @@ def _check_episodes(data: TaskDataset, where: str) -> None:
 
 def _check_values(data: TaskDataset, where: str) -> None:
     """Check that all numbers are finite and actions are in [-1, 1]."""
-    for key in ARRAYS:
+    expected = f"at most {LARGEST:g} in size, as training squares and adds up such numbers"
+    for key in (key for key in ARRAYS if key != "episode_offsets"):
         array = getattr(data, key)
-        if not bool(array.isfinite().all()):
+        if not _is_within(array, LARGEST):
             _refuse(where, key, array, ~array.isfinite(), "a finite number")
-    bad = data.actions.abs() > 1.0 + _ACTION_TOLERANCE
-    _refuse(where, "actions", data.actions, bad, "within [-1, 1] (scale the actions of the environment to that box)")
+            if key != "actions":
+                _refuse(where, key, array, array.abs() > LARGEST, expected)
+    most = 1.0 + _ACTION_TOLERANCE
+    if not _is_within(data.actions, most):
+        expected = "within [-1, 1] (scale the actions of the environment to that box)"
+        _refuse(where, "actions", data.actions, data.actions.abs() > most, expected)
+
+
+def _is_within(array: torch.Tensor, limit: float) -> bool:
+    """Whether all numbers are in [-limit, limit], which NaN is not; without a copy of the array."""
+    low, high = array.aminmax()
+    return -limit <= float(low) and float(high) <= limit
 
 
 def _refuse(where: str, key: str, array: torch.Tensor, bad: torch.Tensor, expected: str) -> None:
@@ -112,5 +124,7 @@ def _refuse(where: str, key: str, array: torch.Tensor, bad: torch.Tensor, expect
     place = f"row {row}" + "".join(f", column {c}" for c in column)
     got = float(array[tuple(index)])
     raise DatasetError(
-        f"{where}: {key} is {got} at {place}, expected {expected}; {rows} of {len(array)} rows affected", at=(key, row)
+        f"{where}: {key} is {got} at {place}, expected {expected}; {rows} of {len(array)} rows affected",
+        (key, row),
+        column[0] if column else None,
     )

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from merpo.components.component import dump_component
 from merpo.components.interfaces import TaskFamily
-from merpo.errors import ArtifactError, MerpoError, StoppedError
+from merpo.errors import ArtifactError, MerpoError, PluginError, StoppedError
 from merpo.evaluation.film import film
 from merpo.support.files import atomic_write_bytes, atomic_write_text, fingerprint, plain
-from merpo.support.read import FileKind
+from merpo.support.paths import inside
+from merpo.support.read import FileKind, read_regular
 from merpo.types import Params, Task
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = ["FOLDER", "Shot", "Video", "Videos", "film_shots", "params_digest", "
 
 FOLDER, LIST = "videos", "videos.json"
 LARGEST = 256 << 20  # bytes of a video that a page embeds; one has some hundred thousand
+NAME = r"[a-z0-9][a-z0-9_.-]{0,150}\.mp4"
 
 
 class Video(BaseModel):
@@ -34,7 +36,7 @@ class Video(BaseModel):
 
     task: int
     policy: str  # a key of the report's policies
-    file: str = Field(pattern=rf"^{FOLDER}/[a-z0-9_.-]+\.mp4$")  # within the run's folder
+    file: str = Field(pattern=rf"^{FOLDER}/{NAME}$")  # within the run's folder
     frames: int
     fps: float
     steps: int
@@ -100,12 +102,14 @@ def params_digest(params: Params) -> str:
 
 def _make(folder: Path, family: TaskFamily, shot: Shot, seed: int, key: str) -> Video:
     made = film(family, shot.task, shot.actor(), seed)
-    file = f"{FOLDER}/task-{shot.task_index:03d}.{shot.policy}.mp4"
-    atomic_write_bytes(folder / file, made.data)
+    name = f"task-{shot.task_index:03d}.{shot.policy}.mp4"
+    what = "the file of a reference policy"
+    path = inside(folder, FOLDER, name, what=what, error=PluginError, pattern=rf"{FOLDER}|{NAME}")
+    atomic_write_bytes(path, made.data)
     return Video(
         task=shot.task_index,
         policy=shot.policy,
-        file=file,
+        file=f"{FOLDER}/{name}",
         sha256=hashlib.sha256(made.data).hexdigest(),
         key=key,
         **{name: getattr(made, name) for name in ("frames", "fps", "steps", "episode_return")},
@@ -122,12 +126,10 @@ def recorded(folder: Path, video: Video) -> bytes:
 
     Whatever pages embed is read here: a link is not followed, and another content is not taken.
     """
-    path = folder / video.file
     try:
-        if path.is_symlink() or path.parent.is_symlink() or not path.is_file() or path.stat().st_size > LARGEST:
-            return b""
-        data = path.read_bytes()
-    except OSError:
+        path = inside(folder, *video.file.split("/"))
+        data = b"" if path.is_symlink() or path.parent.is_symlink() else read_regular(path, LARGEST)
+    except (OSError, MerpoError):
         return b""
     return data if hashlib.sha256(data).hexdigest() == video.sha256 else b""
 

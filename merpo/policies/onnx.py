@@ -1,83 +1,65 @@
-"""Policies as ONNX graphs: input `observation` [batch, O], output `action` [batch, A], with normalisation included."""
+"""Reader of policies as ONNX graphs, which is data from others: checked before anything of it is computed."""
 
 from __future__ import annotations
 
-import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from merpo.errors import ArtifactError, MerpoError
-from merpo.lazy import np, torch
-from merpo.policies.saved import SavedPolicies, TaskName
-from merpo.support.files import atomic_write_bytes
-from merpo.support.read import FileKind
+from merpo.lazy import np
+from merpo.policies.acting import Policy
+from merpo.policies.checks import header_dims
+from merpo.policies.onnx_check import check_graph
+from merpo.policies.onnx_names import ACTION, FORMAT_VERSION, IN_UNITS, KEY, OBSERVATION
+from merpo.policies.task_name import TaskName, check_units, parse_tasks
+from merpo.support.checksum import checksum_problem
+from merpo.support.read import FileKind, read_regular
 
 if TYPE_CHECKING:
-    from merpo.policies.saved import Policy
+    from numpy.typing import NDArray
 
-__all__ = ["engine", "load_onnx", "onnx_writer"]
+__all__ = ["OnnxPolicy", "engine", "load_onnx", "need", "read_onnx"]
 
-INPUT, OUTPUT, KEY = "observation", "action", "merpo"
+MAX_BYTES = 2 << 30  # of a file, as in the format
+BATCHES = 1, 3  # of the zeros at which a graph is tried out
 
-
-def onnx_writer(saved: SavedPolicies) -> Callable[[SavedPolicies, Path], None]:
-    """A function that writes the policy of one task of `saved` to a file.
-
-    The method's `act` is traced once; the tasks' graphs differ only in their weights.
-    """
-    need("onnx", "onnxscript")
-    names, graph = _trace(saved.one(saved.tasks[0].index))
-
-    def write(one: SavedPolicies, path: Path) -> None:
-        from onnx.numpy_helper import from_array
-        from onnxscript.optimizer import optimize
-
-        model = type(graph)()
-        model.CopyFrom(graph)
-        tensors = dict(zip(names, _tensors(one).values(), strict=True))
-        for initializer in model.graph.initializer:
-            if initializer.name in tensors:
-                array = tensors[initializer.name].detach().cpu().contiguous().numpy()
-                initializer.CopyFrom(from_array(array, initializer.name))
-        with _quiet():
-            model = optimize(model)
-        entry = model.metadata_props.add()
-        entry.key, entry.value = KEY, json.dumps(one.header(), sort_keys=True)
-        atomic_write_bytes(path, model.SerializeToString(deterministic=True))
-
-    return write
+Run = Callable[["NDArray[np.float32]"], "dict[str, NDArray[Any]]"]
 
 
-def load_onnx(path: Path) -> Policy:
+class OnnxPolicy(NamedTuple):
+    """A checked graph: its task, dims, and the function that computes all of its outputs, by name."""
+
+    task: TaskName
+    observation_dim: int
+    action_dim: int
+    run: Run
+
+
+def load_onnx(path: Path, allow_non_finite: bool = False) -> Policy:
     """The policy in an ONNX file of `merpo export`; raises `ArtifactError` for any other file."""
-    from merpo.policies.saved import Policy
+    found = read_onnx(path)
+    dims = found.observation_dim, found.action_dim
+    return Policy(found.task, *dims, lambda rows: found.run(np.ascontiguousarray(rows))[ACTION], allow_non_finite)
 
+
+def read_onnx(path: Path) -> OnnxPolicy:
+    """The graph in an ONNX file of `merpo export`, checked and tried out; raises `ArtifactError` for any other file."""
     need("onnx")
-    import onnx
-    from google.protobuf.message import DecodeError
-
-    try:
-        content = path.read_bytes()
-        model = onnx.load_model_from_string(content)
-        onnx.checker.check_model(model)
-    except OSError as error:
-        raise ArtifactError(f"{path}: cannot read this policy ({error.strerror or error})") from None
-    except (DecodeError, ValueError, onnx.checker.ValidationError) as error:
-        raise ArtifactError(f"{path}: damaged, or not an ONNX file ({str(error).splitlines()[0][:200]})") from None
-    text = next((entry.value for entry in model.metadata_props if entry.key == KEY), "")
-    kind = FileKind("the header of an exported policy")
-    try:
-        header = kind.parse_model(text, path, dict[str, str])
-        (task,) = kind.parse_model(header["tasks"], path, list[TaskName])
-        dims = int(header["observation_dim"]), int(header["action_dim"])
-    except (ArtifactError, ValueError, KeyError):
-        raise ArtifactError(f"{path}: an ONNX file, but not one of `merpo export`") from None
-    play = _session(content)
-    return Policy(task, *dims, lambda rows: play(np.ascontiguousarray(rows)))
+    content = _content(path)
+    model = _parsed(path, content)
+    header = _header(path, model)
+    if header.get("format_version", "1") != "1" and (problem := _problem(content, header)):
+        raise ArtifactError(f"{path}: {problem}")
+    tasks = parse_tasks(header["tasks"], f"{path}: tasks")
+    if len(tasks) != 1:
+        raise ArtifactError(f"{path}: holds policies of {len(tasks)} tasks, expected one")
+    dims = header_dims(path, header)
+    check_units(tasks, dims[1], f"{path}: tasks")
+    check_graph(model, dims, path)
+    run = _session(content, path)
+    _try_out(run, dims, path)
+    return OnnxPolicy(tasks[0], *dims, run)
 
 
 def engine() -> str:
@@ -100,69 +82,81 @@ def _installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-def _session(content: bytes) -> Callable[[Any], Any]:
+def _content(path: Path) -> bytes:
+    try:
+        return read_regular(path, MAX_BYTES)
+    except OSError as error:
+        raise ArtifactError(f"{path}: cannot read this policy ({error.strerror or error})") from None
+    except MemoryError:
+        raise ArtifactError(f"{path}: does not fit into memory") from None
+
+
+def _parsed(path: Path, content: bytes) -> Any:
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    try:
+        return onnx.load_model_from_string(content)
+    except (DecodeError, ValueError, RecursionError, MemoryError) as error:
+        raise ArtifactError(f"{path}: damaged, or not an ONNX file ({str(error).partition(chr(10))[0]:.200})") from None
+
+
+def _header(path: Path, model: Any) -> dict[str, str]:
+    """The header that `merpo export` wrote into the metadata."""
+    texts = [entry.value for entry in model.metadata_props if entry.key == KEY]
+    try:
+        (text,) = texts
+        header = FileKind("the header of an exported policy").parse_model(text, path, dict[str, str])
+    except (ArtifactError, ValueError):
+        header = {}
+    if not {"tasks", "observation_dim", "action_dim"} <= header.keys():
+        raise ArtifactError(f"{path}: an ONNX file, but not one of `merpo export`")
+    return header
+
+
+def _problem(content: bytes, header: dict[str, str]) -> str:
+    """What is wrong with the version or the checksum of a file, or an empty string."""
+    if header["format_version"] != FORMAT_VERSION:
+        return f"format version {header['format_version']!r:.40}, expected '1' or {FORMAT_VERSION!r}"
+    return checksum_problem(content, header.get("checksum"))
+
+
+def _session(content: bytes, path: Path) -> Run:
     """The function that evaluates a graph."""
+    try:
+        session = _backend(content)
+    except Exception as error:  # noqa: BLE001 - the engines raise exceptions of their own for what they do not support
+        raise ArtifactError(f"{path}: {engine()} cannot compute this graph ({_first_line(error)})") from None
+    outputs = session.get_outputs() if hasattr(session, "get_outputs") else ()
+    names = [output.name for output in outputs] or list(session.output_names)
+    return lambda rows: dict(zip(names, session.run(names, {OBSERVATION: rows}), strict=True))
+
+
+def _backend(content: bytes) -> Any:
     if engine() == "onnxruntime":
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what is wrong is raised
         options.intra_op_num_threads = options.inter_op_num_threads = 1  # more threads do not speed up single rows
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    else:
-        from onnx.reference import ReferenceEvaluator
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    from onnx.reference import ReferenceEvaluator
 
-        session = ReferenceEvaluator(content)
-    return lambda rows: session.run(None, {INPUT: rows})[0]
+    return ReferenceEvaluator(content)
 
 
-def _tensors(one: SavedPolicies) -> dict[str, torch.Tensor]:
-    """All tensors of one task's policy, in the same order for all tasks."""
-    return {**one.policy, **{f"normalization/{key}": value for key, value in one.normalization.items()}}
+def _try_out(run: Run, dims: tuple[int, int], path: Path) -> None:
+    """Raise `ArtifactError` unless the graph has finite actions at zeros, in batches of two sizes."""
+    for rows in BATCHES:
+        try:
+            found = run(np.zeros((rows, dims[0]), np.float32))
+        except Exception as error:  # noqa: BLE001 - as above
+            raise ArtifactError(f"{path}: {engine()} cannot compute this graph ({_first_line(error)})") from None
+        for name in found.keys() & {ACTION, IN_UNITS}:
+            kind, expected = (found[name].shape, found[name].dtype.name), ((rows, dims[1]), "float32")
+            if kind != expected or not np.isfinite(found[name]).all():
+                raise ArtifactError(f"{path}: {name} at zeros is {kind}, expected finite numbers as {expected}")
 
 
-def _trace(one: SavedPolicies) -> tuple[list[str], Any]:
-    """The names of the weights in the graph, and the graph of one task's policy."""
-    tensors = _tensors(one)
-    names = [f"p{i}" for i in range(len(tensors))]
-
-    class Graph(torch.nn.Module):  # defined here, because torch is imported lazily
-        def __init__(self) -> None:
-            super().__init__()
-            for name, value in zip(names, tensors.values(), strict=True):
-                self.register_buffer(name, value.detach().clone())
-
-        def forward(self, observation: torch.Tensor) -> torch.Tensor:
-            buffers = {key: getattr(self, name) for key, name in zip(tensors, names, strict=True)}
-            policy = {key: buffers[key] for key in one.policy}
-            normalization = {key: buffers[f"normalization/{key}"] for key in one.normalization}
-            return one._replace(policy=policy, normalization=normalization).act(observation[None])[0]
-
-    with _quiet():
-        program = torch.onnx.export(
-            Graph().eval(),
-            (torch.zeros(2, one.observation_dim),),
-            dynamo=True,
-            input_names=[INPUT],
-            output_names=[OUTPUT],
-            dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
-            optimize=False,  # done later for each task, because it folds weights together
-            external_data=False,
-            verbose=False,
-        )
-    if program is None:
-        raise MerpoError(f"{one.place}: torch.onnx returned no graph")
-    return names, program.model_proto
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Suppress the exporter's warnings: deprecations, and advice on packages that policies do not use."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]:.200}"

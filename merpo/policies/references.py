@@ -12,7 +12,8 @@ from merpo.data.reference_scores import ReferenceScores, stored_reference
 from merpo.errors import DatasetError
 from merpo.nn.params import expand, stack_alike
 from merpo.nn.policy import policy_dims
-from merpo.policies.saved import SavedPolicies, TaskName, run_of
+from merpo.policies.saved import SavedPolicies, run_of
+from merpo.policies.task_name import TaskName
 from merpo.types import Params
 
 __all__ = ["BehaviorPolicies", "behavior_clones", "behavior_policies", "meta_policy", "references"]

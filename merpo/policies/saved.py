@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -17,26 +15,17 @@ from merpo.components.interfaces import Method
 from merpo.data.needed import needed
 from merpo.data.normalize import NORMALIZATION
 from merpo.errors import ArtifactError, MerpoError, RecipeError
-from merpo.lazy import np, torch
+from merpo.lazy import torch
+from merpo.policies.acting import Policy
+from merpo.policies.checks import check_weights, checked_normalization, header_dims, header_seed
+from merpo.policies.task_name import TaskName, check_units, parse_tasks, task_header
 from merpo.recipe.recipe import Recipe, from_tables
 from merpo.support.read import FileKind
-from merpo.types import Normalization, Params, Task
+from merpo.types import Normalization, Params
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-__all__ = ["Policy", "SavedPolicies", "TaskName", "read_policies", "run_of", "task_header"]
+__all__ = ["SavedPolicies", "from_saved", "read_policies", "run_of"]
 
 FILES = (".safetensors", ".onnx")  # of single policies; other paths are folders
-
-
-@dataclass(frozen=True)
-class TaskName:
-    """The task that a policy is for."""
-
-    name: str
-    index: int
-    params: Task
 
 
 class SavedPolicies(NamedTuple):
@@ -83,11 +72,6 @@ class SavedPolicies(NamedTuple):
         }
 
 
-def task_header(tasks: Sequence[TaskName]) -> str:
-    """The header entry with the tasks of an artifact's policies."""
-    return json.dumps([asdict(task) for task in tasks], sort_keys=True)
-
-
 def read_policies(path: Path, trust: bool = False) -> SavedPolicies:
     """The adapted policies in a run folder, a folder of `merpo adapt`, their artifact, or an export.
 
@@ -113,21 +97,24 @@ def _policies(path: Path, sha256: str | None) -> SavedPolicies:
     groups, header = load_artifact(path, sha256)
     if "policy" not in groups or not ("method" in header or "recipe" in header) or header.get("stage") in (META, BEST):
         raise ArtifactError(
-            f"{path}: holds {', '.join(groups) or 'nothing'} of stage {header.get('stage', 'unknown')!r}, expected "
-            "adapted policies: a run's folder, its artifacts/adapted.safetensors, or a file of `merpo export`"
+            f"{path}: holds {', '.join(groups) or 'nothing':.200} of stage {header.get('stage', 'unknown')!r:.80}, "
+            "expected adapted policies: a run's folder, its artifacts/adapted.safetensors, or a file of `merpo export`"
         )
     recipe = _recipe(path, header) if "recipe" in header else None
     policy = groups["policy"]
     tasks = _tasks(path, header, recipe)
-    if any(value.dim() == 0 or value.shape[0] != len(tasks) for value in policy.values()):
+    if not tasks or any(value.dim() == 0 or value.shape[0] != len(tasks) for value in policy.values()):
         shapes = {key: tuple(value.shape) for key, value in policy.items()}
         raise ArtifactError(f"{path}: policies of {len(tasks)} tasks expected, found tensors of shapes {shapes!s:.200}")
     spec = recipe.tasks.spec() if recipe is not None else None
-    dims = spec[:2] if spec is not None else _dims(path, header)
+    dims = spec[:2] if spec is not None else header_dims(path, header)
     method = recipe.method if recipe is not None else _method(path, header)
-    seed = int(header["seed"]) if header.get("seed", "").isdigit() else 0
-    normalization = _checked_normalization(path, groups.get(NORMALIZATION, {}), len(tasks), dims[0])
-    return SavedPolicies(path, method, policy, normalization, tasks, *dims, recipe, seed)
+    check_weights(path, policy)
+    normalization = checked_normalization(path, groups.get(NORMALIZATION, {}), len(tasks), dims[0])
+    check_units(tasks, dims[1], f"{path}: tasks")
+    saved = SavedPolicies(path, method, policy, normalization, tasks, *dims, recipe, header_seed(path, header))
+    _try_out(saved)
+    return saved
 
 
 def _recipe(path: Path, header: dict[str, str]) -> Recipe:
@@ -138,17 +125,10 @@ def _recipe(path: Path, header: dict[str, str]) -> Recipe:
 def _tasks(path: Path, header: dict[str, str], recipe: Recipe | None) -> tuple[TaskName, ...]:
     """The tasks of the policies, from the header, or else the unseen tasks of the recipe."""
     if "tasks" in header:
-        return tuple(_json(path, header, "tasks", list[TaskName]))
+        return parse_tasks(header["tasks"], f"{path}: tasks")
     if recipe is None:
         raise ArtifactError(f"{path}: the header has neither tasks nor a recipe, expected the tasks of the policies")
     return tuple(TaskName(source.name, source.index, source.task) for source in needed(recipe)[1])
-
-
-def _dims(path: Path, header: dict[str, str]) -> tuple[int, int]:
-    found = [header.get(key, "") for key in ("observation_dim", "action_dim")]
-    if not all(text.isdigit() and int(text) > 0 for text in found):
-        raise ArtifactError(f"{path}: (observation, action) dims in the header are {found}, expected integers >= 1")
-    return int(found[0]), int(found[1])
 
 
 def _method(path: Path, header: dict[str, str]) -> Method:
@@ -166,17 +146,21 @@ def _method(path: Path, header: dict[str, str]) -> Method:
     return method
 
 
-def _checked_normalization(path: Path, group: Params, tasks: int, observation_dim: int) -> Params:
-    """The group `normalization`, checked for T tasks and O observation dims; it may be empty."""
-    if not group:
-        return {}
-    allowed = [(observation_dim,), (tasks, observation_dim)]
-    shapes = {key: tuple(value.shape) for key, value in group.items()}
-    if set(group) != {"mean", "std"} or any(shape not in allowed for shape in shapes.values()):
-        raise ArtifactError(f"{path}: {NORMALIZATION} has {shapes}, expected mean and std of shape {allowed}")
-    if not all(bool(value.isfinite().all()) for value in group.values()) or bool((group["std"] < 0).any()):
-        raise ArtifactError(f"{path}: {NORMALIZATION}: expected finite numbers and std >= 0")
-    return dict(group)
+def _try_out(saved: SavedPolicies) -> None:
+    """Raise `ArtifactError` unless the first policy has a finite action at zeros: its layers may not fit together."""
+    try:
+        with torch.no_grad():
+            found = saved.one(saved.tasks[0].index).act(torch.zeros(1, 1, saved.observation_dim))
+    except Exception as error:  # noqa: BLE001 - a method's `act` may raise anything for weights that it does not know
+        raise ArtifactError(
+            f"{saved.place}: its weights are no policy of method {saved.method.name!r} with {saved.observation_dim} "
+            f"observations ({type(error).__name__}: {error!s:.200})"
+        ) from None
+    kind, expected = (tuple(found.shape), found.dtype), ((1, 1, saved.action_dim), torch.float32)
+    if kind != expected:
+        raise ArtifactError(f"{saved.place}: its actions are (shape, type) {kind}, expected {expected}")
+    if not bool(found.isfinite().all()):
+        raise ArtifactError(f"{saved.place}: its action at zeros is {found.flatten()[:8].tolist()}, expected numbers")
 
 
 def _json(path: Path, header: dict[str, str], key: str, kind: Any) -> Any:
@@ -184,46 +168,11 @@ def _json(path: Path, header: dict[str, str], key: str, kind: Any) -> Any:
     return FileKind("the header of saved policies").parse_model(header[key], f"{path}: {key}", kind)
 
 
-@final
-class Policy:
-    """One task's policy: `policy(observation)` returns its deterministic action, in [-1, 1].
-
-    `task` is the task's name, index and parameters; `observation_dim` and `action_dim` are O and A.
-    """
-
-    def __init__(
-        self,
-        task: TaskName,
-        observation_dim: int,
-        action_dim: int,
-        rows: Callable[[NDArray[np.float32]], NDArray[np.float32]],
-    ) -> None:
-        self.task, self.observation_dim, self.action_dim = task, observation_dim, action_dim
-        self._rows = rows
-
-    def __call__(self, observation: ArrayLike) -> NDArray[np.float32]:
-        """The action [A] at one observation [O], or actions [B, A] at several [B, O], of any array type.
-
-        Raises `MerpoError` for another shape.
-        """
-        given = np.asarray(observation, dtype=np.float32)
-        if given.ndim not in (1, 2) or given.shape[-1] != self.observation_dim:
-            expected = f"[{self.observation_dim}] or [B, {self.observation_dim}]"
-            raise MerpoError(
-                f"policy of {self.task.name}: got an observation of shape {given.shape}, expected {expected}"
-            )
-        actions = self._rows(np.atleast_2d(given))
-        return actions[0] if given.ndim == 1 else actions
-
-    def __repr__(self) -> str:
-        return f"Policy({self.task.name!r}, {self.observation_dim} observations -> {self.action_dim} actions)"
-
-
-def from_saved(saved: SavedPolicies) -> Policy:
+def from_saved(saved: SavedPolicies, allow_non_finite: bool = False) -> Policy:
     """The policy in `saved`, which must have exactly one task."""
 
     def rows(observations: Any) -> Any:
         with torch.no_grad():
             return saved.act(torch.as_tensor(observations)[None])[0].numpy()
 
-    return Policy(saved.tasks[0], saved.observation_dim, saved.action_dim, rows)
+    return Policy(saved.tasks[0], saved.observation_dim, saved.action_dim, rows, allow_non_finite)

@@ -6,13 +6,13 @@ import re
 from typing import Literal, NamedTuple
 
 from merpo.errors import nearest
-from merpo.support.files import FILE_NAME
+from merpo.support.files import FILE_NAME, NAME_CHARACTERS
 
 __all__ = ["MINARI_ID", "Source", "is_minari_id", "minari_place", "parse_source"]
 
 # Minari's form: namespaces of at least two characters, a name, a version; without dots and empty parts as in paths.
 MINARI_ID = r"(?:[A-Za-z0-9_-]{2,100}/){0,8}[A-Za-z0-9_-]{1,100}-v[0-9]{1,9}"
-_PATTERN = r"[A-Za-z0-9._+*?\[\]!-]{1,200}"  # a dataset's name, with *, ? and [0-9]
+_PATTERN = rf"[{NAME_CHARACTERS}*?\[\]!]{{1,200}}"  # a dataset's name, with *, ? and [0-9]
 
 
 class Source(NamedTuple):

@@ -156,8 +156,8 @@ def _unknown(figures: Figures) -> Check | None:
     worst = _place(shares)
     text = f"up to {shares[worst]:.1%} of the policy's steps lead to where the members of its model disagree more than "
     text += f"on 99 % of the data{_of(figures, worst)}"
-    advice = "no data says what happens there: keep method.rac.halt, raise λ (method.rac.lambda_initial), or collect "
-    advice += "episodes that reach there"
+    advice = "no data says what happens there: method.rac.halt should be true; else raise λ "
+    advice += "(method.rac.lambda_initial), or collect episodes that reach there"
     return _check("reach of the policy", _above(shares[worst], UNKNOWN), text, advice, {"share": shares[worst]})
 
 

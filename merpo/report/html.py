@@ -19,6 +19,7 @@ from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 from merpo.support.format import duration, number
 from merpo.support.pages import render
+from merpo.support.paths import inside
 
 if TYPE_CHECKING:
     from merpo.evaluation.episode_stats import EpisodeStats
@@ -72,7 +73,7 @@ def write_report(report: Report, folder: Path, trust: bool = False) -> Path:
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:
-        atomic_write_bytes(folder / "pictures" / f"{picture.name}.png", picture.data)
+        atomic_write_bytes(inside(folder / "pictures", f"{picture.name}.png"), picture.data)
     path = folder / "report.html"
     atomic_write_text(path, build_report_html(report, drawn, folder))
     write_last(folder, REPORT, report.to_json(), trust)

@@ -21,11 +21,12 @@ from merpo.data.normalize import normalize_tasks, split_normalization
 from merpo.data.validate import check_datasets
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError, StoppedError, nearest
 from merpo.nn.params import to_device
-from merpo.policies.saved import TaskName, task_header
+from merpo.policies.task_name import task_header, task_name
 from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.run.data_blame import naming_data
 from merpo.support.files import plain, sha256_file
 from merpo.support.lock import folder_lock
 from merpo.support.machine import available_memory, chosen_device, machine
@@ -105,6 +106,7 @@ def adapt_new(
     groups = to_device(_meta(run, begin), where)
     meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
+    tasks = task_header([task_name(data.name, manifest) for data, manifest in loaded])
     digests[DIGEST] = sha256_file(run.artifact(BEGINNINGS[begin]))
     with (
         graceful(),
@@ -134,13 +136,13 @@ def adapt_new(
         adapted = finished_adaptation(folder, meta, ()) if folder.whole() else None
         if adapted is None:
             try:
-                with keeper.named():
+                with keeper.named(), naming_data(loaded):
                     adapted = plain_adaptation(run.recipe.method.adapt(meta, data, context))
             except StoppedError as stopped:
                 raise StoppedError(f"{stopped}; run the same command to resume") from None
-            check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
-            tasks = [TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded]
-            save_adaptation(folder, adapted, meta, (), normalization, task_header(tasks))
+            with naming_data(loaded):
+                check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+            save_adaptation(folder, adapted, meta, (), normalization, tasks)
         summary = _summary(run, loaded, adapted, begin)
         write_last(out, SUMMARY, summary.model_dump_json(indent=1) + "\n", trust)
         keeper.finish()

@@ -58,7 +58,7 @@ def finished_adaptation(folder: RunFolder, meta: dict[str, Params], snapshots: I
     if not (folder.finished(ADAPTED) and folder.finished(ADAPTED_WAY)):
         return None
     way, header = folder.load(ADAPTED_WAY)
-    if header["meta"] != _digest(meta) or json.loads(header["asked"]) != sorted(snapshots):
+    if header.get("meta") != _digest(meta) or header.get("asked") != json.dumps(sorted(snapshots)):
         return None
     policies, _ = folder.load(ADAPTED)
     return Adapted(

@@ -15,6 +15,7 @@ from merpo.errors import MerpoError
 from merpo.lazy import torch
 from merpo.report.report import PROFILING
 from merpo.support.files import atomic_write_bytes
+from merpo.support.paths import inside
 from merpo.support.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -64,8 +65,8 @@ class Profile:
         """Write traces to this folder from now on, and those recorded so far. Raises `MerpoError` if that fails."""
         self._folder = folder
         for stage in list(self._traces):
-            file = re.sub(r"[^\w.-]+", "-", stage)
-            atomic_write_bytes(folder / f"{file}.json.gz", self._traces.pop(stage))
+            file = re.sub(r"[^A-Za-z0-9._+-]+", "-", stage)
+            atomic_write_bytes(inside(folder, f"{file}.json.gz", what="the file of a stage"), self._traces.pop(stage))
 
     def shares(self, stage: str) -> dict[str, float]:
         """The share of every operation in the recordings of a stage, the largest first; empty without a recording."""

@@ -28,6 +28,7 @@ from merpo.support.files import atomic_write_text
 from merpo.support.lock import folder_lock
 from merpo.support.machine import available_memory, chosen_device, machine
 from merpo.support.metrics import MetricsWriter
+from merpo.support.paths import inside
 from merpo.support.progress import Progress
 from merpo.support.stop import check, graceful
 from merpo.support.stopwatch import Stopwatch
@@ -189,7 +190,7 @@ def _new_folder(title: str) -> Path:
     """A folder under runs/ that does not exist yet."""
     slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60] or "run"
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    path, n = Path("runs") / f"{slug}-{stamp}", 2
+    path, n = inside(Path("runs"), f"{slug}-{stamp}"), 2
     while path.exists():
-        path, n = Path("runs") / f"{slug}-{stamp}-{n}", n + 1
+        path, n = inside(Path("runs"), f"{slug}-{stamp}-{n}"), n + 1
     return path

@@ -20,11 +20,12 @@ from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle
 from merpo.evaluation.videos import Videos
 from merpo.nn.params import stack_alike, to_device
 from merpo.nn.policy import act
-from merpo.policies.saved import TaskName, task_header
+from merpo.policies.task_name import task_header, task_name
 from merpo.recipe.recipe import Recipe
 from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, key_of, variants
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
+from merpo.run.data_blame import naming_data
 from merpo.run.given_meta import GivenMeta
 from merpo.run.stage_times import StageTimes
 from merpo.run.videos import make_videos
@@ -57,6 +58,7 @@ class Runner:
         self.damaged: list[str] = []  # those of the notes that say what could not be read
         self.normalization = given.normalization if given is not None else _normalization(recipe, *data, context)
         self.tasks = [data.task for data, _ in self.test]
+        self.names = task_header([task_name(data.name, manifest) for data, manifest in self.test])
         self.data = self.stack(self.test)
         labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
         self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
@@ -64,7 +66,7 @@ class Runner:
     def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
         """Meta-training, adaptation and evaluation; a signal may stop the run between stages."""
         whole = self.folder.whole()
-        with self.watch.stage("fit"):
+        with self.watch.stage("fit"), naming_data(self.train):
             if self.given is not None:
                 meta = self.given.groups
             else:
@@ -101,8 +103,9 @@ class Runner:
 
     def adapt(self, meta: dict[str, Params]) -> Adapted:
         """Policies for the unseen tasks, from their data alone."""
-        adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
-        check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
+        with naming_data(self.test):
+            adapted = self.recipe.method.adapt(meta, self.data, self.unseen)
+            check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
         return adapted
 
     def _adapted_before(self, meta: dict[str, Params]) -> Adapted | None:
@@ -116,7 +119,7 @@ class Runner:
         adapted = plain_adaptation(self.adapt(meta))
         self.times.write()
         snapshots = self.recipe.evaluate.snapshots
-        save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, _names(self.test))
+        save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, self.names)
         return adapted
 
     def play(self, policy: Params, kind: PolicyKind | None = None) -> Evaluation:
@@ -240,8 +243,3 @@ def _in_training(name: str) -> bool:
     """Whether a method's reference policy is measured during meta-training, too."""
     key = key_of(name)
     return key not in POLICIES or POLICIES[key].in_training
-
-
-def _names(loaded: Loaded) -> str:
-    """The header entry with the tasks of an artifact's policies."""
-    return task_header([TaskName(data.name, manifest.task_index, manifest.task) for data, manifest in loaded])

@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from merpo.errors import MerpoError
+from merpo.support.read import open_regular
 from merpo.support.stop import check
 
 __all__ = ["folder_lock", "is_lock"]
@@ -36,6 +37,8 @@ def folder_lock(path: Path, waiting: Callable[[str], None] | None = None) -> Ite
     lock = FileLock(path, fallback_to_soft=False, on_acquired=_write_holder)  # a soft lock would outlive its process
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and not path.is_file():
+            raise MerpoError(f"{path}: is not a file, expected a lock file; delete it")
         _acquire(lock, path, waiting)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
@@ -71,6 +74,6 @@ def _write_holder(descriptor: int) -> None:
 
 
 def _holder(path: Path) -> str:
-    with suppress(OSError), path.open("rb") as file:  # released meanwhile; on Windows a held file cannot be read
+    with suppress(OSError), open_regular(path) as file:  # released meanwhile; on Windows a held file cannot be read
         return file.read(200).decode(errors="replace").strip() or "another process"
     return "another process"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 
 from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.lazy import torch
+from merpo.support.read import read_regular
 from merpo.support.terminal import say
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 METRICS_FILE = "metrics.jsonl"
+LIMIT = 4 << 30  # bytes
 
 Numbers: TypeAlias = "dict[str, float | list[float]]"
 
@@ -85,7 +87,8 @@ def check_finite(stage: str, step: int, numbers: Numbers, tasks: Sequence[int] |
                 where = f" of task {own} (of {len(value)} reported)" if isinstance(value, list) else ""
                 raise TrainingError(
                     f"stage {stage!r}, step {step}: metric {name!r}{where} is {number}, expected a finite number; "
-                    "a smaller learning rate, or data without extreme values, usually helps"
+                    "a smaller learning rate, or data without extreme values, usually helps",
+                    own if isinstance(value, list) else None,
                 )
 
 
@@ -163,7 +166,7 @@ def _mend(path: Path) -> set[tuple[str, int]]:
     """Remove an incomplete last line, as a killed run leaves it; returns the stage and step of every line."""
     if not path.exists():
         return set()
-    content = path.read_bytes()
+    content = read_regular(path, LIMIT)
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         os.truncate(path, whole)
@@ -186,7 +189,7 @@ def read_metrics(folder: Path) -> Iterator[Record]:
     """
     path = folder / METRICS_FILE
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_regular(path, LIMIT).decode("utf-8", "replace").splitlines()
     except OSError as error:
         raise ArtifactError(f"{path}: cannot read the metrics of a run ({error.strerror or error})") from None
     for line in lines:

@@ -1,12 +1,19 @@
-"""Reader of JSON and TOML files with a size limit; errors name the file, what was found and what was expected."""
+"""The one opener of files that others wrote, and readers of JSON and TOML; errors name the file and what is wrong.
+
+Only regular files are opened, never a pipe or a device, and none is read beyond a size limit.
+"""
 
 from __future__ import annotations
 
 import codecs
+import errno
 import json
+import os
 import reprlib
+import stat
 import tomllib
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, final
 
@@ -15,23 +22,68 @@ from pydantic_core import ErrorDetails
 
 from merpo.errors import ArtifactError, MerpoError, nearest
 
-__all__ = ["LIMIT", "FileKind"]
+__all__ = ["LIMIT", "FileKind", "RefusedFileError", "open_regular", "read_regular"]
 
 LIMIT = 64 << 20  # bytes
+PIECE = 1 << 20  # bytes read at a time beyond the size that the system tells
 SHOWN_ERRORS = 3
 
 M = TypeVar("M")
 
 
+class RefusedFileError(OSError):
+    """A file that is not read: no regular file, or larger than its limit."""
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """A regular file, opened for reading.
+
+    Raises `OSError` for anything else, such as a folder, a pipe or a device, without waiting for it or reading it.
+    """
+    _require_regular(path.stat(), path)  # before it is opened, which has effects on some devices
+    flags = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+    descriptor = os.open(path, flags)
+    try:
+        _require_regular(os.fstat(descriptor), path)  # it may have been replaced meanwhile
+    except OSError:
+        os.close(descriptor)
+        raise
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """The content of a regular file of at most `limit` bytes; raises `OSError`, also for a larger one."""
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        pieces: list[bytes] = []
+        total = 0
+        while size <= limit and total <= limit:  # at least one byte more than its size: it may grow meanwhile
+            piece = file.read(max(size - total, 0) + PIECE)
+            if not piece:
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            pieces.append(piece)
+            total += len(piece)
+    raise RefusedFileError(errno.EFBIG, f"larger than {limit} bytes", str(path))
+
+
+def _require_regular(status: os.stat_result, path: Path) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusedFileError(errno.EINVAL, "not a file", str(path))
+
+
 @final
 @dataclass(frozen=True)
 class FileKind:
-    """A kind of JSON or TOML file: `expected` names it in errors (of class `error`), `hint` says how to mend them."""
+    """A kind of file: `expected` names it in errors (of class `error`), `hint` says how to mend them.
+
+    `marked`: it may begin with a byte-order mark, of UTF-8 or UTF-16, as editors on Windows write it.
+    """
 
     expected: str
     error: type[MerpoError] = ArtifactError
     hint: str = ""
     limit: int = LIMIT
+    marked: bool = False
 
     def read_json(self, path: Path) -> dict[str, Any]:
         """The object in a JSON file."""
@@ -77,19 +129,25 @@ class FileKind:
         except ValidationError as error:
             self._refuse_fields(place, error)
 
-    def read_text(self, path: Path) -> str:
-        """The UTF-8 text of a file."""
+    def read_bytes(self, path: Path) -> bytes:
+        """The content of a regular file within the limit."""
         try:
-            if path.exists() and not path.is_file():  # a folder, or a pipe that would block
-                self.refuse(path, "not a file")
-            with path.open("rb") as file:
-                data = file.read(self.limit + 1)
-        except FileNotFoundError:
-            self.refuse(path, f"no such file{_nearest_file(path)}")
-        except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-            self.refuse(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")
-        if len(data) > self.limit:
-            self.refuse(path, f"larger than {self.limit} bytes")
+            return read_regular(path, self.limit)
+        except (OSError, ValueError) as error:
+            self.refuse_unread(path, error)
+
+    def open(self, path: Path) -> BufferedReader:
+        """A regular file, opened for reading; for formats that are read in parts, with limits of their own."""
+        try:
+            return open_regular(path)
+        except (OSError, ValueError) as error:
+            self.refuse_unread(path, error)
+
+    def read_text(self, path: Path) -> str:
+        """The text of a file, in UTF-8 unless it is `marked`."""
+        data = self.read_bytes(path)
+        if self.marked:
+            data = _without_mark(data)
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             self.refuse(path, "encoded as UTF-16", "UTF-8; save it as UTF-8")
         if data.startswith(codecs.BOM_UTF8):
@@ -99,6 +157,14 @@ class FileKind:
         except UnicodeDecodeError as error:
             line = data[: error.start].count(b"\n") + 1
             self.refuse(path, f"not UTF-8 at line {line} (byte {error.start})")
+
+    def refuse_unread(self, path: Path, error: Exception) -> NoReturn:
+        """Raise the error that a file cannot be opened or read."""
+        if isinstance(error, FileNotFoundError):
+            self.refuse(path, f"no such file{_nearest_file(path)}")
+        if isinstance(error, RefusedFileError):
+            self.refuse(path, str(error.strerror))
+        self.refuse(path, f"cannot be read: {getattr(error, 'strerror', None) or error}")  # also a null byte in it
 
     def refuse(self, place: object, found: str, expected: str = "") -> NoReturn:
         """Raise the error that `found` is at `place`; `expected` where it is more precise than the kind's own."""
@@ -116,6 +182,16 @@ def _field_text(detail: ErrorDetails) -> str:
     """`key: what is wrong, got value`."""
     key = ".".join(map(str, detail["loc"]))
     return f"{key}{': ' if key else ''}{detail['msg']}, got {reprlib.repr(detail['input'])}"
+
+
+def _without_mark(data: bytes) -> bytes:
+    """The text in UTF-8 without a byte-order mark; unchanged if it is damaged."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16").encode()
+        except UnicodeError:
+            return data
+    return data.removeprefix(codecs.BOM_UTF8)
 
 
 def _first_line(error: BaseException) -> str:

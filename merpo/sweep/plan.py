@@ -15,11 +15,13 @@ from merpo.compare.arms import SHARED, numbered, shortened
 from merpo.errors import ArtifactError, RecipeError
 from merpo.recipe.recipe import Recipe, load_recipe, resolved
 from merpo.report.report import report_of
+from merpo.support.paths import inside
 
 __all__ = ["Job", "combinations", "common", "is_finished", "plan", "split_values"]
 
 MOST_VARIANTS = 10_000
 _NAME = 80  # characters of a folder's name
+_PATTERN = r"[A-Za-z0-9.,=_+-]{1,100}"
 _OPEN, _CLOSE = "[{", "]}"
 
 
@@ -56,7 +58,7 @@ def plan(recipe: Path, overrides: Sequence[str], seeds: Sequence[int] | None, ou
         except RecipeError as error:
             raise RecipeError(f"{error} (in the variant {name})" if chosen else str(error)) from None
         own = [loaded.seed] if seeds is None else seeds
-        jobs += [Job(name, chosen, seed, out / name / f"seed-{seed}", loaded, label) for seed in own]
+        jobs += [Job(name, chosen, seed, _folder(out, name, seed), loaded, label) for seed in own]
     return jobs
 
 
@@ -127,6 +129,11 @@ def is_finished(job: Job, trust: bool = False) -> bool:
     wanted = {key: value for key, value in resolved(job.recipe).items() if key not in SHARED}
     found = {key: value for key, value in report.recipe.items() if key not in SHARED}
     return report.seed == job.seed and found == wanted
+
+
+def _folder(out: Path, variant: str, seed: int) -> Path:
+    """The folder of a run."""
+    return inside(out, variant, f"seed-{seed}", what="the name of a variant", error=RecipeError, pattern=_PATTERN)
 
 
 def _folder_name(overrides: Sequence[str]) -> str:

@@ -13,7 +13,9 @@ from merpo.data.named import missing_minari
 from merpo.data.needed import collection_folder, needed
 from merpo.data.places import manifest_path
 from merpo.recipe.recipe import Recipe
+from merpo.support.paths import inside
 from merpo.support.processes import Command, Ended, run_commands
+from merpo.support.read import open_regular
 from merpo.sweep.plan import Job, is_finished
 
 __all__ = ["LOCK", "Outcome", "Status", "run_sweep", "threads_each"]
@@ -75,7 +77,9 @@ def threads_each(parallel: int) -> int:
 def last_line(log: Path) -> str:
     """The last line of a log that is not blank, for a message."""
     try:
-        content = log.read_bytes()[-_TAIL:].decode("utf-8", "replace")
+        with open_regular(log) as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            content = file.read(_TAIL).decode("utf-8", "replace")
     except OSError:
         return ""
     lines = [line.strip() for line in content.splitlines() if line.strip()]
@@ -98,7 +102,7 @@ def _collect(
     groups = list(lacking.values())
     commands = []
     for i, (first, *_) in enumerate(groups):
-        log = first.folder.parent.parent / f"data-{i}.log"
+        log = inside(first.folder.parent.parent, f"data-{i}.log")
         commands.append(Command(_merpo("collect", recipe, first), log))
 
     def ended(which: int, one: Ended) -> None:

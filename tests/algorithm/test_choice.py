@@ -102,6 +102,21 @@ def test_the_first_stays_unless_both_returns_are_higher() -> None:
     assert found.position.tolist() == [0]
 
 
+def test_a_policy_that_leaves_what_the_model_knows_is_no_candidate() -> None:
+    """Both returns are higher, as the logs' worst is near 0; but a fifth of the steps or more are not known."""
+    data = task_data(1)
+    rows = data.rows.clone()
+    rows[:, :2] = rows[:, :2].clamp(-0.1, 0.1)
+    rows[:, 5] = -1e-3
+    data, models = data._replace(rows=rows), {"theta": torch.tensor([1.0]), THRESHOLD: torch.tensor([[0.9]])}
+    for first, position in ((0.05, 0), (0.277, 1)):  # the second first policy leaves it as often
+        found = choose(MODEL, models, {0: policies(first), 10: policies(0.28)}, data, streams(1))
+        assert bool(found.returns.plain[1] > found.returns.plain[0])
+        assert bool(found.returns.cautious[1] > found.returns.cautious[0])
+        assert 0.2 <= float(found.returns.unknown[1]) <= 0.4
+        assert found.position.tolist() == [position]
+
+
 def test_a_task_with_longer_episodes_changes_no_other() -> None:
     made = [make_dataset([n] * 3, [False] * 3, 3, 2, seed=n) for n in (4, 9)]
     data, models = stack_tasks(made, SPEC), {"theta": torch.tensor([0.1, 0.2])}

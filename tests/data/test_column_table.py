@@ -48,3 +48,14 @@ def test_imported_data_is_shown_before_its_origin(
     collected = merpo_cli("data", "show", collection_folder(tiny_recipe()).name).out
     assert collected.startswith("point-robot-wind-")
     assert "actions are scaled" not in collected, "collected data is not read from a file"
+
+
+def test_datasets_of_other_dims_have_a_table_of_their_own(merpo_cli: Callable[..., Answer], tmp_path: Path) -> None:
+    folder = write_machines(tmp_path / "pumps", [0.1])
+    write_csv(tmp_path / "wide.csv", {**machine(0.1), "heat": machine(0.2)["level"]})
+    (tmp_path / "wide.toml").write_text((tmp_path / "columns.toml").read_text().replace('"flow"]', '"flow", "heat"]'))
+    for source, mapping in ((folder, "columns.toml"), (tmp_path / "wide.csv", "wide.toml")):
+        assert merpo_cli("data", "import", str(source), "--columns", mapping, "--name", "mixed").code == 0
+    shown = merpo_cli("data", "show", "mixed").out
+    assert shown.count("mixed: 1 datasets, 40 transitions") == 2
+    assert "heat" in shown

@@ -121,7 +121,6 @@ GOOD: dict[str, Any] = {
         ({**{key: value[:0] for key, value in GOOD.items()}}, "is empty"),
         ({"observations": [np.zeros((4, 2))], "actions": 3.0}, "actions is 3.0, expected an array per episode"),
         ({"observations": np.zeros((4, 2, 2, 1))}, "expected 2 dim"),
-        ({"next_observations": None, "terminations": [0, 0, 0, 1]}, "terminations without next_observations"),
         ({"next_observations": None, "episodes": [0, 1, 1, 1]}, "episode 0 has one row, expected two"),
         ({"episodes": [0, 1, 0, 0]}, "rows of an episode are not contiguous"),
         ({"episodes": [0, np.nan, 1, 1]}, "episodes has no label in row 1"),
@@ -139,14 +138,24 @@ def test_what_does_not_fit_is_refused_by_name(change: dict[str, Any], message: s
         from_arrays(**{**GOOD, "name": "pump", **change})
 
 
-SCALARS = st.one_of(st.none(), st.floats(), st.integers(-3, 3), st.booleans(), st.text(max_size=2))
-ANYTHING = st.recursive(SCALARS, lambda below: st.lists(below, max_size=4), max_leaves=12)
+SCALARS = st.one_of(
+    st.none(), st.floats(), st.integers(), st.booleans(), st.text(max_size=2), st.datetimes(), st.just(np.ma.masked)
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda below: st.one_of(st.lists(below, max_size=4), st.dictionaries(st.text(max_size=1), below, max_size=2)),
+    max_leaves=12,
+)
+KEYS = [*GOOD, "terminations", "truncations", "episodes", "action_low", "subtract"]
 
 
-@given(st.dictionaries(st.sampled_from([*GOOD, "terminations", "truncations", "episodes", "action_low"]), ANYTHING))
-def test_only_the_librarys_own_error_escapes(change: dict[str, Any]) -> None:
+@given(
+    st.dictionaries(st.sampled_from(KEYS), ANYTHING),
+    st.sampled_from(["refuse", "drop", "hold"]), st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_only_the_librarys_own_error_escapes(change: dict[str, Any], gaps: Any, clip: bool, flatten: bool) -> None:
     try:
-        data = from_arrays(**{**GOOD, **change})
+        data = from_arrays(**{**GOOD, **change}, gaps=gaps, clip_actions=clip, flatten=flatten, note=lambda _: None)
     except MerpoError:
         return
     assert len(data) >= 1

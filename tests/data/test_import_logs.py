@@ -51,10 +51,10 @@ def columns(path: Path) -> Columns:
 def test_a_folder_of_csv_files_becomes_a_collection(merpo_cli: Cli, pumps: Path, store: Path) -> None:
     done = merpo_cli("data", "import", str(pumps), "--columns", "columns.toml")
     assert done.code == 0, done.err
-    assert done.out.splitlines() == [
-        f"pumps: 2 datasets stored in {store / 'pumps'}",
-        "look at it: merpo data show pumps",
-    ]
+    lines = done.out.splitlines()
+    assert lines[0] == f"pumps: 2 datasets stored in {store / 'pumps'}"
+    assert lines[1].startswith("  left out: 8 of 88 rows, after which the log has no observation, with a reward of -")
+    assert lines[-1] == "look at it: merpo data show pumps"
     for i, gain in enumerate((0.1, 0.2)):
         data, manifest = read_dataset(store / "pumps", f"pump-{i}")
         log = machine(gain, seed=i)
@@ -322,7 +322,7 @@ def test_a_link_out_of_the_store_is_not_followed(merpo_cli: Cli, store: Path, tm
     (tmp_path / "outside" / "x.json").write_text("{}")
     store.mkdir()
     (store / "out").symlink_to(tmp_path / "outside")
-    assert "link to a folder outside the data store" in merpo_cli("data", "delete", "out", "--yes").err
+    assert "is a link to a folder outside" in merpo_cli("data", "delete", "out", "--yes").err
     assert (tmp_path / "outside" / "x.json").exists()
 
 
@@ -416,3 +416,83 @@ def test_the_line_is_right_where_rows_of_a_file_are_left_out(tmp_path: Path) -> 
     path.write_text("level,flow,valve,profit,day\n" + "".join(days))
     with pytest.raises(DatasetError, match=r"rewards is nan at row 4, .*; that is line 8 of the file"):
         columns(tmp_path / "c.toml").dataset(read_table(path), "pump", {}, "pump")
+
+
+def test_names_in_any_script_survive(merpo_cli: Cli, tmp_path: Path) -> None:
+    names = ["Pumpe Süd", "泵 1", "泵 2", "насос", "पंप", "Ångström-Œuvre", "مضخة", "ปั๊ม"]
+    for i, name in enumerate(names):
+        log = machine(0.1 * (i + 1), seed=i)
+        log["Füllstand"] = log.pop("level")
+        write_csv(tmp_path / "Werk Süd" / f"{name}.csv", log)
+    decomposed = COLUMNS.replace("level", "Fu\u0308llstand")  # as another keyboard types it
+    (tmp_path / "columns.toml").write_text(decomposed, "utf-8")
+    done = merpo_cli("data", "import", "Werk Süd", "--columns", "columns.toml")
+    assert done.code == 0, done.err
+    assert {entry.name for entry in find("Werk-Süd")} == {name.replace(" ", "-") for name in names}
+    shown = merpo_cli("data", "show", "Werk-Süd/Pumpe-Su\u0308d").out
+    assert "Werk-Süd/Pumpe-Süd" in shown
+    assert "llstand" in shown
+    assert len(find("Werk-Süd/泵*")) == 2
+    assert merpo_cli("data", "verify", "Werk-Süd").code == 0
+    assert merpo_cli("data", "delete", "Werk-Süd", "--yes").code == 0
+
+
+@pytest.mark.parametrize("text", ["x" * 300, "ü" * 300, "泵" * 300, "\U00020000" * 300, "e\u0301" * 300, "\u0301" * 9])
+def test_a_slug_is_short_enough_for_every_file_system(text: str) -> None:
+    from merpo.data.places import policy_path
+
+    assert len(policy_path(Path("x"), slug(text)).name.encode()) <= 200
+
+
+def test_the_format_that_was_found_is_told_and_kept(merpo_cli: Cli, tmp_path: Path) -> None:
+    for i in range(2):
+        log = machine(0.1, seed=i)
+        rows = [log, *zip(*log.values(), strict=True)]
+        text = "\n".join(";".join(str(cell).replace(".", ",") for cell in row) for row in rows)
+        (tmp_path / "pumps").mkdir(exist_ok=True)
+        (tmp_path / "pumps" / f"pump-{i}.csv").write_text(text, "utf-16")
+    write_csv(tmp_path / "plain.csv", machine(0.1))
+    (tmp_path / "plain.csv").rename(tmp_path / "pumps" / "pump-2.csv")
+    (tmp_path / "pumps" / "._pump-2.csv").write_bytes(b"\x00\x05\x16\x07")  # of another system
+    (tmp_path / "columns.toml").write_text(COLUMNS)
+    done = merpo_cli("data", "import", "pumps", "--columns", "columns.toml")
+    assert done.code == 0, done.err
+    settings = 'encoding = "utf-16", delimiter = ";", decimal = ","'
+    assert f"pumps: format of 2 csv files: {settings}; if it is another, set it under [csv]" in done.out
+    first, _, plain = (entry.manifest().settings for entry in find("pumps"))
+    assert first["csv"] == {"encoding": "utf-16", "delimiter": ";", "decimal": ","}
+    assert "csv" not in plain
+    assert "delimiter = ;" in merpo_cli("data", "show", "pumps").out
+    (tmp_path / "columns.toml").write_text(COLUMNS + '[csv]\ndelimiter = ","\n')
+    done = merpo_cli("data", "import", "pumps", "--columns", "columns.toml", "--name", "again")
+    assert done.code == 2
+    assert "no column 'level'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("content", "hint"),
+    [
+        (
+            "1,2\n3,4\n",
+            r"columns here: column 1, column 2; .*Line 1 has values only, .*set header = true under \[csv\]",
+        ),
+        (
+            "day 1,2\nday 2,4\n",
+            r"columns here: day 1, 2; .*Line 1 has numbers among the names; .*set header = false under \[csv\]",
+        ),
+        ("a,b\nc,4\n", r"columns here: a, b; map them with --columns FILE.toml$"),
+    ],
+)
+def test_a_missing_column_of_a_file_without_header(content: str, hint: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(DatasetError, match=f"no column 'observations'; {hint}"):
+        import_logs([tmp_path / "a.csv"], None, Columns(), {})
+
+
+def test_tab_separated_values_have_an_ending_of_their_own(tmp_path: Path) -> None:
+    log = machine(0.1)
+    (tmp_path / "a.tsv").write_text(
+        "\n".join("\t".join(map(str, row)) for row in [log, *zip(*log.values(), strict=True)])
+    )
+    mapping = columns(tmp_path / "c.toml")
+    assert len(mapping.dataset(mapping.table(tmp_path / "a.tsv"), "a", {}, "a")) == 40

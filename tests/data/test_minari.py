@@ -509,3 +509,111 @@ def test_no_mutation_lets_another_error_escape(form: str, part: str) -> None:
 
     check()
     assert seen["refused"] > 20
+
+
+@pytest.fixture
+def own_cli(merpo_cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The command line with a store of this test's own."""
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "own"))
+    return merpo_cli
+
+
+def boundless(low: list[float], high: list[float]) -> dict[str, str]:
+    return {"action_space": json.dumps({"type": "Box", "dtype": "float32", "shape": [1], "low": low, "high": high})}
+
+
+@pytest.mark.parametrize(("low", "high"), [([-np.inf], [np.inf]), ([0.0], [np.inf]), ([-np.inf], [2.0])])
+@pytest.mark.parametrize("form", FORMATS)
+def test_bounds_of_actions_can_be_given_where_the_data_has_none(
+    own_cli: Cli, form: str, low: list[float], high: list[float]
+) -> None:
+    create(form=form, **boundless(low, high))
+    refused = own_cli("data", "import", "test/foreign-v0")
+    assert refused.code == 2
+    assert "expected finite bounds; give those of the machine: --action-low NUMBERS" in refused.err
+    assert "expected both" in own_cli("data", "import", "test/foreign-v0", "--action-low=-2").err
+    assert collections() == []
+    done = own_cli("data", "import", "test/foreign-v0", "--action-low=-4", "--action-high=4", "--name", form)
+    assert done.code == 0, done.err
+    (entry,) = find(form)
+    data, manifest = read_dataset(entry.folder, entry.name)
+    assert manifest.settings["action_high"] == 4.0
+    actions = np.concatenate([one.actions for one in minari.load_dataset("test/foreign-v0").iterate_episodes()])
+    np.testing.assert_allclose(data.actions, actions / 4, rtol=1e-6)
+
+
+def test_actions_outside_of_their_space_are_clipped_and_counted(own_cli: Cli) -> None:
+    create(**boundless([-1.5], [1.5]))
+    refused = own_cli("data", "import", "test/foreign-v0")
+    assert refused.code == 2
+    assert "clip_actions = true (--clip-actions)" in refused.err
+    done = own_cli("data", "import", "test/foreign-v0", "--clip-actions", "--name", "clipped")
+    assert "actions clipped to their bounds in 1 of 7 rows" in done.out
+    assert "actions clipped to their bounds in 1 of 7 rows" in own_cli("data", "show", "clipped").out
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_episodes_have_besides_is_named(own_cli: Cli, form: str) -> None:
+    episode = EpisodeBuffer(
+        id=0, observations=np.zeros((3, 2)), actions=np.zeros((2, 1), np.float32), rewards=[1.0, 2.0],
+        terminations=[False, True], truncations=[False, False], infos={"speed": np.zeros(3)},
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        minari.create_dataset_from_buffers(
+            "test/infos-v0", [episode], observation_space=Spaces.Box(-9, 9, (2,), np.float64),
+            action_space=Spaces.Box(-1, 1, (1,)), data_format=form,
+        )  # fmt: skip
+    done = own_cli("data", "import", "test/infos-v0", "--name", form)
+    assert "not used: infos" in done.out, done.err
+    assert "not used: infos" in own_cli("data", "show", form).out
+
+
+def test_images_are_refused_unless_they_are_flattened(own_cli: Cli) -> None:
+    space = {"type": "Box", "dtype": "uint8", "shape": [2, 1], "low": [0], "high": [255]}
+    whole = {"type": "Dict", "subspaces": {"camera": space, "at": {**space, "dtype": "float64", "shape": [1]}}}
+    folder = create(observation_space=json.dumps(whole))
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        for episode in file.values():
+            episode["observations/camera"] = np.full((len(episode["rewards"]) + 1, 2, 1), 200, np.uint8)
+    refused = own_cli("data", "import", "test/foreign-v0")
+    assert refused.code == 2
+    assert "observation_space.camera: its rows are images of 2 x 1 uint8, for which merpo has no encoder" in refused.err
+    done = own_cli("data", "import", "test/foreign-v0", "--flatten", "--name", "flat")
+    assert done.code == 0, done.err
+    (entry,) = find("flat")
+    assert read_dataset(entry.folder, entry.name)[0].observations[:, 1].unique().tolist() == [200.0]
+
+
+def test_offsets_of_minaris_are_subtracted_and_come_back(own_cli: Cli) -> None:
+    folder = create()
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        for episode in file.values():
+            episode["observations/at"][...] += 1e9
+    refused = own_cli("data", "import", "test/foreign-v0")
+    assert refused.code == 2
+    assert "at: 9 distinct values become" in refused.err
+    done = own_cli("data", "import", "test/foreign-v0", "--subtract", "at=1e9", "--name", "shifted")
+    assert done.code == 0, done.err
+    assert "− 1000000000" in own_cli("data", "show", "shifted").out
+    export_minari(find("shifted"), "back", note=silent)
+    import_minari(["back/foreign-v0-v0"], note=silent)
+    (again,) = find("minari-back")
+    assert again.manifest().settings["read"]["subtracted"] == [1e9, 0.0, 0.0]
+    assert "observation 0 − 1000000000" in own_cli("data", "show", "minari-back").out
+
+
+@pytest.mark.parametrize("gaps", ["refuse", "drop", "hold"])
+def test_gaps_of_minaris_are_refused_left_out_or_held(own_cli: Cli, gaps: str) -> None:
+    folder = create()
+    with h5py.File(folder / "main_data.hdf5", "a") as file:
+        file["episode_1/observations/speed"][2, 0] = np.nan
+    done = own_cli("data", "import", "test/foreign-v0", "--gaps", gaps, "--name", gaps)
+    assert done.code == (2 if gaps == "refuse" else 0)
+    told = {"refuse": "that is row 2 of episode 1", "drop": "1 of 2 episodes", "hold": "held 1 of speed[0]"}
+    assert told[gaps] in done.err + done.out
+
+
+def test_columns_cannot_be_ignored_where_there_are_none(own_cli: Cli) -> None:
+    create()
+    assert "--ignore applies to files only" in own_cli("data", "import", "test/foreign-v0", "--ignore", "x").err

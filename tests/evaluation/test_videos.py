@@ -165,6 +165,26 @@ def test_other_policies_seeds_and_environments_are_filmed_anew(tmp_path: Path) -
     assert params_digest({"w": torch.ones(2)}) != params_digest({"w": torch.zeros(2)})
 
 
+@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "a\0b", "<b>", "x" * 200])
+def test_a_reference_policy_of_a_plugin_is_written_nowhere_else(tmp_path: Path, name: str) -> None:
+    family, wanted = shots(1)
+    found = film_shots(tmp_path / "run", family, [wanted[0]._replace(policy=name)], 0, silent)
+    assert not found.entries
+    assert "the file of a reference policy is 'task-0" in found.note
+    assert not list(tmp_path.rglob("*.mp4"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_videos_are_not_written_through_a_link(tmp_path: Path) -> None:
+    family, wanted = shots(1)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "videos").symlink_to(tmp_path / "elsewhere")
+    made = [film_shots(tmp_path / "run", family, wanted, 0, silent) for _ in range(2)]
+    assert [len(one.entries) for one in made] == [0, 0]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_damaged_list_is_no_obstacle(tmp_path: Path) -> None:
     family, wanted = shots(1)
     found = film_shots(tmp_path, family, wanted, 0, silent)

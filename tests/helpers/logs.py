@@ -6,6 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import tomli_w
+from tiny import tables
+
+from merpo.testing.runner import MerpoRunner
 
 COLUMNS = """\
 observations = ["level", "flow"]
@@ -49,3 +54,39 @@ def write_machines(folder: Path, gains: list[float]) -> Path:
         write_csv(folder / f"pump-{i}.csv", machine(gain, seed=i))
     (folder.parent / "columns.toml").write_text(COLUMNS, "utf-8")
     return folder
+
+
+MACHINE = """\
+observations = ["level", "flow <b>"]
+actions = ["valve", "heater"]
+rewards = "profit"
+episodes = "day"
+action_low = [0.0, -5.0]
+action_high = [100.0, 1e6]
+"""
+
+
+def machine_run(store: Path, folder: Path) -> Path:
+    """A finished run on two logs of a machine with a valve from 0 to 100 and a heater from -5 to 1e6."""
+    random = np.random.default_rng(0)
+    for i, name in enumerate("ab"):
+        columns = machine(1.0 + i, seed=i)
+        columns["flow <b>"] = columns.pop("flow")
+        columns["heater"] = random.uniform(-5, 1e6, len(columns["valve"]))
+        write_csv(folder / "pumps" / f"{name}.csv", columns)
+    (folder / "columns.toml").write_text(MACHINE, "utf-8")
+    (folder / "tasks.toml").write_text("[a]\nload = 1\n[b]\nload = 2\n", "utf-8")
+    recipe = tables({"evaluate": {"videos": 0}})
+    recipe["tasks"] = {"component": "logs", "observation_dim": 2, "action_dim": 2}
+    recipe["data"] = {"train": ["store:pumps/a"], "test": ["store:pumps/b"]}
+    (folder / "recipe.toml").write_text(tomli_w.dumps(recipe), "utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MERPO_DATA", str(store))
+        merpo = MerpoRunner(folder)
+        more = ("--columns", folder / "columns.toml", "--task-params", folder / "tasks.toml")
+        for command in (
+            ("data", "import", folder / "pumps", *more), ("run", folder / "recipe.toml", "--out", folder / "run"),
+        ):  # fmt: skip
+            answer = merpo(*command)
+            assert answer.code == 0, answer.err
+    return folder / "run"

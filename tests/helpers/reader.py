@@ -26,6 +26,10 @@ NOT_CARRIED_OUT = {
     "pip install -c constraints.txt '.[tensorboard]'": "into that environment",
     "pip install -c constraints.txt -e '.[dev]'": "into that environment",
     "pip install -c constraints.txt nox": "into that environment",
+    "pip install fastapi uvicorn onnxruntime": "merpo does without a web framework",
+    "POLICY=policies/task-040.medium.onnx uvicorn --factory server:app": "of that framework; tests/test_serving.py",
+    "curl localhost:8000/policy": "of that service",
+    "curl localhost:8000/act --json '{\"observations\": [[0.0, 0.0]]}'": "of that service",
     "nox": "runs these tests",
     "nox -s tests": "runs these tests",
 }

@@ -171,7 +171,12 @@ def test_the_store_and_a_users_files_hold_the_same_logs(tmp_path: Path, monkeypa
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("script", "written"), [("references", "foreign_references"), ("d3rlpy_baselines", "foreign_d3rlpy")]
+    ("script", "written"),
+    [
+        ("references", "foreign_references"),
+        ("pooled_clone", "foreign_pooled"),
+        ("d3rlpy_baselines", "foreign_d3rlpy"),
+    ],
 )
 def test_a_script_runs_at_its_smallest_size(script: str, written: str, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -99,6 +100,39 @@ def test_a_policy_refuses_other_shapes(run: Path) -> None:
             policy(bad)
 
 
+def test_the_page_keeps_what_was_exported_before(run: Path, tmp_path: Path) -> None:
+    export_policies(run, tmp_path, "safetensors")
+    export_policies(run, tmp_path, "onnx", [3])
+    page = tmp_path / "README.md"
+    lines = [line.split(" | ")[0] for line in page.read_text().splitlines() if line.startswith("| task-")]
+    names = ["| task-002.medium.safetensors", "| task-003.medium.onnx", "| task-003.medium.safetensors"]
+    assert lines == names
+    before = page.read_text()
+    export_policies(run, tmp_path, "onnx", [3])
+    assert page.read_text() == before
+
+
+def test_a_page_of_somebody_else_is_left_alone(run: Path, tmp_path: Path) -> None:
+    for content in (b"# My project\n", b"", b"\xff\xfe", b"x" * 100):
+        (tmp_path / "README.md").write_bytes(content)
+        export_policies(run, tmp_path, "safetensors", [2])
+        assert (tmp_path / "README.md").read_bytes() == content
+
+
+def test_a_changed_file_is_refused_whatever_its_format(run: Path, tmp_path: Path) -> None:
+    for form in FORMS:
+        (done,) = export_policies(run, tmp_path, form, [2])
+        whole = done.path.read_bytes()
+        for place in (len(whole) // 3, len(whole) // 2, len(whole) - 2):
+            content = bytearray(whole)
+            content[place] ^= 4
+            done.path.write_bytes(content)
+            with pytest.raises(ArtifactError, match=r"checksum|damaged|header"):
+                load_policy(done.path)
+        done.path.write_bytes(whole)
+        load_policy(done.path)
+
+
 def test_a_difference_above_the_tolerance_is_an_error(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, merpo_cli: Callable[..., Answer]
 ) -> None:
@@ -116,7 +150,7 @@ def test_a_difference_above_the_tolerance_is_an_error(
 def test_the_command_prints_the_difference(run: Path, tmp_path: Path, merpo_cli: Callable[..., Answer]) -> None:
     answer = merpo_cli("export", str(run), "--out", str(tmp_path / "o"), "--task", "3")
     assert answer.code == 0
-    assert [path.name for path in (tmp_path / "o").iterdir()] == ["task-003.medium.safetensors"]
+    assert sorted(path.name for path in (tmp_path / "o").iterdir()) == ["README.md", "task-003.medium.safetensors"]
     assert "1 policies exported and compared; largest difference 0.0e+00 (tolerance 1e-05)" in answer.out
     assert "did you mean 'onnx'" in merpo_cli("export", str(run), "--format", "onx").err
     assert "is not a run folder" in merpo_cli("export", str(tmp_path)).err
@@ -202,5 +236,7 @@ def test_a_run_from_before_tasks_were_named_is_read_by_its_recipe(run: Path, tmp
     old = {key: value for key, value in header.items() if key not in ("format_version", "tasks")}
     save_artifact(tmp_path / "old.safetensors", groups, old)
     found, expected = load_policy(tmp_path / "old.safetensors", task=3), load_policy(run, task=3)
-    assert found.task == expected.task
+    assert found.task == dataclasses.replace(expected.task, units=None)
+    with pytest.raises(MerpoError, match="does not have the bounds of the data's actions"):
+        found.action_in_units(rows())
     np.testing.assert_array_equal(found(rows()), expected(rows()))

@@ -77,7 +77,7 @@ def test_a_healthy_run_passes_every_check_without_advice() -> None:
         (with_scores(model_error_worst=[0.1, 0.1, 0.95], model_worst_dim=[0.0, 0.0, 2.0]), "model", "warning",
          "worst dimension reward"),
         (with_scores(unknown=[0.0, 0.0, 0.3]), "reach of the policy", "warning", "up to 30.0% of the policy's steps"),
-        (with_scores(unknown=[0.0, 0.7, 0.3]), "reach of the policy", "failure", "keep method.rac.halt"),
+        (with_scores(unknown=[0.0, 0.7, 0.3]), "reach of the policy", "failure", "method.rac.halt should be true"),
         (with_scores(clone_gain=[0.0, 0.05, 0.0]), "clone", "warning", "+0.05 per dimension (task 41)"),
         (with_scores(clone_gain=[0.3, 0.05, 0.0]), "clone", "failure", "raise method.behavior.steps"),
         (with_scores(q_outside=[0.0, 0.0, 0.2]), "Q", "warning", "20% of rows outside (task 42)"),

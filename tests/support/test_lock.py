@@ -125,3 +125,12 @@ def test_a_folder_in_which_a_run_was_killed_at_its_very_start_is_taken(
     answer = merpo_cli("run", "tiny.toml", "--out", "cut", "--set", "method.meta_policy.iterations=0", "--resume")
     assert answer.code == 0, answer.err
     assert not [path.name for path in (tmp_path / "cut").iterdir() if "tmp" in path.name or "lock" in path.name]
+
+
+def test_a_pipe_in_place_of_a_lock_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "run.lock")
+    with (
+        pytest.raises(MerpoError, match=r"run\.lock: is not a file, expected a lock file"),
+        folder_lock(tmp_path / "run.lock"),
+    ):
+        pass

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from merpo.data.minari.files import MinariDataset, Space, require_inside
+from merpo.data.reading.layout import require_episodes
 from merpo.data.table_files import MAX_BYTES
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import np
+from merpo.support.paths import inside
+from merpo.support.read import open_regular, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,18 +23,20 @@ __all__ = ["read_arrow"]
 COLUMNS = ("observations", "actions", "rewards", "terminations", "truncations")
 
 
-def read_arrow(dataset: MinariDataset) -> Iterator[dict[str, NDArray[Any]]]:
+def read_arrow(dataset: MinariDataset, leave_out: Collection[int] = ()) -> Iterator[dict[str, NDArray[Any]]]:
     """Yield the arrays of every episode in order: observations [L + 1, O], actions [L, A], the others [L].
 
-    Raises `DatasetError` naming file and column for links, compressed Arrow, and files that declare more than they
-    store.
+    Those with the numbers `leave_out` are not read. Raises `DatasetError` naming file and column for links, compressed
+    Arrow, and files that declare more than they store.
     """
     try:
         import pyarrow as pa
     except ImportError:
         raise MerpoError("reading Arrow needs pyarrow, which is not installed; pip install 'merpo[minari]'") from None
     total = 0
-    for folder in _folders(dataset):
+    folders = _folders(dataset)
+    require_episodes(leave_out, len(folders), str(dataset.folder))
+    for folder in (folder for i, folder in enumerate(folders) if i not in leave_out):
         path = _file(folder, dataset.format)
         try:
             table = _read(pa, path, dataset.format)
@@ -65,7 +70,7 @@ def _folders(dataset: MinariDataset) -> list[Path]:
         raise DatasetError(f"{dataset.folder}: cannot be read: {error.strerror or error}") from None
     if not names or set(names) != {str(i) for i in range(len(names))}:
         raise DatasetError(f"{dataset.folder}: holds {sorted(names)[:5]}, expected folders 0, 1, ... of episodes")
-    return [require_inside(dataset.folder / str(i)) for i in range(len(names))]
+    return [require_inside(inside(dataset.folder, str(i), error=DatasetError)) for i in range(len(names))]
 
 
 def _file(folder: Path, form: str) -> Path:
@@ -74,6 +79,8 @@ def _file(folder: Path, form: str) -> Path:
     if len(found) != 1:
         raise DatasetError(f"{folder}: holds {len(found)} files that end in .{form}, expected one")
     path = require_inside(found[0])
+    if not path.is_file():
+        raise DatasetError(f"{path}: is not a file")
     if path.stat().st_size > MAX_BYTES:
         raise DatasetError(f"{path}: has {path.stat().st_size} bytes, expected at most {MAX_BYTES}")
     return path
@@ -84,13 +91,13 @@ def _read(pa: Any, path: Path, form: str) -> Any:
     if form == "parquet":
         from pyarrow import parquet
 
-        with parquet.ParquetFile(path) as file:
+        with open_regular(path) as opened, parquet.ParquetFile(opened) as file:
             group = [file.metadata.row_group(i).total_byte_size for i in range(file.metadata.num_row_groups)]
             if sum(group) > MAX_BYTES or file.metadata.num_rows > MAX_BYTES:
                 raise DatasetError(f"{path}: declares {sum(group)} bytes, expected at most {MAX_BYTES}")
             table = file.read(columns=list(COLUMNS), use_threads=False)
     else:
-        data = path.read_bytes()
+        data = read_regular(path, MAX_BYTES)
         _refuse_compression(pa, path, data)
         with pa.ipc.open_file(pa.BufferReader(data)) as file:
             table = file.read_all().select(list(COLUMNS))

@@ -10,17 +10,20 @@ import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
+from unicodedata import combining, normalize
 
 from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
 from merpo.data.manifest import Manifest
-from merpo.data.minari.files import minari_root, require_id, require_inside
-from merpo.data.minari.imports import TASK_KEY
+from merpo.data.minari.files import dataset_folder, minari_root, require_id, require_inside
+from merpo.data.minari.imports import SUBTRACTED, TASK_KEY
+from merpo.data.reading.account import stored_account
 from merpo.data.reference_scores import stored_reference
 from merpo.data.store import read_dataset
 from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import gymnasium, np
 from merpo.support.files import atomic_write_json
+from merpo.support.paths import inside
 from merpo.support.terminal import say
 from merpo.version import __version__
 
@@ -43,8 +46,8 @@ def export_minari(
     for entry, dataset_id in zip(found, ids, strict=True):
         if ids.count(dataset_id) > 1:
             raise DatasetError(f"{entry}: two datasets would be named {dataset_id}; export one collection at a time")
-        if require_inside(minari_root() / dataset_id).exists():
-            existing = minari_root() / dataset_id
+        existing = require_inside(dataset_folder(dataset_id))
+        if existing.exists():
             raise DatasetError(f"{existing}: already exists; delete it with: minari delete {dataset_id}")
     for entry, dataset_id in zip(found, ids, strict=True):
         data, manifest = read_dataset(entry.folder, entry.name)
@@ -57,7 +60,7 @@ def _write(data: TaskDataset, manifest: Manifest, dataset_id: str, form: str) ->
     """Write a dataset atomically: into a temporary folder, which is then renamed."""
     storage_class = _storage_class()
     episodes = list(_episodes(data))
-    place = minari_root() / dataset_id
+    place = dataset_folder(dataset_id)
     temporary = place.with_name(f".{place.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
         _make_namespaces(dataset_id)
@@ -115,15 +118,22 @@ def _episodes(data: TaskDataset) -> Iterator[Any]:
 def _metadata(manifest: Manifest, dataset_id: str) -> dict[str, Any]:
     from importlib.metadata import version
 
-    reference = stored_reference(manifest.settings)
+    reference, account = stored_reference(manifest.settings), stored_account(manifest.settings)
+    less = list(account.subtracted) if account is not None else []
+    told = f" These numbers were subtracted from the observations: {less}." if less else ""
     scores = {} if reference is None else {"ref_min_score": reference.random, "ref_max_score": reference.expert}
     return {
         **scores,
         "dataset_id": dataset_id,
         "minari_version": version("minari"),
         "algorithm_name": f"merpo {__version__}, {manifest.quality}",
-        "description": f"Task {json.dumps(manifest.task)} of {manifest.family}; actions are scaled to [-1, 1].",
-        TASK_KEY: {"family": manifest.family, "task": manifest.task, "sha256": manifest.sha256},
+        "description": f"Task {json.dumps(manifest.task)} of {manifest.family}; actions are scaled to [-1, 1].{told}",
+        TASK_KEY: {
+            "family": manifest.family,
+            "task": manifest.task,
+            "sha256": manifest.sha256,
+            **({SUBTRACTED: less} if less else {}),
+        },
     }
 
 
@@ -132,8 +142,8 @@ def _make_namespaces(dataset_id: str) -> None:
     folder = minari_root()
     folder.mkdir(parents=True, exist_ok=True)
     *namespaces, _ = dataset_id.split("/")
-    for name in namespaces:
-        folder = folder / name
+    for i in range(len(namespaces)):
+        folder = inside(minari_root(), *namespaces[: i + 1], error=DatasetError, pattern=r"[A-Za-z0-9_-]{2,100}")
         folder.mkdir(exist_ok=True)
         path = folder / "namespace_metadata.json"
         if not path.exists():
@@ -141,5 +151,12 @@ def _make_namespaces(dataset_id: str) -> None:
 
 
 def _plain(name: str) -> str:
-    """A name with dots and other characters that an id must not have replaced by hyphens."""
-    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    """A name as part of an id: without accents, other letters by their number, dots and the like as hyphens."""
+    letters = "".join(c for c in normalize("NFKD", name) if not combining(c))
+    return "".join(_in_id(c) for c in letters)
+
+
+def _in_id(letter: str) -> str:
+    if letter.isascii():
+        return letter if letter.isalnum() or letter in "-_" else "-"
+    return f"u{ord(letter):x}" if letter.isalnum() else "-"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from merpo.errors import DatasetError, nearest
 from merpo.recipe.sources import is_minari_id
+from merpo.support.paths import inside
 from merpo.support.read import FileKind
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "MinariDataset",
     "Space",
     "check_env_spec",
+    "dataset_folder",
     "minari_root",
     "open_minari",
     "require_id",
@@ -29,12 +31,14 @@ ENVIRONMENTS = ("ale_py", "gymnasium", "gymnasium_robotics", "merpo_tasks", "met
 
 
 class Box(NamedTuple):
-    """A block of numbers in an episode: its path, size and bounds."""
+    """A block of numbers in an episode: its path, size and bounds; of an image, its shape and type, too."""
 
     path: tuple[str, ...]
     size: int
     low: list[float]
     high: list[float]
+    image: tuple[int, ...] = ()
+    dtype: str = ""
 
 
 Space = tuple[Box, ...]  # concatenated in this order, keys of a Dict alphabetically
@@ -48,6 +52,7 @@ class MinariDataset(NamedTuple):
     metadata: Mapping[str, Any]
     observations: Space
     actions: Space
+    left_out: tuple[str, ...] = ()  # keys of observations
 
     @property
     def format(self) -> str:
@@ -68,9 +73,18 @@ def require_id(text: str) -> str:
     return text
 
 
-def open_minari(dataset_id: str, ignore_env_spec: bool = False) -> MinariDataset:
-    """The metadata of a local dataset, checked; raises `DatasetError` that names file and key."""
-    folder = require_inside(minari_root() / require_id(dataset_id) / "data")
+def dataset_folder(dataset_id: str) -> Path:
+    """The folder of a dataset under Minari's root; raises `DatasetError` for another id, and for a link elsewhere."""
+    parts = require_id(dataset_id).split("/")
+    return inside(minari_root(), *parts, what="dataset id", error=DatasetError, pattern=r"[A-Za-z0-9_-]{1,120}")
+
+
+def open_minari(dataset_id: str, ignore_env_spec: bool = False, leave_out_keys: Sequence[str] = ()) -> MinariDataset:
+    """The metadata of a local dataset, checked; raises `DatasetError` that names file and key.
+
+    `leave_out_keys` are keys of a dictionary observation that is not read, `KEY` or `KEY.KEY`, whatever they hold.
+    """
+    folder = require_inside(dataset_folder(dataset_id) / "data")
     path = require_inside(folder / "metadata.json")
     if not path.is_file():
         near = _nearest_dataset(path.parent.parent)
@@ -80,10 +94,11 @@ def open_minari(dataset_id: str, ignore_env_spec: bool = False) -> MinariDataset
         for key in ("env_spec", "eval_env_spec"):
             check_env_spec(path, key, metadata.get(key))
     try:
-        spaces = {key: tuple(_space(path, key, metadata.get(key))) for key in ("observation_space", "action_space")}
+        observations = tuple(_space(path, "observation_space", metadata.get("observation_space"), leave_out_keys))
+        actions = tuple(_space(path, "action_space", metadata.get("action_space")))
     except (RecursionError, OverflowError) as error:
         raise DatasetError(f"{path}: a space is too deep or too large ({type(error).__name__})") from None
-    return MinariDataset(dataset_id, folder, metadata, spaces["observation_space"], spaces["action_space"])
+    return MinariDataset(dataset_id, folder, metadata, observations, actions, tuple(leave_out_keys))
 
 
 def require_inside(path: Path) -> Path:
@@ -124,13 +139,35 @@ def _entry_points(spec: dict[str, Any], key: str) -> Iterator[tuple[str, Any]]:
         yield f"{key}.additional_wrappers[{i}].entry_point", entry
 
 
-def _space(path: Path, key: str, text: Any) -> Iterator[Box]:
+def _space(path: Path, key: str, text: Any, leave_out: Sequence[str] = ()) -> Iterator[Box]:
     if text is None:
         raise DatasetError(
             f"{path}: {key} is missing; merpo does not run the env_spec to find it, as Minari would. "
             "If you trust the dataset, load and save it with Minari"
         )
-    yield from _boxes(path, key, _KIND.parse_json(text, f"{path}: {key}"), (), 0)
+    space = _KIND.parse_json(text, f"{path}: {key}")
+    for name in leave_out:
+        space = _without(path, key, space, name)
+    yield from _boxes(path, key, space, (), 0)
+
+
+def _without(path: Path, key: str, space: dict[str, Any], name: str) -> dict[str, Any]:
+    """A dictionary space without one of its keys, `KEY` or `KEY.KEY`; raises `DatasetError` if it has no such key."""
+    below = space.get("subspaces") if space.get("type") == "Dict" else None
+    if not isinstance(below, dict):
+        raise DatasetError(f"{path}: {key} is no dictionary, expected one with the key {name[:80]!r} to leave out")
+    first, _, rest = (name, "", "") if name in below else name.partition(".")
+    if first not in below or (rest and not isinstance(below[first], dict)):
+        raise DatasetError(
+            f"{path}: {key} has no key {name[:80]!r} to leave out{nearest(name, below)}; it has "
+            f"{', '.join(below)[:200]}"
+        )
+    kept = {one: part for one, part in below.items() if one != first}
+    if rest:
+        kept[first] = _without(path, f"{key}.{first}", below[first], rest)
+    if not kept:
+        raise DatasetError(f"{path}: {key} has no key but {name[:80]!r}, expected one that is not left out")
+    return {**space, "subspaces": kept}
 
 
 def _boxes(path: Path, key: str, space: Any, place: tuple[str, ...], depth: int) -> Iterator[Box]:
@@ -166,6 +203,9 @@ def _box(path: Path, key: str, space: dict[str, Any], place: tuple[str, ...]) ->
     if any(len(bound) not in (1, size) for bound in bounds):
         raise DatasetError(f"{path}: {where} has bounds whose sizes do not match its shape {shape}")
     low, high = (bound * size if len(bound) == 1 else bound for bound in bounds)
+    dtype = space.get("dtype")
+    if isinstance(dtype, str) and dtype.startswith("uint") and shape is not None and len(shape) > 1:
+        return Box(place, size, low, high, tuple(shape), dtype[:20])
     return Box(place, size, low, high)
 
 
