@@ -18,7 +18,7 @@ from merpo.artifacts.versions import versions
 from merpo.errors import ArtifactError, MerpoError, PluginError, nearest
 from merpo.nn.params import ordinary, to_device, tree_map
 from merpo.recipe.recipe import Recipe, from_tables, resolved, to_toml
-from merpo.recipe.text import parse, read_text
+from merpo.recipe.text import parse, recipe_text
 from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.support.lock import is_lock
 from merpo.support.paths import inside
@@ -360,7 +360,7 @@ def open_run(path: Path, trust: bool = False) -> FinishedRun:
         hint = f"; it has runs in subfolders, give one of them: {', '.join(below[:4])}" if below else ""
         raise ArtifactError(f"{path}: is not a run folder (expected {MANIFEST} and {RECIPE} in it){hint}")
     manifest = read_manifest(path, trust)
-    text = read_text(path / RECIPE)
+    text = recipe_text(path / RECIPE)
     if not trust:
         check_content(path, manifest, RECIPE, text.encode())
     recipe = from_tables(parse(text, path / RECIPE), str(path / RECIPE))

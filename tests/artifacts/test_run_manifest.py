@@ -17,6 +17,7 @@ from sealed import seal
 from tiny import tiny_recipe
 
 import merpo
+from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.run_folder import open_run
 from merpo.artifacts.run_manifest import check_content, check_file, read_manifest, write_last, write_manifest
 from merpo.compare.comparison import compare_runs
@@ -159,13 +160,25 @@ def test_a_sweep_counts_only_its_own_reports(run: Path, tmp_path: Path, merpo_cl
 def test_a_policy_of_a_run_is_compared_wherever_it_is_asked_for(run: Path) -> None:
     path = run / "artifacts" / "adapted.safetensors"
     merpo.load_policy(path, 2)
+    groups, header = load_artifact(path)
+    groups["policy"] = {name: value / 2 for name, value in groups["policy"].items()}
+    save_artifact(path, groups, header)
+    for place in (run, path):
+        with pytest.raises(ArtifactError, match="the content has changed"):
+            merpo.load_policy(place, 2)
+        merpo.load_policy(place, 2, trust=True)
+
+
+def test_a_damaged_policy_is_read_by_nobody(run: Path) -> None:
+    path = run / "artifacts" / "adapted.safetensors"
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
     for place in (run, path):
         with pytest.raises(ArtifactError, match="the content has changed"):
             merpo.load_policy(place, 2)
-        merpo.load_policy(place, 2, trust=True)
+        with pytest.raises(ArtifactError, match="damaged or edited"):
+            merpo.load_policy(place, 2, trust=True)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
