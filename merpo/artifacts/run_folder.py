@@ -79,8 +79,12 @@ class RunFolder:
         note: Callable[[str], None],
         device: str = "cpu",
         trust: bool = False,
+        subtracted: Sequence[float] = (),
     ) -> None:
-        """Raises `ArtifactError` for a folder of another run, or with files that are not the run's unless `trust`."""
+        """`subtracted` are the numbers that an import subtracted from the observations of the data.
+
+        Raises `ArtifactError` for a folder of another run, or with files that are not the run's unless `trust`.
+        """
         self.path = path
         self.trust = trust
         self.notes: list[str] = []  # what the report's reader must know of how the run was resumed
@@ -97,6 +101,7 @@ class RunFolder:
             "versions": json.dumps(versions(), sort_keys=True),
         }
         content = {"fingerprint": self.fingerprint, "seed": seed, "versions": versions(), "datasets": dict(data)}
+        content["subtracted"] = list(subtracted)
         before, text = self._earlier(), to_toml(recipe)
         kept = {name: digest for name, digest in before.get("files", {}).items() if name in WRITTEN_LAST}
         files = {**kept, RECIPE: hashlib.sha256(text.encode()).hexdigest()}

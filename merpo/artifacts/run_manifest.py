@@ -46,6 +46,7 @@ class _Manifest(BaseModel):
     datasets: dict[str, str] = {}
     versions: dict[str, str] = {}
     notes: list[str] = []
+    subtracted: list[float] | None = None  # from the observations of the data; None: an older merpo wrote it
     files: dict[str, Digest] = {}
 
 

@@ -13,7 +13,7 @@ from merpo.data.catalog import DatasetEntry, find, has_minari
 from merpo.data.dataset import TaskDataset
 from merpo.data.import_logs import LOGS
 from merpo.data.manifest import Manifest
-from merpo.data.reading.account import Account, stored_account
+from merpo.data.offsets import check_offsets
 from merpo.data.store import read_dataset
 from merpo.data.validate import check_datasets
 from merpo.errors import DatasetError, MerpoError, PluginError
@@ -59,7 +59,7 @@ def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
     every = [_read(entry, index, recipe.tasks) for index, entry in enumerate(train + test)]
     check_datasets([data for data, _ in every], batch_size)
     _check_dims(recipe.tasks, every)
-    _check_offsets(every)
+    check_offsets(every)
     if recipe.tasks.has_environment:
         for i, (data, manifest) in enumerate(every):
             if i >= len(train) or manifest.family != recipe.tasks.name:
@@ -121,22 +121,6 @@ def _check_dims(family: TaskFamily, every: Loaded) -> None:
                 f"{data.name}: (observation, action) dims are {found}, expected those of the tasks, "
                 f"{(spec.observation_dim, spec.action_dim)}{'' if family.has_environment else hint}"
             )
-
-
-def _check_offsets(every: Loaded) -> None:
-    """Raise `DatasetError` unless the same numbers were subtracted from the observations of all datasets."""
-    found = [(data.name, account.subtracted if account else ()) for data, account in _accounts(every)]
-    first = found[0]
-    for name, less in found:
-        if any(less) != any(first[1]) or (any(less) and less != first[1]):
-            raise DatasetError(
-                f"{name}: {list(less)!s:.80} were subtracted from its observations, expected {list(first[1])!s:.80} as "
-                f"in {first[0]}; import it again with the same numbers"
-            )
-
-
-def _accounts(every: Loaded) -> list[tuple[TaskDataset, Account | None]]:
-    return [(data, stored_account(manifest.settings)) for data, manifest in every]
 
 
 def check_environment(family: TaskFamily, name: str, task: Task) -> None:

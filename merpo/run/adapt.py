@@ -18,6 +18,7 @@ from merpo.data.manifest import Manifest
 from merpo.data.named import matches_family, read_named
 from merpo.data.needed import load_data, needed
 from merpo.data.normalize import normalize_tasks, split_normalization
+from merpo.data.offsets import check_offsets, offsets_of
 from merpo.data.validate import check_datasets
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError, StoppedError, nearest
 from merpo.nn.params import to_device
@@ -114,7 +115,7 @@ def adapt_new(
         folder_lock(out / LOCK),
         Progress() as progress,
     ):
-        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where, trust)
+        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where, trust, offsets_of(loaded[0][1]))
         every, root = run.recipe.run.checkpoint_every, out / CHECKPOINTS
         keeper = Keeper(root, folder.fingerprint, every, progress.note)
         context = Context(
@@ -194,6 +195,8 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
             )
         seen[manifest.task_index] = data.name
     check_datasets([data for data, _ in loaded], run.recipe.method.min_transitions)
+    if (subtracted := run.manifest.get("subtracted")) is not None:
+        check_offsets(loaded, subtracted, f"the run in {run.path}")
 
 
 def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:

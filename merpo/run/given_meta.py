@@ -19,11 +19,12 @@ __all__ = ["GivenMeta", "read_given_meta"]
 
 
 class GivenMeta(NamedTuple):
-    """A meta-artifact, the normalisation it was trained with, and its digest."""
+    """A meta-artifact, the normalisation it was trained with, its digest, and what its data lacks."""
 
     groups: dict[str, Params]
     normalization: Normalization | None
     sha256: str
+    subtracted: list[float] | None  # from the observations of its data; None: not known
 
 
 def read_given_meta(path: Path, recipe: Recipe, device: str, trust: bool = False) -> GivenMeta:
@@ -41,7 +42,9 @@ def read_given_meta(path: Path, recipe: Recipe, device: str, trust: bool = False
         raise RecipeError(f"--meta {path}: was meta-trained with other settings: {', '.join(differing)}")
     groups, normalization = split_normalization(run.groups(META), recipe.data.normalize_observations, path)
     normalization = None if normalization is None else normalization.to(device)
-    return GivenMeta(to_device(groups, device), normalization, sha256_file(run.artifact(META)))
+    return GivenMeta(
+        to_device(groups, device), normalization, sha256_file(run.artifact(META)), run.manifest.get("subtracted")
+    )
 
 
 def _that_matter(recipe: Recipe, tables: Mapping[str, Any]) -> dict[str, Any]:

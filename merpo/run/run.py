@@ -14,6 +14,7 @@ from merpo.artifacts.run_folder import LOCK, RunFolder, run_folders
 from merpo.collect.collect import ensure_data
 from merpo.components.context import Context, Log
 from merpo.data.needed import load_data
+from merpo.data.offsets import check_offsets
 from merpo.errors import DatasetError, StoppedError
 from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe
@@ -126,12 +127,15 @@ def _run_seed(
     digests = {
         f"{split} {data.name}": m.sha256 for split, part in (("train", train), ("test", test)) for data, m in part
     }
+    subtracted = check_offsets([*train, *test])
     given = None if meta is None else read_given_meta(Path(meta), recipe, device, trust)
     if given is not None:
+        if given.subtracted is not None:
+            check_offsets([*train, *test], given.subtracted, f"the run in {meta}")
         digests["given meta-artifact"] = given.sha256
     check()
     with folder_lock(path / LOCK):
-        folder = RunFolder(path, recipe, seed, digests, progress.note, device, trust)
+        folder = RunFolder(path, recipe, seed, digests, progress.note, device, trust, subtracted)
         if profile is not None:
             profile.save_in(path / PROFILE)
         with MetricsWriter(path, recipe.run.tensorboard, progress.note) as metrics:
