@@ -28,6 +28,7 @@ from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.run.data_blame import naming_data
+from merpo.run.notes import notes_on_origin
 from merpo.support.files import plain, sha256_file
 from merpo.support.lock import folder_lock
 from merpo.support.machine import available_memory, chosen_device, machine
@@ -116,6 +117,8 @@ def adapt_new(
         Progress() as progress,
     ):
         folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where, trust, offsets_of(loaded[0][1]))
+        for note in notes_on_origin(run.recipe.tasks, loaded):
+            progress.note(f"note: {note}")
         every, root = run.recipe.run.checkpoint_every, out / CHECKPOINTS
         keeper = Keeper(root, folder.fingerprint, every, progress.note)
         context = Context(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from merpo.artifacts.differences import differences
+from merpo.components.interfaces import TaskFamily
 from merpo.data.dataset import TaskDataset
+from merpo.data.manifest import Manifest
 from merpo.recipe.recipe import Recipe
+from merpo.support.files import plain
 
-__all__ = ["notes_on_data", "notes_on_recipe"]
+__all__ = ["notes_on_data", "notes_on_origin", "notes_on_recipe"]
 
 FACTOR = 100.0  # between tasks, of rows or rewards: beyond it one setting for all of them can hardly suit each
 
@@ -46,6 +50,30 @@ def notes_on_data(recipe: Recipe, train: Sequence[TaskDataset], test: Sequence[T
             "rewards hardly count; scale the rewards of each task before the import."
         )
     return notes
+
+
+def notes_on_origin(family: TaskFamily, loaded: Sequence[tuple[TaskDataset, Manifest]]) -> list[str]:
+    """Which data is of environments with other settings or longer episodes: its returns compare with no others."""
+    alike: dict[str, list[str]] = {}
+    for data, manifest in loaded:
+        if family.has_environment and (why := _other_origin(family, data, manifest)):
+            alike.setdefault(why, []).append(data.name)
+    return [
+        f"{names[0]}{f' and {len(names) - 1} more datasets' * (len(names) > 1)}: {why}, so returns of the data and of "
+        "policies are no comparison."
+        for why, names in alike.items()
+    ]
+
+
+def _other_origin(family: TaskFamily, data: TaskDataset, manifest: Manifest) -> str:
+    """In what a dataset's environments differ from the family's; empty if in nothing that is known."""
+    if manifest.family == family.name and manifest.family_settings:
+        differing = differences(manifest.family_settings, plain(family.model_dump()), ("seed",))  # which draws tasks
+        return f"collected with other settings of {family.name}, {differing}" if differing else ""
+    longest = int(data.episode_offsets.diff().max())
+    if longest > family.horizon:
+        return f"episodes of up to {longest:,} steps, those of {family.name} here have at most {family.horizon:,}"
+    return ""
 
 
 def _clipped(section: Mapping[str, Any], tasks: int, place: str) -> Iterator[str]:

@@ -20,7 +20,7 @@ from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe
 from merpo.report.report import Report
 from merpo.run.given_meta import read_given_meta
-from merpo.run.notes import notes_on_data, notes_on_recipe
+from merpo.run.notes import notes_on_data, notes_on_origin, notes_on_recipe
 from merpo.run.profile import Profile, print_profile
 from merpo.run.runner import Runner
 from merpo.run.stage_times import StageTimes
@@ -122,6 +122,7 @@ def _run_seed(
     rows = sum(len(data) for part in (train, test) for data, _ in part)
     check_memory(needed_memory(recipe, len(train), len(test), rows), available_memory(device))
     notes = notes_on_data(recipe, [data for data, _ in train], [data for data, _ in test])
+    notes += notes_on_origin(recipe.tasks, [*train, *test])
     for note in [*notes_on_recipe(recipe, len(train)), *notes]:
         progress.note(f"note: {note}")
     digests = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from command import Answer
+from ensured import ensure
 from finished import finished_run, interrupted_meta_policy
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,9 +16,12 @@ from strategies import make_dataset
 from tiny import tiny_recipe, write_tiny
 
 from merpo.data.dataset import TaskDataset
+from merpo.data.needed import collection_folder, load_data
 from merpo.report import html as report_html
 from merpo.report.report import report_of
-from merpo.run.notes import FACTOR, notes_on_data, notes_on_recipe
+from merpo.run.adapt import adapt_new
+from merpo.run.check_data import data_lines
+from merpo.run.notes import FACTOR, notes_on_data, notes_on_origin, notes_on_recipe
 from merpo.run.run import run_recipe
 
 Merpo = Callable[..., Answer]
@@ -85,3 +89,34 @@ def test_other_threads_are_said_where_training_goes_on(
     assert note.startswith("Resumed otherwise than begun (threads 1 then, 2 now)")
     run_recipe(tiny_recipe(changes), tmp_path / "run", [0], "cpu", True)  # nothing is trained
     assert report_of(tmp_path / "run").notes == [note]
+
+
+def test_data_of_another_horizon_is_said(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = finished_run(store, tmp_path / "run", {"evaluate": {"videos": 0}})
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path / "data"))
+    other = tiny_recipe({"tasks": {"horizon": 12}})
+    ensure(other)
+    name = f"store:{collection_folder(other).name}"
+    data = {"train": [f"{name}/task-000.*", f"{name}/task-001.*"], "test": [f"{name}/task-002.*"]}
+    said = " and 2 more datasets: collected with other settings of point-robot-wind, horizon (12 there, 10 here), "
+    assert sum(said in line for line in data_lines(tiny_recipe({"data": data}))) == 1
+    assert not any("horizon" in line for line in data_lines(tiny_recipe({"data": data, "tasks": {"horizon": 12}})))
+    capfd.readouterr()
+    adapt_new(run, [f"{name}/task-002.medium"], tmp_path / "adapted")
+    assert said.partition(": ")[2] in " ".join(capfd.readouterr().err.split())
+
+
+@pytest.mark.parametrize("horizon", [1, 9, 10, 11])
+def test_imported_episodes_that_are_too_long_are_said(
+    store: Path, monkeypatch: pytest.MonkeyPatch, horizon: int
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(store))
+    train, _ = load_data(tiny_recipe(), 2)
+    data, manifest = train[0]
+    imported = manifest.model_copy(update={"family_settings": {}})
+    notes = notes_on_origin(tiny_recipe({"tasks": {"horizon": horizon}}).tasks, [(data, imported)])
+    assert [
+        f"episodes of up to 10 steps, those of point-robot-wind here have at most {horizon}" in n for n in notes
+    ] == ([True] if horizon < 10 else [])
