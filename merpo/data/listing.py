@@ -17,7 +17,7 @@ from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, st
 from merpo.data.reading.account import KEY
 from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
-from merpo.support.format import number
+from merpo.support.format import number, share
 from merpo.support.paths import inside
 from merpo.support.tables import aligned
 from merpo.support.tensors import sum_of
@@ -247,7 +247,7 @@ def quality_lines(folder: Path, names: Sequence[str], max_rows: int | None = Non
 def _cells(row: QualityRow) -> tuple[str, ...]:
     step = "all" if row.quality == "mixed" else f"{row.step:,}"
     numbers = number(row.return_mean), number(row.return_std), f"{row.length:.1f}"
-    return row.task, row.quality, step, *numbers, "-" if row.ended is None else f"{row.ended:.0%}"
+    return row.task, row.quality, step, *numbers, "-" if row.ended is None else share(row.ended)
 
 
 def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:

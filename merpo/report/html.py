@@ -17,7 +17,7 @@ from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
-from merpo.support.format import duration, number
+from merpo.support.format import duration, number, share
 from merpo.support.pages import render
 from merpo.support.paths import inside
 
@@ -219,7 +219,7 @@ def _episode_cells(stats: EpisodeStats) -> tuple[str, ...]:
         number(stats.return_mean),
         number(stats.return_std),
         f"{stats.length:.1f}",
-        f"{stats.termination_rate:.0%}",
+        share(stats.termination_rate),
     )
 
 

@@ -23,7 +23,7 @@ from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.report import TaskReport, report_of, scores
 from merpo.report.text import scores_line
-from merpo.support.format import number
+from merpo.support.format import number, share
 from merpo.support.machine import chosen_device, machine
 from merpo.support.statistics import Interval, bootstrap
 from merpo.support.tables import frame, print_table
@@ -234,7 +234,7 @@ def print_measured(measured: Measured, console: Console) -> None:
             "reported": task.reported,
         }
         cells = {name: number(value) for name, value in found.items()}
-        cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}
+        cells |= {"length": f"{task.mean_length:.1f}", "terminated": share(task.termination_rate)}
         table.add_row(task.name, *(cells[name] for name in columns))
     print_table(table, console)
     text = f"mean return {number(measured.mean.mean)}"

@@ -13,7 +13,7 @@ import torch
 from ensured import ensure, hashes
 from tiny import tiny_recipe
 
-from merpo.artifacts.artifact import load_artifact
+from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.collect import behavior_policies as collect_train
 from merpo.collect import collect as collect_module
 from merpo.collect import episodes as episodes_module
@@ -352,13 +352,38 @@ def test_a_record_of_policies_that_is_damaged_is_refused(folder: Path, content: 
         ensure(tiny_recipe({"data": {"quality": "expert"}}))
 
 
-def test_policies_of_older_versions_get_a_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policies_whose_record_a_kill_prevented_get_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forbid_training(monkeypatch)
     record = folder / "checkpoints.toml"
     before = record.read_text("utf-8")
     record.unlink()
     ensure(tiny_recipe({"data": {"quality": "expert"}}))
     assert record.read_text("utf-8") == before
+
+
+def test_policies_of_an_unknown_training_are_refused(folder: Path) -> None:
+    path = folder / "checkpoints.safetensors"
+    groups, header = load_artifact(path)
+    del header["training"]
+    save_artifact(path, groups, header)
+    (folder / "checkpoints.toml").unlink()
+    with pytest.raises(
+        ArtifactError, match=r"neither checkpoints\.toml beside it .* says of which training.*delete it"
+    ):
+        ensure(tiny_recipe({"data": {"quality": "expert"}}))
+    assert not (folder / "checkpoints.toml").exists()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_policies_of_another_training_are_refused(folder: Path, recorded: bool) -> None:
+    other = tiny_recipe({"collect": {"learning_rate": 0.01}})
+    ensure(other)
+    for name in ("checkpoints.safetensors", "checkpoints.toml"):
+        shutil.copy(collection_folder(other) / name, folder / name)
+    if not recorded:
+        (folder / "checkpoints.toml").unlink()
+    with pytest.raises(ArtifactError, match=r"checkpoints\.safetensors: is of another training: .*delete it"):
+        ensure(tiny_recipe({"data": {"quality": "expert"}}))
 
 
 @pytest.mark.parametrize(

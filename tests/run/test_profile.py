@@ -83,7 +83,7 @@ def test_a_profile_changes_no_number_and_tells_every_stage(
     assert answer.out.index("report: ") < answer.out.index("Where ")
     table = rows(answer.out)
     assert set(table) == COMPUTED | ALWAYS | {PROFILING}
-    assert sum(int(share.rstrip("%")) for _, share, _ in table.values()) == pytest.approx(100, abs=len(table))
+    assert sum(float(share.rstrip("%")) for _, share, _ in table.values()) == pytest.approx(100, abs=len(table))
     assert all("%" in most for stage, (_, _, most) in table.items() if stage in RECORDED)
     files = {path.name for path in (two / "profile").iterdir()}
     assert files >= {f"{stage.replace(' ', '-')}.json.gz" for stage in RECORDED}

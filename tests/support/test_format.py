@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merpo.support.format import bytes_text, number
+from merpo.support.format import bytes_text, number, share
 
 
 @pytest.mark.parametrize(
@@ -30,6 +30,32 @@ def test_a_number(value: float | None, text: str) -> None:
 @given(st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12))
 def test_what_is_not_zero_is_not_printed_as_zero(value: float) -> None:
     shown = float(number(value).replace(",", ""))
+    assert (shown == 0) == (value == 0)
+    assert shown == pytest.approx(value, rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.0, 0, "0%"),
+        (0.0, 1, "0.0%"),
+        (0.0004, 1, "0.04%"),
+        (0.0005, 1, "0.1%"),
+        (0.004, 0, "0.4%"),
+        (-0.004, 0, "-0.4%"),
+        (0.004, 1, "0.4%"),
+        (0.0000123, 1, "0.0012%"),
+        (0.5, 0, "50%"),
+        (1.0, 1, "100.0%"),
+    ],
+)
+def test_a_share(value: float, digits: int, text: str) -> None:
+    assert share(value, digits) == text
+
+
+@given(st.just(0.0) | st.floats(min_value=1e-12, max_value=1.0), st.sampled_from([0, 1]))
+def test_a_share_that_is_not_zero_is_not_printed_as_zero(value: float, digits: int) -> None:
+    shown = float(share(value, digits).removesuffix("%")) / 100
     assert (shown == 0) == (value == 0)
     assert shown == pytest.approx(value, rel=0.5)
 
