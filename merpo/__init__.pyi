@@ -29,6 +29,7 @@ from .algorithm.task_model import fit_models as fit_models
 from .algorithm.units import Scales as Scales
 from .algorithm.units import fit_scales as fit_scales
 from .components.component import Component as Component
+from .components.component import HiddenWidths as HiddenWidths
 from .components.component import component_field as component_field
 from .components.context import Adapted as Adapted
 from .components.context import Constant as Constant

@@ -30,6 +30,9 @@ ALLOWED = {
     ("merpo/support/read.py", "path.parent.glob(f'*{path.suffix}')"): "lists names for a hint",
     ("merpo/artifacts/run_folder.py", "self.path / name"): "names written there",
     ("merpo/artifacts/run_folder.py", "path / name"): "one of two constants",
+    ("merpo/artifacts/run_manifest.py", "folder / name"): "a file's name that its callers have written",
+    ("merpo/artifacts/run_manifest.py", "folder / one"): "names written there",
+    ("merpo/support/machine.py", "Path(path)"): "one of two constants",
     ("merpo/artifacts/checkpoints.py",
      "final.with_name(f'{final.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}')"): "the name of a checkpoint",
     ("merpo/data/minari/exports.py",
@@ -57,8 +60,10 @@ ALLOWED = {
     ("merpo/recipe/recipe.py", "Path(path)"): "the user's",
     ("merpo/run/run.py", "Path(meta)"): "the user's",
     ("merpo/run/run.py", "Path(out)"): "the user's",
-    # of installed packages, and of a folder of the process's own
+    # of installed packages, merpo's own among them, and of a folder of the process's own
     ("merpo/run/profile.py", "Path(folder)"): "a temporary folder",
+    ("merpo/recipe/shipped.py", "Path(__file__)"): "merpo's own",
+    ("merpo/recipe/shipped.py", "Path(sysconfig.get_path('data', scheme))"): "merpo's own",
     ("plugins/merpo_tasks/ant_fwd_back_env.py", "Path(gymnasium.__file__)"): "an installed package",
     ("plugins/merpo_tasks/mujoco/bodies.py", "Path(gymnasium.__file__)"): "an installed package",
     ("plugins/merpo_tasks/mujoco/bodies.py",
@@ -68,6 +73,9 @@ TWICE = (
     ("merpo/policies/given.py", "Path(settings.path)"),
     ("merpo/data/import_any.py", "Path(source)"),
     ("merpo/data/minari/local.py", "Path(folder)"),
+    ("merpo/artifacts/run_manifest.py", "folder / name"),
+    ("merpo/artifacts/run_manifest.py", "folder / name"),
+    ("merpo/artifacts/run_manifest.py", "folder / one"),
 )
 
 

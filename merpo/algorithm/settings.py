@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from merpo.components.component import Settings
+from merpo.components.component import HiddenWidths, Settings
 
 __all__ = [
     "AdaptSettings",
@@ -76,7 +76,7 @@ class ModelSettings(EarlyStoppingSettings):
 class BehaviorSettings(EarlyStoppingSettings):
     """Settings of the behaviour clone π̂_β, which makes −E_D[log π_n] a divergence."""
 
-    hidden: tuple[int, ...] = Field((64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths.")
+    hidden: HiddenWidths = Field((64, 64), description="Hidden widths.")
     steps: int = Field(10_000, ge=1, le=10_000_000, description="Maximum-likelihood steps per task, at most.")
     batch_size: int = Field(128, ge=1, le=1_000_000, description="Rows per step.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate.")
@@ -85,9 +85,7 @@ class BehaviorSettings(EarlyStoppingSettings):
 class RacSettings(Settings):
     """Settings of Algorithm 1, within one task."""
 
-    policy_hidden: tuple[int, ...] = Field(
-        (64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths of policies (A.2.2: 5 x 300)."
-    )
+    policy_hidden: HiddenWidths = Field((64, 64), description="Hidden widths of policies (A.2.2: 5 x 300).")
     discount: Annotated[float, Field(ge=0, lt=1)] | Literal["auto"] = Field(
         "auto",
         description="γ (Table 2: 0.99; 0.9 for Point-Robot-Wind); auto: 1 − 3 / longest episode of the training tasks' "
@@ -225,11 +223,8 @@ class GivenPolicySettings(Settings):
     task: int | None = Field(
         None, ge=0, le=10_000_000, description="With `policy`: the index of the task, if there are several."
     )
-    hidden: tuple[int, ...] | None = Field(
+    hidden: HiddenWidths | None = Field(
         None,
-        strict=False,
-        min_length=1,
-        max_length=12,
         description="With `random`: hidden widths, by default those of the task's policy. The deeper an untrained "
         "network, the nearer its means are to 0 and its stds to 1.",
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
-from pydantic import BaseModel, ConfigDict
-
 from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.differences import differences, recipe_there
+from merpo.artifacts.run_manifest import MANIFEST, check_content, check_file, read_manifest, write_manifest
 from merpo.artifacts.versions import versions
 from merpo.errors import ArtifactError, MerpoError, PluginError, nearest
 from merpo.nn.params import ordinary, to_device, tree_map
-from merpo.recipe.recipe import Recipe, load_recipe, resolved, to_toml
+from merpo.recipe.recipe import Recipe, from_tables, resolved, to_toml
+from merpo.recipe.text import parse, recipe_text
 from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.support.lock import is_lock
 from merpo.support.paths import inside
@@ -38,12 +40,16 @@ __all__ = [
     "is_run",
     "mean_return",
     "open_run",
-    "read_run_manifest",
     "refuse_foreign",
+    "require_there",
     "run_folders",
 ]
 
-REPORT = "report.json"
+RECIPE, REPORT = "recipe.toml", "report.json"
+WRITTEN_LAST = REPORT, "summary.json"  # those of an earlier process stay until they are replaced
+ROUNDING = "threads", "processor", "torch", "numpy"  # versions on which the last bits of results depend
+WITHIN = 256  # bytes of the longest path of a file within a run's folder
+CONTINUED = "metrics.jsonl", "training_curve.json", "timings.json", "videos/videos.json"  # a resumed run goes on from
 LOCK = "run.lock"
 META, BEST = "meta", "best-meta"  # artifacts: the final meta-artifact, and the one with the best evaluation
 ADAPTED, ADAPTED_WAY = "adapted", "adapted-way"  # artifacts: the unseen tasks' policies, and snapshots and curves
@@ -72,8 +78,16 @@ class RunFolder:
         data: Mapping[str, str],
         note: Callable[[str], None],
         device: str = "cpu",
+        trust: bool = False,
+        subtracted: Sequence[float] = (),
     ) -> None:
+        """`subtracted` are the numbers that an import subtracted from the observations of the data.
+
+        Raises `ArtifactError` for a folder of another run, or with files that are not the run's unless `trust`.
+        """
         self.path = path
+        self.trust = trust
+        self.notes: list[str] = []  # what the report's reader must know of how the run was resumed
         self._note, self._device = note, device
         self._stages: dict[str, dict[str, Params]] = {}
         tables = resolved(recipe)
@@ -87,9 +101,16 @@ class RunFolder:
             "versions": json.dumps(versions(), sort_keys=True),
         }
         content = {"fingerprint": self.fingerprint, "seed": seed, "versions": versions(), "datasets": dict(data)}
-        self._manifest: dict[str, Any] = {**content, "artifacts": self._finished()}
-        atomic_write_json(path / MANIFEST, self._manifest)  # first: it identifies the folder as a run folder
-        atomic_write_text(path / "recipe.toml", to_toml(recipe))
+        content["subtracted"] = list(subtracted)
+        before, text = self._earlier(), to_toml(recipe)
+        kept = {name: digest for name, digest in before.get("files", {}).items() if name in WRITTEN_LAST}
+        files = {**kept, RECIPE: hashlib.sha256(text.encode()).hexdigest()}
+        self._manifest: dict[str, Any] = {**content, "artifacts": before.get("artifacts", {}), "files": files}
+        self.notes += self._resumed(before)
+        if self.notes:
+            self._manifest["notes"] = self.notes
+        write_manifest(path, self._manifest)  # first: it identifies the folder as a run folder
+        atomic_write_text(path / RECIPE, text)
 
     def stage(self, name: str, compute: Callable[[], dict[str, Params]]) -> dict[str, Params]:
         """The result of `compute`, saved as `artifacts/name.safetensors`; loaded from there if it is already saved.
@@ -125,7 +146,7 @@ class RunFolder:
         on_cpu: Any = {key: tree_map(lambda x: x.detach().cpu(), params) for key, params in groups.items() if params}
         header = {"stage": name, "groups": json.dumps(sorted(groups)), **self._header, **(more or {})}
         self._manifest["artifacts"][name] = save_artifact(self.artifact(name), on_cpu, header)
-        atomic_write_json(self.path / MANIFEST, self._manifest)
+        write_manifest(self.path, self._manifest)
 
     def artifact(self, name: str) -> Path:
         """The path of an artifact; `name` is that of a stage, which a method may choose."""
@@ -171,20 +192,34 @@ class RunFolder:
         if not (self.path / MANIFEST).exists():
             raise ArtifactError(f"{self.path}: no longer exists; restore it and run the same command to resume")
 
-    def _finished(self) -> dict[str, str]:
-        """The sha256 of every artifact that an earlier run of the same recipe, seed and data finished."""
+    def _earlier(self) -> dict[str, Any]:
+        """The manifest that an earlier run of the same recipe, seed and data left; empty if there is none."""
         refuse_foreign(self.path)
-        manifest = self.path / MANIFEST
-        if not manifest.exists():
+        if not (self.path / MANIFEST).exists():
             return {}
-        found = FileKind("a run's manifest", hint=_ANOTHER).read_json(manifest)
-        if found.get("fingerprint") != self.fingerprint and self._has_results(found):
+        if not self._has_results(read_manifest(self.path, trust=True, hint=_ANOTHER)):
+            return {}
+        found = read_manifest(self.path, self.trust)
+        if found.get("fingerprint") != self.fingerprint:
             differ = self._differences(found) or f"by their fingerprints {str(found.get('fingerprint'))[:12]}"
             raise ArtifactError(
                 f"{self.path}: holds a run of another recipe, seed or data: {differ}; give another --out"
             )
-        artifacts = found.get("artifacts", {})
-        return dict(artifacts) if isinstance(artifacts, dict) else {}
+        for name in () if self.trust else CONTINUED:
+            check_file(self.path, found, name, hint="restore it, or delete it to do without what it says")
+        return found
+
+    def _resumed(self, before: Mapping[str, Any]) -> list[str]:
+        """A note if there is training left to do, and rounding differs from that of the training before."""
+        notes = [str(note) for note in before.get("notes", [])]
+        trained = self.finished(META) and self.finished(ADAPTED) and self.whole()
+        now, then = self._manifest["versions"], before.get("versions", {})
+        differing = [key for key in ROUNDING if before and key in then and then[key] != now.get(key)]
+        if differing and not trained:
+            told = ", ".join(f"{key} {then[key]} then, {now.get(key)} now" for key in differing)
+            notes.append(f"Resumed otherwise than begun ({told}): rounding differs, so results are those of neither.")
+            self._note(f"note: {notes[-1]}")
+        return list(dict.fromkeys(notes))
 
     def _differences(self, manifest: Mapping[str, Any]) -> str:
         """The keys in which the folder's recipe, seed or data differ from this run's, with both values."""
@@ -228,9 +263,6 @@ def _group_names(path: Path, header: Mapping[str, str]) -> list[str]:
     return FileKind("the names of groups").parse_model(header.get("groups", "[]"), f"{path}: groups", list[str])
 
 
-MANIFEST = "manifest.json"  # what makes a folder a run's
-
-
 def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
     """The folders of the runs: `base` for one seed, a subfolder for each of several.
 
@@ -250,7 +282,13 @@ def run_folders(base: Path, seeds: Sequence[int]) -> list[Path]:
 
 
 def refuse_foreign(path: Path) -> None:
-    """Raise `ArtifactError` for a folder with content that is not a run folder."""
+    """Raise `ArtifactError` for a folder with content that is not a run folder, or whose path is too long for one."""
+    length = len(os.fsencode(path)) + WITHIN
+    if hasattr(os, "pathconf") and length > (most := os.pathconf("/", "PC_PATH_MAX")):
+        raise ArtifactError(
+            f"{path}: the path has {length - WITHIN} bytes, expected at most {most - WITHIN}, as those of a run's "
+            "files begin with it; give another --out"
+        )
     if not (path / MANIFEST).exists() and _names(path):
         raise ArtifactError(f"{path}: is not empty and not a run folder; give another --out")
 
@@ -266,7 +304,6 @@ def _names(path: Path) -> list[str]:
         raise ArtifactError(f"{path}: cannot be a run folder ({error.strerror or error}); give another --out") from None
 
 
-RECIPE = "recipe.toml"
 _DEPTH = 3  # levels of a sweep's folder: sweep/variant/seed
 
 
@@ -277,6 +314,7 @@ class FinishedRun(NamedTuple):
     recipe: Recipe
     seed: int
     manifest: dict[str, Any]
+    trust: bool = False  # whether files are read that are not those of the manifest
 
     def artifact(self, name: str) -> Path:
         """The path of an artifact; `ArtifactError` if the run has not finished it."""
@@ -288,10 +326,14 @@ class FinishedRun(NamedTuple):
             )
         return _artifact(self.path, name, ArtifactError)
 
+    def digest(self, name: str) -> str | None:
+        """The sha256 that the file of an artifact must have; None if it is trusted whatever it is."""
+        return None if self.trust else str(self.manifest["artifacts"][name])
+
     def groups(self, name: str) -> dict[str, Params]:
         """The groups of an artifact, empty ones included, checked against the digest in the manifest."""
         path = self.artifact(name)
-        groups, header = load_artifact(path, self.manifest["artifacts"][name])
+        groups, header = load_artifact(path, self.digest(name))
         return {group: groups.get(group, {}) for group in _group_names(path, header) or groups}
 
 
@@ -300,14 +342,34 @@ def is_run(path: Path) -> bool:
     return (path / MANIFEST).is_file() and (path / RECIPE).is_file()
 
 
-def open_run(path: Path) -> FinishedRun:
-    """The run in a folder; raises `ArtifactError` if there is none, listing runs in subfolders."""
+def require_there(path: Path) -> None:
+    """Raise `ArtifactError` for a path that does not exist, with the nearest name beside it."""
+    if path.exists():
+        return
+    try:
+        beside = [other.name for other in path.parent.iterdir()]
+    except OSError:
+        beside = []
+    raise ArtifactError(f"{path}: no such file or folder{nearest(path.name, beside)}, expected a run's folder")
+
+
+def open_run(path: Path, trust: bool = False) -> FinishedRun:
+    """The run in a folder; raises `ArtifactError` if there is none, listing runs in subfolders.
+
+    Its recipe must be the one that the run wrote, as the manifest says, and so must artifacts when they are read,
+    unless `trust`.
+    """
+    require_there(path)
     if not is_run(path):
         below = [str(run) for run in _runs_below(path, MANIFEST)]
         hint = f"; it has runs in subfolders, give one of them: {', '.join(below[:4])}" if below else ""
         raise ArtifactError(f"{path}: is not a run folder (expected {MANIFEST} and {RECIPE} in it){hint}")
-    manifest = read_run_manifest(path)
-    return FinishedRun(path, load_recipe(path / RECIPE), manifest["seed"], manifest)
+    manifest = read_manifest(path, trust)
+    text = recipe_text(path / RECIPE)
+    if not trust:
+        check_content(path, manifest, RECIPE, text.encode())
+    recipe = from_tables(parse(text, path / RECIPE), str(path / RECIPE))
+    return FinishedRun(path, recipe, manifest["seed"], manifest, trust)
 
 
 def find_runs(paths: Sequence[Path]) -> list[Path]:
@@ -339,21 +401,3 @@ def _by_number(path: Path) -> tuple[str, int, str]:
     stem = path.name.rstrip("0123456789")
     digits = path.name[len(stem) :]
     return stem, int(digits or 0), path.name
-
-
-class _Manifest(BaseModel):
-    """The fields that every run's manifest has, among others."""
-
-    model_config = ConfigDict(strict=True)
-
-    seed: int
-    artifacts: dict[str, str]
-
-
-def read_run_manifest(folder: Path) -> dict[str, Any]:
-    """A run's manifest, with at least a seed and artifacts' digests; raises `ArtifactError` if it is damaged."""
-    path = folder / MANIFEST
-    kind = FileKind("a run's manifest with a seed and artifacts' digests")
-    found = kind.read_json(path)
-    kind.validate(found, path, _Manifest)
-    return found

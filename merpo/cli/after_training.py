@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from merpo.cli.guard import guarded
+from merpo.cli.options import Strict, Trust
+from merpo.support.terminal import console, say
 
 __all__ = ["register"]
 
@@ -35,8 +38,8 @@ ComparisonFolder = Annotated[Path, typer.Option(metavar="DIR", help="Folder of t
 def register(app: typer.Typer) -> None:
     """Add the commands of this module to the app."""
     for command in (adapt, evaluate, export, report, compare, sweep):
-        app.command()(command)
-    app.command(hidden=True)(table)
+        app.command()(guarded(command))
+    app.command(hidden=True)(guarded(table))
 
 
 def adapt(
@@ -58,13 +61,12 @@ def adapt(
         str, typer.Option(metavar="M", help="Begin with the last meta-artifact, or the best during meta-training.")
     ] = "last",
     device: Device = None,
+    trust: Trust = False,
 ) -> None:
     """Adapt a run's meta-policy to new tasks from their offline data."""
-    from rich.console import Console
-
     from merpo.run.adapt import adapt_new, print_adaptation
 
-    print_adaptation(adapt_new(run, data, out, device, meta, overrides), out, Console())
+    print_adaptation(adapt_new(run, data, out, device, meta, overrides, trust), out, console())
 
 
 def evaluate(
@@ -83,17 +85,20 @@ def evaluate(
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="Seed instead of the run's.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every episode as JSON.")] = None,
     device: Device = None,
+    trust: Trust = False,
+    strict: Strict = False,
 ) -> None:
     """Evaluate saved policies in the true environments."""
-    from rich.console import Console
-
+    from merpo.errors import DatasetError
     from merpo.run.evaluate import evaluate_saved, print_measured
     from merpo.support.files import atomic_write_text
 
-    measured = evaluate_saved(run, episodes, stochastic, seed, device)
-    print_measured(measured, Console())
+    measured = evaluate_saved(run, episodes, stochastic, seed, device, trust)
+    print_measured(measured, console())
     if out is not None:  # last: where it cannot be written, what was measured stands on the terminal
         atomic_write_text(out, measured.model_dump_json(indent=1) + "\n")
+    if measured.damaged or (strict and measured.notes):
+        raise DatasetError("; ".join(measured.notes))
 
 
 def export(
@@ -113,6 +118,7 @@ def export(
         bool,
         typer.Option("--allow-non-finite", help="ONNX: compute actions at NaN and infinity, too, instead of NaN."),
     ] = False,
+    trust: Trust = False,
 ) -> None:
     """Export adapted policies to one file per task, compare each with the original, and describe them in README.md."""
     from merpo.errors import ArtifactError
@@ -120,26 +126,30 @@ def export(
     from merpo.support.paths import inside
 
     folder = out or inside(run if run.is_dir() else run.parent, "export", error=ArtifactError)
-    done = export_policies(run, folder, form, task, tolerance, opset, allow_non_finite)
+    done = export_policies(run, folder, form, task, tolerance, opset, allow_non_finite, trust)
     for one in done:
-        print(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
+        say(f"{one.path}: {one.size:,} bytes, largest difference of an action {one.difference:.1e}")
     if unknown := [one.task for one in done if not one.in_units]:
-        print(f"{', '.join(unknown[:5])}: the run did not record the bounds of the data's actions: in [-1, 1] only")
+        say(f"{', '.join(unknown[:5])}: the run did not record the bounds of the data's actions: in [-1, 1] only")
     worst = max(one.difference for one in done)
-    print(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
+    say(f"{len(done)} policies exported and compared; largest difference {worst:.1e} (tolerance {tolerance:g})")
 
 
-def report(runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto") -> None:
+def report(
+    runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto", trust: Trust = False
+) -> None:
     """Rebuild the page and pictures of runs; for several runs, also a page that compares them."""
-    from merpo.artifacts.run_folder import REPORT, find_runs
+    from merpo.artifacts.run_folder import LOCK, find_runs
     from merpo.report.html import write_report
-    from merpo.report.report import load_report
+    from merpo.report.report import report_of
+    from merpo.support.lock import folder_lock
 
     folders = find_runs(runs)
     for folder in folders:
-        print(f"report: {write_report(load_report(folder / REPORT), folder)}")
+        with folder_lock(folder / LOCK):
+            say(f"report: {write_report(report_of(folder, trust), folder, trust)}")
     if len(folders) > 1:
-        _compare(runs, out, score)
+        _compare(runs, out, score, trust)
 
 
 def compare(
@@ -161,6 +171,7 @@ def compare(
             help="Add the runs to the rows in this file, by the recipe's name; the table has all of its rows.",
         ),
     ] = None,
+    trust: Trust = False,
 ) -> None:
     """Compare runs: aggregates with intervals, profiles, probabilities of improvement; or a table of any recipes."""
     from merpo.compare.results_page import write_results
@@ -170,21 +181,19 @@ def compare(
         raise MerpoError("compare: got neither runs nor --json, expected one of them")
     tabulated = markdown is not None or rows is not None
     if runs and (out is not None or not tabulated):
-        _compare(runs, out or Path("comparison"), score)
+        _compare(runs, out or Path("comparison"), score, trust)
     if tabulated:
-        write_results(runs or [], rows, markdown)
+        write_results(runs or [], rows, markdown, trust)
 
 
-def _compare(runs: list[Path], folder: Path, score: str) -> None:
-    from rich.console import Console
-
+def _compare(runs: list[Path], folder: Path, score: str, trust: bool) -> None:
     from merpo.compare.comparison import compare_runs
     from merpo.compare.comparison_files import print_comparison, write_comparison
 
-    found = compare_runs(runs, score)
+    found = compare_runs(runs, score, trust)
     page = write_comparison(found, folder)
-    print_comparison(found, Console())
-    print(f"comparison: {page}")
+    print_comparison(found, console())
+    say(f"comparison: {page}")
 
 
 def table(
@@ -193,7 +202,7 @@ def table(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="As --markdown of `merpo compare`.")] = None,
 ) -> None:
     """The former name of `merpo compare --markdown FILE`."""
-    print("merpo table is now: merpo compare [RUN...] --markdown FILE [--json FILE]", file=sys.stderr)
+    say("merpo table is now: merpo compare [RUN...] --markdown FILE [--json FILE]", err=True)
     compare(runs, markdown=out or Path("-"), rows=rows)
 
 
@@ -209,9 +218,11 @@ def sweep(
         Path | None, typer.Option(metavar="DIR", help="Folder of the sweep; else sweeps/ and the recipe's name.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and whether they are finished.")] = False,
+    trust: Trust = False,
 ) -> None:
     """Run every combination of values and seeds as local processes; finished runs are skipped."""
     from merpo.cli.options import parse_seeds
+    from merpo.errors import StoppedError
     from merpo.support.paths import OWN_NAME, inside
     from merpo.sweep.plan import is_finished, plan
 
@@ -219,25 +230,22 @@ def sweep(
     planned = plan(recipe, overrides, None if seeds is None else parse_seeds(None, seeds, 0), folder)
     if dry_run:
         for job in planned:
-            print(f"{job.folder}: {'finished' if is_finished(job) else 'to run'}")
+            say(f"{job.folder}: {'finished' if is_finished(job, trust) else 'to run'}")
         return
-    from rich.console import Console
-
     from merpo.support.lock import folder_lock
     from merpo.sweep.summary import print_sweep, summarize_sweep, write_sweep
     from merpo.sweep.sweep import LOCK, run_sweep
 
     with folder_lock(folder / LOCK):
         try:
-            outcomes = run_sweep(recipe, planned, jobs, lambda text: print(text, flush=True))
+            outcomes = run_sweep(recipe, planned, jobs, say, trust=trust)
         except KeyboardInterrupt:
-            finished = sum(map(is_finished, planned))
+            finished = sum(is_finished(job, trust) for job in planned)
             done = f"{finished} of {len(planned)} runs finished"
-            print(f"interrupted with {done}; run the same command to resume", flush=True)
-            raise
-        summary = summarize_sweep(recipe, outcomes)
+            raise StoppedError(f"interrupted with {done}; run the same command to resume") from None
+        summary = summarize_sweep(recipe, outcomes, trust)
         write_sweep(summary, folder)
-    print_sweep(summary, Console())
-    print(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
+    print_sweep(summary, console())
+    say(f"summary: {folder / 'summary.json'} and summary.csv; pictures and intervals: merpo compare {folder}")
     if summary.failed:
         raise typer.Exit(1)

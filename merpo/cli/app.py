@@ -1,190 +1,110 @@
-"""The `merpo` command; torch is imported only by the commands that need it."""
+"""The entry point of `merpo`: exit codes, errors without tracebacks, and signals from the first moment on."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import json
+import os
+import re
 import sys
 import traceback
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-import typer
+from merpo.errors import MerpoError, StoppedError
+from merpo.support import stop
 
-from merpo.cli import after_training
-from merpo.cli.data import data_app
-from merpo.cli.options import Overrides, RecipePath, parse_seeds
-from merpo.cli.plugins import new_plugin_command
-from merpo.errors import MerpoError, RecipeError, StoppedError
-from merpo.support.machine import passive_waiting
-from merpo.version import __version__
+if TYPE_CHECKING:
+    from merpo.cli.commands import app
 
 __all__ = ["app", "main"]
 
+RESUMABLE = ("adapt", "collect", "run", "sweep")  # commands that go on where they stopped
+INTERRUPTED = 1  # exit code of other commands after Ctrl-C
+
 # What a disk says that is full, may not be written, or is gone, wherever in a run it says so,
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT}
-# and of a path that is none.
+# of a path that is none,
 REFUSALS |= {errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EPERM, errno.ELOOP}
-
-app = typer.Typer(
-    name="merpo",
-    help="Model-based offline meta-reinforcement learning: run recipes, collect data, look at components.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-app.add_typer(data_app)
+# and of a machine without descriptors or memory for more.
+SHORTAGES = {
+    errno.EMFILE: "too many open files; raise the limit with `ulimit -n`",
+    errno.ENFILE: "the machine has too many open files",
+    errno.ENOMEM: "not enough memory",
+}
+RED = "\x1b[31m\x1b[1merror: \x1b[0m"
+LONGEST = 200  # characters of a path in a message, or of any other word, which may be twice as long
 
 
-def _version(requested: bool) -> None:
-    if requested:
-        print(f"merpo {__version__}")
-        raise typer.Exit
+def __getattr__(name: str) -> Any:
+    """The Typer app, which takes a moment to import."""
+    if name == "app":
+        from merpo.cli import commands
 
-
-@app.callback()
-def _root(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of errors.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)
-    ] = False,
-) -> None:
-    """Options of every command; `--debug` is read by `main`."""
-
-
-@app.command()
-def run(
-    recipe: RecipePath,
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; else a new one under runs/.")] = None,
-    overrides: Overrides = [],  # noqa: B006 - typer copies it
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed instead of the recipe's.")] = None,
-    seeds: Annotated[str | None, typer.Option(metavar="A:B", help="Seeds A, A+1, ..., B-1, one run each.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda, instead of the recipe's.")] = None,
-    no_collect: Annotated[bool, typer.Option("--no-collect", help="Refuse to collect data that is missing.")] = False,
-    profile: Annotated[bool, typer.Option("--profile", help="Show where time goes, by stage; write traces.")] = False,
-    meta: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="Begin with the meta-artifact of another run, instead of meta-training."),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out, which must exist.")] = False,
-) -> None:
-    """Run a recipe: data, meta-training, adaptation to unseen tasks, evaluation, report."""
-    from merpo.recipe.recipe import load_recipe
-
-    if resume and (out is None or not out.is_dir()):
-        raise RecipeError(f"--resume: got --out {out}, expected the folder of the run that is to go on")
-    loaded = load_recipe(recipe, overrides)
-    chosen = parse_seeds(seed, seeds, loaded.seed)
-    if device not in (None, "auto", "cpu", "cuda"):
-        raise RecipeError(f"--device: got {device!r}, expected auto, cpu or cuda")
-    from merpo.run.run import run_recipe
-
-    run_recipe(loaded, out, chosen, device, not no_collect, profile, meta=meta)
-
-
-@app.command()
-def collect(
-    recipe: RecipePath,
-    overrides: Overrides = [],  # noqa: B006
-    quality: Annotated[
-        str, typer.Option(metavar="Q,...", help="Qualities instead of the recipe's, e.g. random,medium,expert.")
-    ] = "",
-) -> None:
-    """Collect the offline data that a recipe needs, where the store lacks it."""
-    from merpo.recipe.recipe import load_recipe
-
-    loaded = load_recipe(recipe, overrides)
-    from merpo.collect.collect import collect_recipe
-
-    collect_recipe(loaded, [word.strip() for word in quality.split(",")] if quality else [])
-
-
-@app.command()
-def check(
-    recipe: RecipePath,
-    resolved: Annotated[bool, typer.Option("--resolved", help="Print every value as TOML.")] = False,
-    data: Annotated[
-        bool, typer.Option("--data", help="Check the data, too: that it is there, fits and is enough.")
-    ] = False,
-    overrides: Overrides = [],  # noqa: B006
-) -> None:
-    """Validate a recipe without running it."""
-    from merpo.recipe.recipe import load_recipe, to_toml
-
-    loaded = load_recipe(recipe, overrides)
-    if resolved:
-        print(to_toml(loaded), end="")
-    else:
-        names = f"method {loaded.method.name}, tasks {loaded.tasks.name}, seed {loaded.seed}"
-        print(f"{recipe}: valid; {loaded.title} ({names})")
-    if data:
-        from merpo.run.check_data import data_lines
-
-        for line in data_lines(loaded):
-            print(line, file=sys.stderr if resolved else sys.stdout)
-
-
-@app.command("list-components")
-def list_components(
-    kind: Annotated[str | None, typer.Option(metavar="K", help="Only this kind.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
-) -> None:
-    """List the components of all installed plugins, with the reason where one cannot be used."""
-    from merpo.cli.components import component_table, entry_record
-    from merpo.components.registry import components
-
-    entries = components(kind)
-    if as_json:
-        print(json.dumps([entry_record(entry) for entry in entries], indent=2, ensure_ascii=False))
-    else:
-        component_table(entries)
-
-
-@app.command()
-def show(
-    component: Annotated[str, typer.Argument(metavar="KIND/NAME", help="Such as alpha/fixed.", show_default=False)],
-) -> None:
-    """Show a component: every field with type, bound, default, meaning and source."""
-    from merpo.cli.components import component_page
-
-    component_page(component)
-
-
-@app.command()
-def schema() -> None:
-    """Print the JSON schema of recipes, for editors."""
-    from merpo.recipe.recipe import recipe_schema
-
-    print(json.dumps(recipe_schema(), indent=2, ensure_ascii=False))
-
-
-app.command("new-plugin")(new_plugin_command)
-after_training.register(app)
+        return commands.app
+    raise AttributeError(name)
 
 
 def main() -> None:
     """Entry point of `merpo`: exit code 2 and a message for user errors, 75 for a stopped run that can resume."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows no α still gets its table
-    passive_waiting()
-    try:
-        app()
-    except MerpoError as error:
-        if "--debug" in sys.argv[1:]:
-            traceback.print_exc()
-        else:
-            from merpo.support.tables import printable
+    resumable = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in RESUMABLE
+    with stop.at_once() if resumable else contextlib.nullcontext():
+        try:
+            code = _run()
+        except KeyboardInterrupt:  # while something was imported
+            code = INTERRUPTED
+    sys.exit(code)
 
-            if not isinstance(error, StoppedError):
-                typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            typer.echo("\n".join(printable(line) for line in str(error).split("\n")), err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in REFUSALS or "--debug" in sys.argv[1:]:
-            raise
-        typer.secho("error: ", fg="red", bold=True, err=True, nl=False)
-        typer.echo(f"{error.filename or 'the disk'}: {error.strerror}", err=True)
-        sys.exit(2)
+
+def _run() -> int:
+    from merpo.support.machine import passive_waiting
+    from merpo.support.terminal import own_stdout
+
+    passive_waiting()
+    with own_stdout():
+        try:
+            _app()()
+        except SystemExit as ended:
+            return int(ended.code or 0)
+        except (MerpoError, OSError, MemoryError, RuntimeError) as error:
+            if (told := _told(error)) is None:
+                raise
+            _report(error, told)
+            return error.exit_code if isinstance(error, MerpoError) else MerpoError.exit_code
+    return 0
+
+
+def _app() -> Callable[[], object]:
+    application: Callable[[], object] = globals().get("app") or __getattr__("app")
+    return application
+
+
+def _told(error: Exception) -> str | None:
+    """What to say of an error that a user can mend; None for others, which are faults of a program."""
+    if isinstance(error, MerpoError):
+        return str(error)
+    if isinstance(error, OSError):
+        place = _shortened(str(error.filename)) if error.filename else "the disk"
+        if error.errno in SHORTAGES:
+            return f"{f'{place}: ' if error.filename else ''}{SHORTAGES[error.errno]}"
+        return f"{place}: {error.strerror}" if error.errno in REFUSALS else None
+    text = str(error)
+    if isinstance(error, MemoryError) or "allocate memory" in text or type(error).__name__ == "OutOfMemoryError":
+        return f"not enough memory ({text.splitlines()[0][:LONGEST] if text else 'MemoryError'})"
+    return None
+
+
+def _report(error: Exception, told: str) -> None:
+    from merpo.support.terminal import say
+
+    if "--debug" in sys.argv[1:]:
+        traceback.print_exception(error)
+        return
+    if not isinstance(error, StoppedError):
+        sys.stderr.write(RED if sys.stderr.isatty() and "NO_COLOR" not in os.environ else "error: ")
+    say(re.sub(rf"\S{{{2 * LONGEST},}}", lambda word: _shortened(word[0]), told), err=True)
+
+
+def _shortened(path: str) -> str:
+    """A path, its middle left out if it is long."""
+    return path if len(path) <= LONGEST else f"{path[: LONGEST // 2]}…{path[-LONGEST // 2 :]}"

@@ -18,6 +18,7 @@ from merpo.components.describe import bounds_text, type_text, value_text
 from merpo.components.interfaces import KINDS
 from merpo.components.registry import PLUGIN, ComponentEntry, components, get
 from merpo.errors import RecipeError, nearest
+from merpo.support import terminal
 
 __all__ = ["component_page", "component_table", "entry_record", "field_rows"]
 
@@ -63,9 +64,15 @@ def _summary(entry: ComponentEntry) -> Text:
 
 
 def component_page(place: str, console: Console | None = None) -> None:
-    """Print the component `KIND/NAME` and its fields; raises RecipeError or PluginError if it does not exist."""
+    """Print the component `KIND/NAME` and its fields, or the list of a `KIND`.
+
+    Raises RecipeError or PluginError if it does not exist.
+    """
     console = console or _console()
     kind, slash, name = place.partition("/")
+    if kind in KINDS and not name:
+        component_table(components(kind), console)
+        return
     if not slash:
         known = [f"{entry.kind}/{entry.name}" for entry in components() if entry.kind != PLUGIN]
         same = [other for other in known if other.endswith(f"/{place}")]
@@ -160,7 +167,7 @@ def _fits(table: Table, console: Console, prose: int) -> bool:
 
 
 def _console() -> Console:
-    console = Console(highlight=False)
+    console = terminal.console()
     if not console.is_terminal:
         console.width = _UNBOUNDED
     return console
@@ -173,4 +180,4 @@ def _print(what: Table | Text, console: Console) -> None:
         return
     with console.capture() as capture:
         console.print(what)
-    print("\n".join(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))
+    terminal.say(*(line.rstrip() for line in capture.get().rstrip("\n").split("\n")))

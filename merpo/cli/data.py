@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from merpo.cli.guard import guarded
+from merpo.support.terminal import printable, say
+
 __all__ = ["data_app"]
 
 data_app = typer.Typer(
@@ -35,6 +38,7 @@ ActionHigh = Annotated[
 
 
 @data_app.command("import")
+@guarded
 def import_data(
     sources: Annotated[
         list[str],
@@ -90,10 +94,11 @@ def import_data(
     changes = import_options(action_low, action_high, clip_actions, gaps, subtract, ignore, flatten, missing)
     keys, episodes = leave_out_key or (), leave_out or ()
     for collection in import_any(sources, name, columns, task_params, family, ignore_env_spec, changes, episodes, keys):
-        print(f"look at it: merpo data show {collection}")
+        say(f"look at it: merpo data show {collection}")
 
 
 @data_app.command("export")
+@guarded
 def export_data(
     names: Names,
     namespace: Annotated[
@@ -110,6 +115,7 @@ def export_data(
 
 
 @data_app.command("list")
+@guarded
 def list_data(
     collection: Annotated[str | None, typer.Argument(help="Only this one's datasets.", show_default=False)] = None,
 ) -> None:
@@ -120,6 +126,7 @@ def list_data(
 
 
 @data_app.command()
+@guarded
 def show(names: Names) -> None:
     """Show datasets: statistics of imported columns, returns, sizes and origin."""
     from merpo.data.catalog import find
@@ -137,6 +144,7 @@ def show(names: Names) -> None:
 
 
 @data_app.command()
+@guarded
 def verify(names: Names) -> None:
     """Verify the checksums of datasets; exit code 2 if one is damaged."""
     from merpo.data.listing import verify_all
@@ -145,14 +153,14 @@ def verify(names: Names) -> None:
 
 
 @data_app.command()
+@guarded
 def delete(names: Names, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
     """Delete datasets from the store."""
     from merpo.data.catalog import delete, find
 
     found = [entry for name in names for entry in find(name)]
     if not yes:
-        typer.confirm(
-            f"delete {len(found)} datasets, {', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)}?", abort=True
-        )
+        some = f"{', '.join(map(str, found[:5]))}{', ...' * (len(found) > 5)}"
+        typer.confirm(printable(f"delete {len(found)} datasets, {some}?"), abort=True, err=True)
     gone = delete(found)
-    print(f"deleted {len(found)} datasets ({len(gone)} files)")
+    say(f"deleted {len(found)} datasets ({len(gone)} files)")

@@ -9,13 +9,21 @@ import typer
 
 from merpo.errors import RecipeError
 
-__all__ = ["MAX_SEED", "Overrides", "RecipePath", "parse_seeds"]
+__all__ = ["MAX_SEED", "Overrides", "RecipePath", "Strict", "Trust", "parse_seeds"]
 
 MAX_SEED = 2**32  # as in a recipe
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe in TOML.", show_default=False)]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a value, e.g. method.alpha.initial=0.3.")
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Read a run's files although they are not those that its manifest has digests of."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Exit with 2 if a behaviour policy of the data is missing or cannot be read."),
 ]
 
 

@@ -20,7 +20,7 @@ from merpo.components.registry import names
 from merpo.errors import MerpoError, PluginError, nearest
 from merpo.support.files import atomic_write_text
 from merpo.support.paths import inside
-from merpo.support.tables import printable
+from merpo.support.terminal import printable, say
 from merpo.version import __version__
 
 __all__ = ["TEMPLATES", "new_plugin", "new_plugin_command"]
@@ -35,8 +35,8 @@ def new_plugin_command(
 ) -> None:
     """Scaffold a plugin package: a working component, its tests and a recipe. Needs no network."""
     folder = new_plugin(name, kind, into)
-    print(f"{folder}: written; next:\n")
-    print(f"  cd {folder}\n  pip install -e '.[test]'\n  pytest\n  merpo run recipe.toml")
+    say(f"{folder}: written; next:\n")
+    say(f"  cd {folder}\n  pip install -e '.[test]'\n  pytest\n  merpo run recipe.toml")
 
 
 PREFIX = "merpo-"

@@ -81,6 +81,7 @@ def _critic(recipe: Recipe) -> Critic:
 
 
 FORMAT_VERSION = 1
+TRAINING = "training"  # header entry of the policies' file: what their record has, too
 _RECORD = FileKind("a record of behaviour policies", limit=10_000)  # it has two hundred bytes
 
 
@@ -112,21 +113,22 @@ def find_trained(recipe: Recipe, folder: Path) -> Path | None:
 
 
 def read_behavior_policies(recipe: Recipe, folder: Path) -> BehaviorPolicies:
-    """The policies in `folder`; raises `ArtifactError` if their file is damaged.
+    """The policies in `folder`; raises `ArtifactError` if their file is damaged, or of another training.
 
-    A record is written for collections of older versions, which have none.
+    A record is written where it is missing, as after a kill, if the file itself says that it is of this training.
     """
     path, record = folder / POLICIES, folder / POLICIES_RECORD
     try:
-        sha256 = _read_record(record).sha256 if record.exists() else None
-        groups, _ = load_artifact(path, sha256)
+        known = _read_record(record) if record.exists() else None
+        groups, header = load_artifact(path, None if known is None else known.sha256)
+        _check_training(header.get(TRAINING) if known is None else known.training, recipe)
         curve = groups["curve"]
         found = BehaviorPolicies(groups["policies"], [int(step) for step in curve["steps"]], curve["returns"])
     except (ArtifactError, KeyError) as error:
         raise ArtifactError(
             f"{path}: {error}; delete it and {POLICIES_RECORD} to train the behaviour policies again"
         ) from None
-    if sha256 is None:
+    if known is None:
         _write_record(folder, sha256_file(path), recipe)
     return found
 
@@ -135,9 +137,20 @@ def save_policies(recipe: Recipe, folder: Path, trained: BehaviorPolicies) -> No
     """Save the policies in `folder`, for datasets of any quality."""
     (folder / POLICIES_RECORD).unlink(missing_ok=True)  # a stale record of a deleted file
     curve = {"steps": trained.returns.new_tensor(trained.steps), "returns": trained.returns}
-    header = {"stage": "collect", "family": recipe.tasks.name}
+    header = {"stage": "collect", "family": recipe.tasks.name, TRAINING: _training(recipe)}
     sha256 = save_artifact(folder / POLICIES, {"policies": trained.policies, "curve": curve}, header)
     _write_record(folder, sha256, recipe)
+
+
+def _check_training(found: str | None, recipe: Recipe) -> None:
+    """Raise `ArtifactError` unless policies are of the training that the recipe asks for."""
+    if found is None:
+        raise ArtifactError(
+            f"neither {POLICIES_RECORD} beside it nor the file itself, which an older merpo wrote, says of which "
+            "training they are"
+        )
+    if found != (expected := _training(recipe)):
+        raise ArtifactError(f"is of another training: its fingerprint is {found:.12}, expected {expected:.12}")
 
 
 def _training(recipe: Recipe) -> str:

@@ -17,10 +17,11 @@ from merpo.data.needed import TaskSource, collection_folder, needed, read_source
 from merpo.data.places import LOCK, manifest_path
 from merpo.data.store import write_dataset
 from merpo.errors import ArtifactError, DatasetError, RecipeError, StoppedError, nearest
+from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe
 from merpo.recipe.sections import QUALITIES
 from merpo.support.lock import folder_lock
-from merpo.support.machine import machine
+from merpo.support.machine import available_memory, machine
 from merpo.support.stop import check, graceful
 
 __all__ = ["collect_recipe", "ensure_data"]
@@ -93,6 +94,8 @@ def ensure_data(
             return []
         note(f"data: collecting {len(missing)} datasets into {folder}")
         tasks = list({source.index: source.task for source in every}.values())
+        sizes = recipe.data.train_tasks, recipe.data.test_tasks
+        check_memory(needed_memory(recipe, *sizes, collects=True), available_memory())
         announce_plan(recipe, folder, tasks, [source.quality for source in missing], context, note)
         trained = ensure_policies(recipe, folder, tasks, context, note)
         write_curve(folder, trained)

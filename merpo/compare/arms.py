@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from merpo.artifacts.run_folder import REPORT, find_runs
+from merpo.artifacts.run_folder import find_runs
 from merpo.errors import MerpoError
-from merpo.report.report import Report, load_report
+from merpo.report.report import Report, report_of
 
 __all__ = ["SHARED", "Arm", "numbered", "read_arms", "require_same_tasks", "shortened"]
 
@@ -42,16 +42,17 @@ class Arm(NamedTuple):
         return known if len(known) == len(rows) else None
 
 
-def read_arms(paths: Sequence[Path], titled: bool = False) -> list[Arm]:
+def read_arms(paths: Sequence[Path], titled: bool = False, trust: bool = False) -> list[Arm]:
     """The arms of all finished runs in `paths`, which are runs or folders that hold some.
 
-    With `titled`, every label begins with the recipe's title, even where all titles are equal. Raises `MerpoError` for
+    With `titled`, every label begins with the recipe's title, even where all titles are equal; with `trust`, reports
+    are read although they are not those of the runs' manifests. Raises `MerpoError` for
     runs that were not measured in environments, for seeds of one recipe on different unseen tasks, and for two runs of
     one recipe and seed.
     """
     found: dict[str, list[tuple[Path, Report]]] = {}
     for path in find_runs(paths):
-        report = load_report(path / REPORT)
+        report = report_of(path, trust)
         if report.returns("adapted") is None:
             raise MerpoError(
                 f"{path}: the adapted policies were not measured, as there is no environment; "

@@ -33,6 +33,7 @@ SCORES = {"gap": "gap closed", "normalized": "normalised score", "return": "retu
 OTHERS = PerPolicy(lambda key: f"mean_return_of_{key}", has=lambda key: key != "adapted")
 LACKING = {"gap": "no oracle better than its behaviour policy", "normalized": "no reference scores"}
 THRESHOLDS = 101
+MOST_NOTES = 12  # of the runs' own
 
 
 class _Model(BaseModel):
@@ -87,14 +88,14 @@ class Comparison(_Model):
         return SCORES[self.score]
 
 
-def compare_runs(paths: Sequence[Path], score: str = "auto") -> Comparison:
+def compare_runs(paths: Sequence[Path], score: str = "auto", trust: bool = False) -> Comparison:
     """Aggregates of each arm of the runs in `paths` (see `read_arms`), and comparisons of each pair of arms.
 
     The score of a run on a task is the gap closed, (J − B)/(O − B), which weighs all tasks alike, the normalised score,
     or the return; `auto` takes the first of them that every task has. Raises `MerpoError` for arms on different tasks,
     and for a score that is unknown or that a task does not have.
     """
-    arms = read_arms(paths)
+    arms = read_arms(paths, trust=trust)
     require_same_tasks(arms)
     kind = _kind(arms, score)
     tables = [_scores(arm, kind) for arm in arms]
@@ -189,7 +190,11 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
     for key, what in (("episodes", "numbers of episodes"), ("policy", "kinds of actions (drawn, or the mean)")):
         if len({report.section("evaluate").get(key) for arm in arms for report in arm.reports}) > 1:
             notes.append(f"The arms were measured with different {what}.")
-    return notes
+    told = [
+        f"{arm.label}, seed {report.seed}: {note}" for arm in arms for report in arm.reports for note in report.notes
+    ]
+    more = len(told) - MOST_NOTES
+    return [*notes, *told[:MOST_NOTES], *([f"{more} more notes are in the runs' reports."] if more > 0 else [])]
 
 
 def _data(report: Report) -> frozenset[str]:

@@ -63,7 +63,6 @@ def write_comparison(comparison: Comparison, folder: Path) -> Path:
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """The arms with their intervals, then the probabilities of improvement; arms are numbered, as labels are long."""
-    from rich.markup import escape as plain
     from rich.table import Table
 
     head, rows = _aggregates(comparison)
@@ -81,7 +80,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             no_wrap=head[i] != "arm",
         )
     for index, row in enumerate(rows, 1):
-        shown.add_row(str(index), *(plain(row[i]) for i in kept))
+        shown.add_row(str(index), *(row[i] for i in kept))
     print_table(shown, console)
     _print_returns(comparison, console)
     if comparison.pairs:
@@ -92,7 +91,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
             matrix.add_column(label, justify="right", no_wrap=True)
         for index, (_, *cells) in enumerate(probabilities, 1):
             short = len(cells) > MOST_INTERVALS
-            matrix.add_row(str(index), *(plain(cell.partition(" ")[0] if short else cell) for cell in cells))
+            matrix.add_row(str(index), *(cell.partition(" ")[0] if short else cell for cell in cells))
         print_table(matrix, console)
     for note in comparison.notes:
         console.print(note, markup=False, highlight=False, soft_wrap=not console.is_terminal)

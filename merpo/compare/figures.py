@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from merpo.report.figures.returns import Picture
-from merpo.report.figures.style import LINE, MUTED, axis_title, blank, grid_of, legend, png, series_style
+from merpo.report.figures.style import LINE, MUTED, axis_title, blank, grid_of, label_text, legend, png, series_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +67,9 @@ def profiles(comparison: Comparison) -> Picture:
         profile = arm.profile
         if profile.low is not None and profile.high is not None:
             axis.fill_between(profile.thresholds, profile.low, profile.high, color=color, alpha=0.13, linewidth=0)
-        axis.plot(profile.thresholds, profile.share, color=color, linestyle=dashes, linewidth=2.0, label=arm.label)
+        axis.plot(
+            profile.thresholds, profile.share, color=color, linestyle=dashes, linewidth=2.0, label=label_text(arm.label)
+        )
     axis.axhline(0.5, color=MUTED, linewidth=0.8, linestyle=(0, (1, 2)), zorder=1)
     axis.set_ylim(-0.02, 1.02)
     axis_title(axis, x=f"{comparison.score_name} τ", y="share of runs with a score above τ")
@@ -125,7 +127,7 @@ def _whisker(axis: Axes, i: int, pair: Pair) -> None:
 
 def _wrapped(label: str, width: int = 32) -> str:
     """A long label on several lines."""
-    return textwrap.fill(label, width)
+    return textwrap.fill(label_text(label), width)
 
 
 def _rows(labels: Sequence[str]) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.artifacts.run_folder import read_run_manifest
+from merpo.artifacts.run_manifest import read_manifest
 from merpo.compare.arms import Arm, read_arms
 from merpo.compare.rows import Row
 from merpo.errors import MerpoError
@@ -50,12 +50,12 @@ def read_results(path: Path) -> Results:
     return FileKind("a file of `merpo compare --json`").read_model(path, Results)
 
 
-def results_of(paths: Sequence[Path]) -> Results:
+def results_of(paths: Sequence[Path], trust: bool = False) -> Results:
     """A row per recipe of all finished runs in `paths`, on whatever tasks; see `read_arms`."""
-    return Results(rows=[_row(arm) for arm in read_arms(paths, titled=True)])
+    return Results(rows=[_row(arm, trust) for arm in read_arms(paths, titled=True, trust=trust)])
 
 
-def _row(arm: Arm) -> Row:
+def _row(arm: Arm, trust: bool) -> Row:
     first = arm.reports[0]
     unseen = sorted((d for d in first.datasets if d.split == "test"), key=lambda d: d.task)
     method = first.section("method")
@@ -72,7 +72,7 @@ def _row(arm: Arm) -> Row:
         transitions=[dataset.transitions for dataset in unseen],
         networks=dict(networks(method)),
         steps=dict(steps(method)),
-        seconds=[_seconds(report, path) for report, path in zip(arm.reports, arm.paths, strict=True)],
+        seconds=[_seconds(report, path, trust) for report, path in zip(arm.reports, arm.paths, strict=True)],
         versions=first.versions,
         references=[task.reference for task in first.tasks],
         behavior=first.returns("behavior") or [],
@@ -113,8 +113,8 @@ def _sections(method: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
     yield from ((key, value) for key, value in method.items() if isinstance(value, Mapping))
 
 
-def _seconds(report: Report, path: Path) -> float | None:
-    found = training_seconds(report.timings, read_run_manifest(path)["artifacts"])
+def _seconds(report: Report, path: Path, trust: bool) -> float | None:
+    found = training_seconds(report.timings, read_manifest(path, trust)["artifacts"])
     return None if found is None else round(found, 1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +14,7 @@ from merpo.support.files import atomic_write_text
 from merpo.support.format import duration, interval_text, number
 from merpo.support.statistics import Interval
 from merpo.support.tables import markdown_table, plain
+from merpo.support.terminal import say
 
 __all__ = ["results_page", "write_results"]
 
@@ -43,23 +43,23 @@ MOST_CHARACTERS = 40  # of a task's parameters
 DASH = "–"
 
 
-def write_results(runs: Sequence[Path], rows: Path | None, markdown: Path | None) -> None:
+def write_results(runs: Sequence[Path], rows: Path | None, markdown: Path | None, trust: bool = False) -> None:
     """Add `runs` to the rows in the JSON file `rows`, and write the page of all rows to `markdown`, or print it.
 
     Without runs the page is of the rows in the file; without a file, of the runs alone. `-` and None mean to print.
     """
     old = read_results(rows) if rows is not None and (rows.exists() or not runs) else Results(rows=[])
-    new = results_of(runs) if runs else Results(rows=[])
+    new = results_of(runs, trust) if runs else Results(rows=[])
     if replaced := [row.name for row in new.rows if row.key in {known.key for known in old.rows}]:
-        print(f"replaced: {'; '.join(replaced)}", file=sys.stderr)
+        say(f"replaced: {'; '.join(replaced)}", err=True)
     found = old.merged(new)
     if rows is not None and runs:
         atomic_write_text(rows, found.to_json())
     if markdown is None or str(markdown) == "-":
-        print(results_page(found), end="")
+        say(results_page(found).removesuffix("\n"))
     else:
         atomic_write_text(markdown, results_page(found))
-        print(f"{len(found.rows)} recipes: {markdown}")
+        say(f"{len(found.rows)} recipes: {markdown}")
 
 
 def results_page(results: Results) -> str:
@@ -67,7 +67,11 @@ def results_page(results: Results) -> str:
     parts = [HEAD]
     for family in dict.fromkeys(row.family for row in results.rows):
         rows = [row for row in results.rows if row.family == family]
-        parts += [f"## {_title(family)}\n", _table(rows, (NAME, *RETURNS)) + _references(rows), _full_names(rows)]
+        parts += [
+            f"## {plain(_title(family))}\n",
+            _table(rows, (NAME, *RETURNS)) + _references(rows),
+            _full_names(rows),
+        ]
         by_task = [one for row in rows if 1 < len(row.tasks) <= MOST_TASKS for one in row.by_task()]
         parts += [_section(BY_TASK_INTRO, _table(by_task, (NAME, *BY_TASK), left=2))] if by_task else []
         snapshots = [row for row in rows if row.on_the_way]

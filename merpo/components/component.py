@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Component", "Settings", "component_field", "dump_component", "from_table", "kind_of", "kinds", "tuples"]
+__all__ = [
+    "Component",
+    "HiddenWidths",
+    "Settings",
+    "component_field",
+    "dump_component",
+    "from_table",
+    "kind_of",
+    "kinds",
+    "tuples",
+]
+
+WIDEST, DEEPEST = 8192, 12  # of a network: more is a slip of the pen, and fills any memory
+
+# A field of hidden widths, one per layer: `hidden: HiddenWidths = Field((64, 64), description="Hidden widths.")`.
+HiddenWidths: TypeAlias = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=WIDEST)], ...], Field(strict=False, min_length=1, max_length=DEEPEST)
+]
 
 
 class Settings(BaseModel):

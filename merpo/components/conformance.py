@@ -10,9 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from merpo.components.component import Component, from_table, kinds
+from merpo.components.describe import one_line, shown
 
 __all__ = ["defaults_problem", "interface_problem", "summary"]
 
+EXPECTED = "expected a class of a kind of component"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
@@ -25,7 +27,7 @@ def summary(cls: type[Component]) -> str:
 def interface_problem(cls: Any) -> str:
     """What is wrong with the interface of an offered class, or an empty string. The class is not instantiated."""
     if not isinstance(cls, type) or not issubclass(cls, Component):
-        return f"merpo_components() offered {cls!r:.80}, expected a class of a kind of component"
+        return f"merpo_components() offered {shown(cls):.80}, {EXPECTED}"
     own = [kind for kind in kinds().values() if issubclass(cls, kind)]
     if len(own) != 1:
         found = " and ".join(kind.__name__ for kind in own) or "none"
@@ -33,7 +35,7 @@ def interface_problem(cls: Any) -> str:
         return f"{cls.__name__} implements {found}, expected exactly one of {choices}"
     name = cls.name
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        return f"{cls.__name__}.name is {name!r:.80}, expected lower-case letters, digits and hyphens"
+        return f"{cls.__name__}.name is {shown(name):.80}, expected lower-case letters, digits and hyphens"
     if not summary(cls):
         return f"{cls.__name__} has no docstring; its first line is the summary"
     if cls.__abstractmethods__:
@@ -46,14 +48,16 @@ def defaults_problem(cls: type[Component]) -> str:
     """Why a component cannot be built from its defaults and read back from its dump, or an empty string."""
     try:
         built = cls()
-        again = from_table(cls, built.model_dump())
+        same = bool(from_table(cls, built.model_dump()) == built)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(part) for part in first["loc"])
         return f"{cls.__name__} cannot be built from its defaults: {f'{place}: ' if place else ''}{first['msg']}"
-    except Exception as error:  # noqa: BLE001 - whatever a plugin's constructor raises
-        return f"{cls.__name__} cannot be built from its defaults: {type(error).__name__}: {error!s:.200}"
-    return "" if again == built else f"{cls.__name__} reads its own fields back as other values"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - whatever a plugin's constructor raises, SystemExit too
+        return f"{cls.__name__} cannot be built from its defaults: {one_line(error):.240}"
+    return "" if same else f"{cls.__name__} reads its own fields back as other values"
 
 
 def _method_problem(cls: type[Component], kind: type[Component]) -> str:

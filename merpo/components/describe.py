@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["article", "bounds_text", "nested_model", "type_text", "value_text"]
+__all__ = ["article", "bounds_text", "nested_model", "one_line", "shown", "type_text", "value_text"]
 
 _NAMES = {bool: "true or false", int: "integer", float: "number", str: "text", dict: "table", type(None): "nothing"}
 _SYMBOLS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", "multiple_of": "a multiple of"}
@@ -37,9 +37,19 @@ def type_text(annotation: Any) -> str:
 
 def bounds_text(field: FieldInfo) -> str:
     """The bounds of a field, such as `>= 0, <= 1`, those of a list's items after `each`; empty if there are none."""
-    own = _bounds(field.metadata)
-    items = [_bounds(get_args(part)[1:]) for part in get_args(field.annotation) if get_origin(part) is Annotated]
-    return ", ".join(own + [f"each {text}" for part in items for text in part])
+    return ", ".join([*_bounds(field.metadata), *_annotated_bounds(field.annotation)])
+
+
+def _annotated_bounds(annotation: Any) -> list[str]:
+    """The bounds within a type: of the alternatives of a union, and of a list's items."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _bounds(arguments[1:]) + _annotated_bounds(arguments[0])
+    if origin in (Union, types.UnionType):
+        return [text for part in arguments for text in _annotated_bounds(part)]
+    if origin in (tuple, list, typing.Sequence):
+        return [f"each {text}" for part in arguments for text in _annotated_bounds(part)]
+    return []
 
 
 def value_text(value: Any) -> str:
@@ -57,8 +67,24 @@ def value_text(value: Any) -> str:
     elif isinstance(value, int) and abs(value) >= 10**50:
         text = "an integer of more than 50 digits"
     else:
-        text = str(value)
+        text = shown(value, str)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def shown(value: object, text_of: Callable[[Any], str] = repr) -> str:
+    """The text of an object of a plugin's; its type's name where the object itself raises."""
+    try:
+        return text_of(value)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 - whatever it raises
+        return f"<{type(value).__name__}>"
+
+
+def one_line(error: BaseException) -> str:
+    """`Type: message` of an exception that a plugin raised, the first line of it."""
+    text = shown(error, str).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 
 
 def article(noun: str) -> str:

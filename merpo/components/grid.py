@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, final
 
+from merpo.components.gym_api import reset, step
 from merpo.lazy import np, torch
 from merpo.types import Batch, Task
 
@@ -23,7 +24,7 @@ class EnvGrid:
     ) -> None:
         self.envs = [[make(task) for _ in range(episodes)] for task in tasks]
         self.restart = restart
-        self.current = np.stack([[env.reset(seed=seed + e)[0] for e, env in enumerate(row)] for row in self.envs])
+        self.current = np.stack([[reset(env, seed + e) for e, env in enumerate(row)] for row in self.envs])
         self.running = np.ones(self.current.shape[:2], dtype=bool)
 
     def observations(self) -> torch.Tensor:
@@ -37,12 +38,12 @@ class EnvGrid:
         rewards, ends, cuts = (np.zeros(shape, dtype=np.float32) for _ in range(3))
         following = self.current.copy()
         for t, e in zip(*self.running.nonzero(), strict=True):
-            following[t, e], rewards[t, e], ends[t, e], cuts[t, e], _ = self.envs[t][e].step(acts[t, e])
+            following[t, e], rewards[t, e], ends[t, e], cuts[t, e] = step(self.envs[t][e], acts[t, e])
         self.current = following.copy()
         done = (ends > 0) | (cuts > 0)
         if self.restart:
             for t, e in zip(*done.nonzero(), strict=True):
-                self.current[t, e] = self.envs[t][e].reset()[0]
+                self.current[t, e] = reset(self.envs[t][e])
         else:
             self.running &= ~done
         arrays = observations, actions, rewards, following, ends

@@ -7,6 +7,7 @@ distributions, separated by commas; empty for none) restricts which are loaded.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.metadata
 import os
 import re
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple, cast
 import pluggy
 
 from merpo.components import hookspecs
+from merpo.components.describe import one_line, shown
 from merpo.errors import nearest
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
 
 ENTRY_POINT_GROUP = "merpo"
 LOAD_VARIABLE = "MERPO_LOAD_PLUGINS"
+SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 class Plugin(NamedTuple):
@@ -86,7 +89,7 @@ def _entry_points() -> Iterator[tuple[str, str, importlib.metadata.EntryPoint | 
         try:
             points = sorted(set(distribution.entry_points.select(group=ENTRY_POINT_GROUP)))
         except Exception as error:  # noqa: BLE001 - not UTF-8, or not in the format of entry points
-            points = [f"its entry points cannot be read: {_one_line(error)}"]
+            points = [f"its entry points cannot be read: {one_line(error)}"]
         if not points:
             continue
         try:
@@ -117,36 +120,43 @@ def _load(
             if problem := api_problem(plugin, distribution):
                 return [], problem
             manager.register(plugin, name=f"{distribution}:{entry_point.name}")
+            return _offered(manager, plugin, entry_point.value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - a plugin may even call sys.exit at import
-            return [], f"{entry_point.value} cannot be loaded: {_one_line(error)}"
-        offered: list[Any] = []
-        reasons = []
-        callers = manager.get_hookcallers(plugin) or []
-        for caller in callers:
-            for implementation in caller.get_hookimpls():
-                if implementation.plugin is not plugin:
-                    continue
-                if not caller.has_spec():
-                    hint = nearest(caller.name, ["merpo_components"])
-                    reasons.append(f"implements {caller.name}, which is no hook of merpo{hint}")
-                    continue
-                try:
-                    offered += list(cast(Iterable[Any], implementation.function()))
-                except KeyboardInterrupt:
-                    raise
-                except BaseException as error:  # noqa: BLE001 - likewise
-                    reasons.append(f"{caller.name}() failed: {_one_line(error)}")
-        if not callers:
-            reasons.append(f"{entry_point.value} has no merpo_components hook (is @merpo.hookimpl missing?)")
-        return offered, "; ".join(reasons)
+            _raise_shortage(error)
+            return [], f"{entry_point.value} cannot be loaded: {one_line(error)}"
 
 
-def _one_line(error: BaseException) -> str:
-    """`Type: message`, the first line of it."""
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+def _offered(manager: pluggy.PluginManager, plugin: object, place: str) -> tuple[list[Any], str]:
+    """The components that a registered plugin's hook returns, and its problem or an empty string."""
+    offered: list[Any] = []
+    reasons = []
+    callers = manager.get_hookcallers(plugin) or []
+    for caller in callers:
+        for implementation in caller.get_hookimpls():
+            if implementation.plugin is not plugin:
+                continue
+            if not caller.has_spec():
+                hint = nearest(caller.name, ["merpo_components"])
+                reasons.append(f"implements {caller.name}, which is no hook of merpo{hint}")
+                continue
+            try:
+                offered += list(cast(Iterable[Any], implementation.function()))
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001 - likewise
+                _raise_shortage(error)
+                reasons.append(f"{caller.name}() failed: {one_line(error)}")
+    if not callers:
+        reasons.append(f"{place} has no merpo_components hook (is @merpo.hookimpl missing?)")
+    return offered, "; ".join(reasons)
+
+
+def _raise_shortage(error: BaseException) -> None:
+    """Raise an error that is none of the plugin's: a machine without file descriptors or memory for more."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in SHORTAGES):
+        raise error
 
 
 API_VERSION = 2  # goes up when a public name, an interface or a law changes so that plugins must change, too
@@ -162,7 +172,7 @@ def api_problem(plugin: object, distribution: str) -> str:
     """
     declared = getattr(plugin, DECLARATION, 1)
     if not isinstance(declared, int) or isinstance(declared, bool):
-        return f"{DECLARATION} is {declared!r:.40}, expected an integer such as {API_VERSION}"
+        return f"{DECLARATION} is {shown(declared):.40}, expected an integer such as {API_VERSION}"
     if declared > API_VERSION:
         offered = f"this merpo offers {API_VERSION}"
         return f"{DECLARATION} is {declared}, {offered}: upgrade merpo, or use an older {distribution}"

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic_core import PydanticCustomError
 
 from merpo.components.component import Component, from_table, kind_of, kinds
-from merpo.components.conformance import defaults_problem, interface_problem, summary
+from merpo.components.conformance import EXPECTED, defaults_problem, interface_problem, summary
+from merpo.components.describe import one_line, shown
 from merpo.components.plugins import Plugin, load_plugins
 from merpo.errors import MerpoError, PluginError, RecipeError, nearest
 
@@ -97,23 +98,29 @@ def _found() -> tuple[ComponentEntry, ...]:
         if plugin.status != "ok":
             source = plugin.distribution, plugin.version
             entries.append(ComponentEntry(PLUGIN, plugin.name, "", *source, plugin.status, plugin.reason))
-        entries += [_entry(plugin, cls) for cls in dict.fromkeys(_hashable(plugin))]
+        entries += [_inspected(plugin, offered) for offered in {id(one): one for one in plugin.offered}.values()]
     return tuple(sorted(_clashes_marked(entries), key=lambda e: (e.kind == PLUGIN, e.kind, e.name, e.distribution)))
 
 
-def _hashable(plugin: Plugin) -> list[Any]:
-    """The objects that a plugin offers; those that are no classes, and may be unhashable, as text."""
-    return [item if isinstance(item, type) else repr(item)[:80] for item in plugin.offered]
+def _inspected(plugin: Plugin, offered: Any) -> ComponentEntry:
+    """The entry of one offered object, whatever it raises when it is looked at."""
+    try:
+        return _entry(plugin, offered)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a metaclass, a descriptor, ...
+        reason = f"merpo_components() offered an object that cannot be inspected: {one_line(error)}"
+        return ComponentEntry(PLUGIN, plugin.name, "", plugin.distribution, plugin.version, "broken", reason)
 
 
 def _entry(plugin: Plugin, offered: Any) -> ComponentEntry:
     """The entry of one offered object; an object that is no class of a kind becomes an entry of the plugin."""
     cls = offered if isinstance(offered, type) and issubclass(offered, Component) else None
     kind = kind_of(cls) if cls else None
-    problem = interface_problem(offered)
+    problem = interface_problem(offered) if cls else f"merpo_components() offered {shown(offered):.80}, {EXPECTED}"
     return ComponentEntry(
         kind=kind.kind if kind else PLUGIN,
-        name=cls.name if cls and isinstance(cls.name, str) and cls.name else getattr(offered, "__name__", plugin.name),
+        name=cls.name if cls and isinstance(cls.name, str) and cls.name else _name(offered, plugin),
         summary=summary(cls) if cls else "",
         distribution=plugin.distribution,
         version=plugin.version,
@@ -121,6 +128,10 @@ def _entry(plugin: Plugin, offered: Any) -> ComponentEntry:
         reason=problem,
         cls=cls,
     )
+
+
+def _name(offered: Any, plugin: Plugin) -> str:
+    return offered.__name__ if isinstance(offered, type) else plugin.name
 
 
 def _clashes_marked(entries: list[ComponentEntry]) -> list[ComponentEntry]:
@@ -144,7 +155,12 @@ def _with_defaults_checked(entry: ComponentEntry) -> ComponentEntry:
     """The entry, broken if its class cannot be built from its defaults. A later step: defaults may name components."""
     if entry.status != "ok" or entry.cls is None:
         return entry
-    problem = defaults_problem(entry.cls)
+    try:
+        problem = defaults_problem(entry.cls)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a class that cannot be hashed
+        problem = one_line(error)
     return replace(entry, status="broken", reason=problem) if problem else entry
 
 

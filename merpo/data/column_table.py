@@ -8,6 +8,7 @@ from merpo.data.catalog import DatasetEntry
 from merpo.data.coverage import column_names
 from merpo.data.store import read_dataset
 from merpo.lazy import torch
+from merpo.support.format import share
 from merpo.support.tables import aligned
 
 __all__ = ["column_lines"]
@@ -29,5 +30,5 @@ def column_lines(found: Sequence[DatasetEntry]) -> list[str]:
         cells.append((name, *(f"{number:.5g}" for number in (numbers[0], std, low, high)), note))
     episodes = sum(len(data.episode_offsets) - 1 for data in every)
     ends = sum(float(data.terminations.sum()) for data in every)
-    size = f"{len(every)} datasets, {len(rows):,} transitions in {episodes:,} episodes, {ends / episodes:.0%} of them "
-    return [f"{size}ended early; actions are scaled to [-1, 1]", *aligned(cells, right=(1, 2, 3, 4))]
+    size = f"{len(every)} datasets, {len(rows):,} transitions in {episodes:,} episodes, {share(ends / episodes)} of "
+    return [f"{size}them ended early; actions are scaled to [-1, 1]", *aligned(cells, right=(1, 2, 3, 4))]

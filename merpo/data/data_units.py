@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from merpo.data.manifest import Manifest
+from merpo.data.offsets import offsets_of
 from merpo.errors import DatasetError
 
 __all__ = ["DataUnits", "data_units"]
@@ -19,12 +20,13 @@ Bound = Annotated[float, Field(ge=-LARGEST_BOUND, le=LARGEST_BOUND)]
 
 @dataclass(frozen=True)
 class DataUnits:
-    """The bounds [A] that the data's actions had before they were scaled to [-1, 1], and the names of its columns."""
+    """The bounds [A] that the data's actions had before they were scaled to [-1, 1], and what its columns are."""
 
     action_low: tuple[Bound, ...]
     action_high: tuple[Bound, ...]
     observations: tuple[str, ...] = ()  # empty where the data has no names, as in simulations
     actions: tuple[str, ...] = ()
+    subtracted: tuple[Bound, ...] = ()  # [O], from the observations; empty for none
 
 
 def data_units(manifest: Manifest) -> DataUnits:
@@ -38,7 +40,9 @@ def data_units(manifest: Manifest) -> DataUnits:
         _bounds(manifest, key, next((t[key] for t in (manifest.settings, columns) if t.get(key) is not None), default))
         for key, default in (("action_low", -1.0), ("action_high", 1.0))
     )
-    return DataUnits(low, high, _names(columns.get("observations")), _names(columns.get("actions")))
+    return DataUnits(
+        low, high, _names(columns.get("observations")), _names(columns.get("actions")), offsets_of(manifest)
+    )
 
 
 def _bounds(manifest: Manifest, key: str, found: Any) -> tuple[float, ...]:

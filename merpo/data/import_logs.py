@@ -25,6 +25,7 @@ from merpo.data.validate import ARRAYS, check_datasets
 from merpo.errors import DatasetError, RecipeError
 from merpo.support.files import FILE_NAME_BYTES, NAME_CHARACTERS, plain, sha256_file
 from merpo.support.lock import folder_lock
+from merpo.support.terminal import say
 from merpo.types import Task
 
 __all__ = [
@@ -53,7 +54,7 @@ def import_logs(
     columns: Columns,
     params: Mapping[str, Task],
     family: str = LOGS,
-    note: Callable[[str], None] = print,
+    note: Callable[[str], None] = say,
     leave_out: Sequence[str] = (),
 ) -> str:
     """Read, check and store every file of `paths` (for folders, the files in them); returns the collection's name.

@@ -10,7 +10,7 @@ from merpo.data.dataset import TaskDataset
 from merpo.data.reading.account import Left, left_out_line, stored_account
 from merpo.data.reading.extremes import range_lines
 from merpo.support.format import number
-from merpo.support.tables import printable
+from merpo.support.terminal import printable
 
 __all__ = ["account_rows", "summary_lines"]
 

@@ -17,10 +17,11 @@ from merpo.data.places import CURVE, CURVE_PICTURE, data_path, manifest_path, st
 from merpo.data.reading.account import KEY
 from merpo.errors import DatasetError
 from merpo.recipe.sections import QUALITIES
-from merpo.support.format import number
+from merpo.support.format import number, share
 from merpo.support.paths import inside
-from merpo.support.tables import aligned, printable
+from merpo.support.tables import aligned
 from merpo.support.tensors import sum_of
+from merpo.support.terminal import printable, say
 
 __all__ = [
     "QualityRow",
@@ -41,7 +42,7 @@ def print_collections() -> None:
     """Print a line per collection: number of datasets, families, qualities and size."""
     names = collections()
     if not names:
-        print(f"{store_root()}: no data yet; add some with merpo data import or merpo collect RECIPE")
+        say(f"{store_root()}: no data yet; add some with merpo data import or merpo collect RECIPE")
         return
     rows = [("collection", "datasets", "family", "quality", "transitions", "MB")]
     for name in names:
@@ -56,7 +57,7 @@ def print_collections() -> None:
                 f"{sum(manifest.size for manifest in manifests) / 1e6:.1f}",
             )
         )
-    print("\n".join(aligned(rows, right=(1, 4, 5))))
+    say("\n".join(aligned(rows, right=(1, 4, 5))))
 
 
 def print_entries(collection: str) -> None:
@@ -70,7 +71,7 @@ def print_entries(collection: str) -> None:
             continue
         size = f"{manifest.transitions:,}", f"{manifest.episodes:,}", number(manifest.behavior.return_mean)
         rows.append((entry.name, manifest.quality, *size, value_text(manifest.task)))
-    print("\n".join(aligned(rows, right=(2, 3, 4))))
+    say("\n".join(aligned(rows, right=(2, 3, 4))))
 
 
 def print_entry(entry: DatasetEntry) -> None:
@@ -94,10 +95,10 @@ def print_entry(entry: DatasetEntry) -> None:
         "made with": ", ".join(f"{name} {version}" for name, version in manifest.versions.items()),
         "sha256": manifest.sha256,
     }
-    print(entry)
+    say(str(entry))
     width = max(map(len, lines))
     for key, value in lines.items():
-        print(f"  {key:<{width}}  {printable(value)}")
+        say(f"  {key:<{width}}  {printable(value)}")
 
 
 def imported(found: Sequence[DatasetEntry]) -> list[DatasetEntry]:
@@ -113,7 +114,7 @@ def print_columns(found: Sequence[DatasetEntry]) -> None:
         groups.setdefault((entry.collection, manifest.observation_dim, manifest.action_dim), []).append(entry)
     for (collection, *_), entries_alike in groups.items():
         lines = column_lines(entries_alike)
-        print("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
+        say("\n".join([f"{collection}: {lines[0]}", *map(printable, lines[1:])]))
 
 
 def print_qualities(found: Sequence[DatasetEntry]) -> None:
@@ -124,16 +125,16 @@ def print_qualities(found: Sequence[DatasetEntry]) -> None:
         lines = [f"\n{collection}:", *quality_lines(folder, [entry.name for entry in own])]
         curves = [inside(folder, name) for name in (CURVE, CURVE_PICTURE)]
         lines += [f"learning curve: {path}" for path in curves if path.exists()]
-        print("\n".join(lines))
+        say("\n".join(lines))
 
 
 def print_snippet(found: Sequence[DatasetEntry]) -> None:
     """Print the lines by which a recipe refers to these datasets."""
     manifest = found[0].manifest()
-    print("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _source_names(found)) + "]")
+    say("\nin a recipe:\n[data]\ntrain = [" + ", ".join(f'"store:{name}"' for name in _source_names(found)) + "]")
     if manifest.family == "logs":
         dims = f"observation_dim = {manifest.observation_dim}\naction_dim = {manifest.action_dim}"
-        print(f'[tasks]\ncomponent = "logs"\n{dims}')
+        say(f'[tasks]\ncomponent = "logs"\n{dims}')
 
 
 def verify_all(names: Sequence[str]) -> None:
@@ -143,10 +144,10 @@ def verify_all(names: Sequence[str]) -> None:
         for entry in find(name):
             try:
                 manifest = verify(entry)
-                print(f"ok       {entry}  {manifest.transitions:,} transitions")
+                say(f"ok       {entry}  {manifest.transitions:,} transitions")
             except DatasetError as error:
                 damaged.append(str(entry))
-                print(f"damaged  {entry}  {printable(str(error))}")
+                say(f"damaged  {entry}  {printable(str(error))}")
     if damaged:
         raise DatasetError(f"{len(damaged)} datasets are damaged, the first is {damaged[0]}")
 
@@ -246,7 +247,7 @@ def quality_lines(folder: Path, names: Sequence[str], max_rows: int | None = Non
 def _cells(row: QualityRow) -> tuple[str, ...]:
     step = "all" if row.quality == "mixed" else f"{row.step:,}"
     numbers = number(row.return_mean), number(row.return_std), f"{row.length:.1f}"
-    return row.task, row.quality, step, *numbers, "-" if row.ended is None else f"{row.ended:.0%}"
+    return row.task, row.quality, step, *numbers, "-" if row.ended is None else share(row.ended)
 
 
 def _mean_cells(rows: Sequence[QualityRow]) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ import json
 import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from merpo.errors import DatasetError
 from merpo.support.files import FILE_NAME, Digest, atomic_write_json, fingerprint, plain
@@ -34,6 +34,13 @@ class Behavior(BaseModel):
     step: Annotated[int, Field(ge=0)]  # training environment steps
     return_mean: float
     return_std: Annotated[float, Field(ge=0.0)]
+
+    @model_validator(mode="after")
+    def _digest_of_the_policy(self) -> Self:
+        """Refuse a policy without a digest, which could not be compared."""
+        if (self.checkpoint is None) != (self.sha256 is None):
+            raise ValueError("checkpoint and sha256: expected both or neither")
+        return self
 
 
 class Manifest(BaseModel):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from merpo.components.gym_api import EXPECTED, is_of_old_gym, reset, step
 from merpo.components.interfaces import TaskFamily
 from merpo.data.catalog import DatasetEntry, find, has_minari
 from merpo.data.dataset import TaskDataset
 from merpo.data.import_logs import LOGS
 from merpo.data.manifest import Manifest
-from merpo.data.reading.account import Account, stored_account
+from merpo.data.offsets import check_offsets
 from merpo.data.store import read_dataset
 from merpo.data.validate import check_datasets
-from merpo.errors import DatasetError, MerpoError
+from merpo.errors import DatasetError, MerpoError, PluginError
+from merpo.lazy import np
 from merpo.recipe.recipe import Recipe
 from merpo.recipe.sources import Source, minari_place, parse_source
 from merpo.types import Task
@@ -56,7 +59,7 @@ def load_named(recipe: Recipe, batch_size: int) -> tuple[Loaded, Loaded]:
     every = [_read(entry, index, recipe.tasks) for index, entry in enumerate(train + test)]
     check_datasets([data for data, _ in every], batch_size)
     _check_dims(recipe.tasks, every)
-    _check_offsets(every)
+    check_offsets(every)
     if recipe.tasks.has_environment:
         for i, (data, manifest) in enumerate(every):
             if i >= len(train) or manifest.family != recipe.tasks.name:
@@ -120,29 +123,20 @@ def _check_dims(family: TaskFamily, every: Loaded) -> None:
             )
 
 
-def _check_offsets(every: Loaded) -> None:
-    """Raise `DatasetError` unless the same numbers were subtracted from the observations of all datasets."""
-    found = [(data.name, account.subtracted if account else ()) for data, account in _accounts(every)]
-    first = found[0]
-    for name, less in found:
-        if any(less) != any(first[1]) or (any(less) and less != first[1]):
-            raise DatasetError(
-                f"{name}: {list(less)!s:.80} were subtracted from its observations, expected {list(first[1])!s:.80} as "
-                f"in {first[0]}; import it again with the same numbers"
-            )
-
-
-def _accounts(every: Loaded) -> list[tuple[TaskDataset, Account | None]]:
-    return [(data, stored_account(manifest.settings)) for data, manifest in every]
-
-
 def check_environment(family: TaskFamily, name: str, task: Task) -> None:
-    """Raise `DatasetError`, before any training, if the family cannot make an environment for a dataset's task."""
+    """Raise `MerpoError`, before any training, if the family cannot make an environment for a dataset's task.
+
+    It is reset and stepped once: an environment of old Gym would fail at the first evaluation.
+    """
     try:
-        family.make(task).close()
+        with closing(family.make(task)) as env:
+            reset(env, 0)
+            step(env, np.zeros(family.spec().action_dim, dtype=np.float32))
     except MerpoError:
         raise
     except Exception as error:  # a family's environment may raise anything for unknown parameters
+        if is_of_old_gym(error):
+            raise PluginError(f"tasks/{family.name}: its environment has the API of old Gym; {EXPECTED}") from error
         raise DatasetError(
             f"{name}: {family.name} cannot make an environment with the parameters {task!r:.120} "
             f"({type(error).__name__}: {error!s:.120}); import it with --task-params FILE"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, NoReturn
 
+from merpo.artifacts.differences import differences
 from merpo.components.component import dump_component
 from merpo.data.catalog import DatasetEntry
 from merpo.data.dataset import TaskDataset
@@ -73,13 +75,34 @@ def behavior_policy(recipe: Recipe, data: TaskDataset) -> Params | None:
 
 
 def read_source(folder: Path, source: TaskSource, recipe: Recipe) -> tuple[TaskDataset, Manifest]:
-    """The dataset of one task with its manifest; raises `DatasetError` if its task or quality differs."""
+    """The dataset of one task with its manifest; raises `DatasetError` if it is of another task or collection."""
     data, manifest = read_dataset(folder, source.name)
     found = (manifest.family, manifest.task, manifest.quality)
     expected = (recipe.tasks.name, plain(source.task), source.quality)
     if found != expected:
-        raise DatasetError(
-            f"{manifest_path(folder, source.name)}: holds (family, task, quality) {found}, expected {expected}; "
-            "collect it again with: merpo collect RECIPE"
-        )
+        _refuse(folder, source, f"holds (family, task, quality) {found}, expected {expected}")
+    others = differences(_collected_by(manifest), _collection(recipe, source))
+    if others:
+        _refuse(folder, source, f"is of another collection: {others}")
     return data, manifest
+
+
+def _collected_by(manifest: Manifest) -> dict[str, Any]:
+    """What a manifest says of the collection of its dataset."""
+    return {
+        "tasks": manifest.family_settings,
+        "collect": manifest.settings,
+        "episodes": manifest.episodes,
+        "task_index": manifest.task_index,
+    }
+
+
+def _collection(recipe: Recipe, source: TaskSource) -> dict[str, Any]:
+    """What the manifest of a dataset says that was collected for this recipe."""
+    settings = {"tasks": recipe.tasks.model_dump(), "collect": recipe.collect.model_dump()}
+    return plain({**settings, "episodes": recipe.data.episodes, "task_index": source.index})
+
+
+def _refuse(folder: Path, source: TaskSource, why: str) -> NoReturn:
+    place = manifest_path(folder, source.name)
+    raise DatasetError(f"{place}: {why}; collect it again with: merpo collect RECIPE")

@@ -8,6 +8,7 @@ from contextlib import closing
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, final
 
+from merpo.components.gym_api import reset, step
 from merpo.components.interfaces import TaskFamily
 from merpo.errors import MerpoError
 from merpo.lazy import np, torch
@@ -55,7 +56,7 @@ def film(family: TaskFamily, task: Task, act: Actor, seed: int) -> Film:
 def _film(family: TaskFamily, task: Task, act: Actor, seed: int) -> Film:
     with closing(family.make(task)) as env:
         _enable_rendering(env, family)
-        observation, _ = env.reset(seed=seed)
+        observation = reset(env, seed)
         fps = float(env.metadata.get("render_fps") or DEFAULT_FPS)
         every = max(1, round(fps / MAX_FPS))
         recorder = _Recorder(Fraction(fps / every).limit_denominator(1000))
@@ -66,7 +67,7 @@ def _film(family: TaskFamily, task: Task, act: Actor, seed: int) -> Film:
             row = torch.as_tensor(np.asarray(observation), dtype=torch.float32).view(1, 1, -1)
             with torch.no_grad():
                 action = act(row).cpu().numpy()[0, 0]
-            observation, reward, terminated, truncated, _ = env.step(action)
+            observation, reward, terminated, truncated = step(env, action)
             total, steps, done = total + float(reward), steps + 1, bool(terminated or truncated)
             if done or steps % every == 0:
                 recorder.add(env.render())

@@ -13,18 +13,19 @@ from merpo.components.component import dump_component
 from merpo.components.interfaces import TaskFamily
 from merpo.errors import ArtifactError, MerpoError, PluginError, StoppedError
 from merpo.evaluation.film import film
-from merpo.support.files import atomic_write_bytes, atomic_write_text, fingerprint, plain, sha256_file
+from merpo.support.files import atomic_write_bytes, atomic_write_text, fingerprint, plain
 from merpo.support.paths import inside
-from merpo.support.read import FileKind
+from merpo.support.read import FileKind, read_regular
 from merpo.types import Params, Task
 
 if TYPE_CHECKING:
     from merpo.components.context import Log
     from merpo.evaluation.evaluate import Actor
 
-__all__ = ["FOLDER", "Shot", "Video", "Videos", "film_shots", "params_digest"]
+__all__ = ["FOLDER", "Shot", "Video", "Videos", "film_shots", "params_digest", "recorded"]
 
 FOLDER, LIST = "videos", "videos.json"
+LARGEST = 256 << 20  # bytes of a video that a page embeds; one has some hundred thousand
 NAME = r"[a-z0-9][a-z0-9_.-]{0,150}\.mp4"
 
 
@@ -75,7 +76,7 @@ def film_shots(folder: Path, family: TaskFamily, shots: Sequence[Shot], seed: in
     for shot in shots:
         key = _key(family, shot, seed)
         video = known.get((shot.task_index, shot.policy))
-        if video is None or video.key != key or not _is_there(folder, video):
+        if video is None or video.key != key or not recorded(folder, video):
             try:
                 video = _make(folder, family, shot, seed, key)
             except StoppedError:
@@ -120,12 +121,17 @@ def _key(family: TaskFamily, shot: Shot, seed: int) -> str:
     return fingerprint(plain(origin))
 
 
-def _is_there(folder: Path, video: Video) -> bool:
+def recorded(folder: Path, video: Video) -> bytes:
+    """The content of a video's file in the run's `folder`; empty unless it is the file that was recorded.
+
+    Whatever pages embed is read here: a link is not followed, and another content is not taken.
+    """
     try:
         path = inside(folder, *video.file.split("/"))
-        return path.is_file() and sha256_file(path) == video.sha256
+        data = b"" if path.is_symlink() or path.parent.is_symlink() else read_regular(path, LARGEST)
     except (OSError, MerpoError):
-        return False
+        return b""
+    return data if hashlib.sha256(data).hexdigest() == video.sha256 else b""
 
 
 def _read(folder: Path) -> Videos:

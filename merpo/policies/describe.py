@@ -18,9 +18,10 @@ def described(one: SavedPolicies, allow_non_finite: bool = False) -> dict[str, s
     units = one.tasks[0].units
     normalized = "; they are normalised inside" if one.normalization else ""
     guard = "" if allow_non_finite else "; finite numbers: of a row with another one every action is NaN"
+    numbers = f"{_in_order(units.observations)}{_less(units.subtracted)}" if units is not None else ""
     found = {
         OBSERVATION: f"float32 [batch, {one.observation_dim}]: the environment's own observations"
-        f"{_in_order(units.observations if units else ())}{normalized}{guard}",
+        f"{numbers}{normalized}{guard}",
         ACTION: f"float32 [batch, {one.action_dim}]: the deterministic actions, in [-1, 1]",
     }
     if units is not None:
@@ -30,6 +31,13 @@ def described(one: SavedPolicies, allow_non_finite: bool = False) -> dict[str, s
             f"{_in_order(units.actions)}"
         )
     return found
+
+
+def _less(subtracted: Sequence[float]) -> str:
+    """The numbers that observations lack, as those of the data do."""
+    if not subtracted:
+        return ""
+    return f", minus {json.dumps(subtracted[:MAX_NAMES])}{', …' * (len(subtracted) > MAX_NAMES)} as in the data"
 
 
 def _in_order(names: Sequence[str]) -> str:

@@ -50,11 +50,14 @@ def export_policies(
     tolerance: float = TOLERANCE,
     opset: int | None = None,
     allow_non_finite: bool = False,
+    trust: bool = False,
 ) -> list[Exported]:
     """Write one file per task (`tasks` by index, all if empty), compare each with the original, and describe them.
 
     `opset` is that of ONNX, by default 17; with `allow_non_finite` an ONNX graph computes something for observations
     that are not finite, instead of NaN. `README.md` is written beside the files, unless there is one of somebody else.
+    With `trust`, policies are read that are not those of their run's manifest.
+
     Raises `MerpoError` for an unknown format, task or opset; `ArtifactError`, without deleting the files, if an
     exported policy's action differs by more than `tolerance`.
     """
@@ -62,7 +65,7 @@ def export_policies(
         raise MerpoError(f"format: got {form!r:.60}{nearest(form, FORMATS)}, expected one of: {', '.join(FORMATS)}")
     if form != "onnx" and (opset is not None or allow_non_finite):
         raise MerpoError("opset and allow_non_finite: are of ONNX graphs, expected --format onnx with them")
-    saved = read_policies(source)
+    saved = read_policies(source, trust)
     chosen = [saved.one(index) for index in tasks or [task.index for task in saved.tasks]]
     write = _writer(form, OPSET if opset is None else opset, allow_non_finite)
     done, files = [], []

@@ -11,11 +11,14 @@ from merpo.policies.saved import from_saved, read_policies
 __all__ = ["load_policy"]
 
 
-def load_policy(path: str | Path, task: int | None = None, *, allow_non_finite: bool = False) -> Policy:
+def load_policy(
+    path: str | Path, task: int | None = None, *, allow_non_finite: bool = False, trust: bool = False
+) -> Policy:
     """The policy in a file of `merpo export` (safetensors or ONNX), a run folder, or a folder of `merpo adapt`.
 
     `task` is the index of the task, needed if there are several. A normalisation saved with the policy is applied.
     The file's checksum is verified. The policy refuses observations that are not finite, unless `allow_non_finite`.
+    With `trust` a run's policy is read although it is not the one in the run's manifest.
     Raises `MerpoError` if there is no such policy.
     """
     place = Path(path)
@@ -23,7 +26,7 @@ def load_policy(path: str | Path, task: int | None = None, *, allow_non_finite: 
         from merpo.policies.onnx import load_onnx
 
         return _only(load_onnx(place, allow_non_finite), task)
-    found = read_policies(place)
+    found = read_policies(place, trust)
     if task is None:
         if len(found.tasks) > 1:
             known = ", ".join(str(one.index) for one in found.tasks)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from merpo.artifacts.artifact import load_artifact
-from merpo.artifacts.run_folder import ADAPTED, BEST, META, open_run
+from merpo.artifacts.run_folder import ADAPTED, BEST, META, is_run, open_run, require_there
 from merpo.components.component import dump_component
 from merpo.components.interfaces import Method
 from merpo.data.needed import needed
@@ -23,7 +23,9 @@ from merpo.recipe.recipe import Recipe, from_tables
 from merpo.support.read import FileKind
 from merpo.types import Normalization, Params
 
-__all__ = ["SavedPolicies", "from_saved", "read_policies"]
+__all__ = ["SavedPolicies", "from_saved", "read_policies", "run_of"]
+
+FILES = (".safetensors", ".onnx")  # of single policies; other paths are folders
 
 
 class SavedPolicies(NamedTuple):
@@ -38,6 +40,7 @@ class SavedPolicies(NamedTuple):
     action_dim: int
     recipe: Recipe | None  # the run's recipe; None for an exported policy
     seed: int
+    trust: bool = False  # whether the run's other files are read, too, if they are not those of its manifest
 
     def act(self, observations: torch.Tensor) -> torch.Tensor:
         """Deterministic actions [T, B, A] at the environment's observations [T, B, O]."""
@@ -69,15 +72,25 @@ class SavedPolicies(NamedTuple):
         }
 
 
-def read_policies(path: Path) -> SavedPolicies:
+def read_policies(path: Path, trust: bool = False) -> SavedPolicies:
     """The adapted policies in a run folder, a folder of `merpo adapt`, their artifact, or an export.
 
-    Raises `ArtifactError` for anything else.
+    A run's must be those of its manifest, unless `trust`. Raises `ArtifactError` for anything else.
     """
-    if path.is_dir():
-        run = open_run(path)
-        return _policies(run.artifact(ADAPTED), run.manifest["artifacts"][ADAPTED])
-    return _policies(path, None)
+    if path.suffix not in FILES:
+        require_there(path)
+    folder = path if path.is_dir() else run_of(path)
+    if folder is None:
+        return _policies(path, None)
+    run = open_run(folder, trust)
+    name = ADAPTED if folder == path else path.stem
+    return _policies(run.artifact(name), run.digest(name))._replace(trust=trust)
+
+
+def run_of(artifact: Path) -> Path | None:
+    """The folder of the run whose artifact this file is; None if it lies elsewhere."""
+    folder = artifact.resolve().parent.parent
+    return folder if artifact.resolve().parent.name == "artifacts" and is_run(folder) else None
 
 
 def _policies(path: Path, sha256: str | None) -> SavedPolicies:

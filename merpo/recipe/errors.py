@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from merpo.components.component import Component
 from merpo.components.describe import article, nested_model, type_text, value_text
 from merpo.errors import MerpoError, RecipeError, nearest
-from merpo.support.tables import printable
+from merpo.support.terminal import printable
 
 __all__ = ["MAX_PROBLEMS", "concrete", "recipe_error"]
 

@@ -1,4 +1,4 @@
-"""Recipe inheritance: `extends = "../merpo_adp.toml"` and only the values that differ from it."""
+"""Recipe inheritance: `extends = "../base.toml"`, or "merpo_adp" that ships with merpo, and the values that differ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from merpo.components.describe import value_text
-from merpo.errors import RecipeError
+from merpo.errors import RecipeError, nearest
+from merpo.recipe.shipped import shipped
 from merpo.recipe.text import read
 
 __all__ = ["merge", "read_tables"]
@@ -18,8 +19,8 @@ MAX_CHAIN = 8  # base recipes in a chain of `extends`
 def read_tables(path: Path) -> dict[str, Any]:
     """The tables of a recipe, merged over those of the recipes that it extends.
 
-    Raises `RecipeError`, naming the recipe with the faulty `extends`, if that is not the relative path of a readable
-    TOML file, or if the chain is circular.
+    Raises `RecipeError`, naming the recipe with the faulty `extends`, if that is neither the relative path of a
+    readable TOML file nor the name of a recipe that ships with merpo, or if the chain is circular.
     """
     layers, current = [read(path)], path
     seen = {_identity(path, path)}
@@ -67,13 +68,19 @@ def _other_component(base: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
 
 
 def _base_path(recipe: Path, value: Any) -> Path:
-    """The base recipe's path: `value`, relative to the folder of `recipe`."""
-    if not isinstance(value, str) or not value.endswith(".toml") or _absolute(value):
-        raise RecipeError(
-            f"{recipe}: extends: got {value_text(value)}, "
-            'expected the relative path of a recipe such as "../merpo_adp.toml"'
-        )
-    return recipe.parent / value
+    """The base recipe's path: `value`, relative to the folder of `recipe`, or a recipe that ships with merpo."""
+    hint = ""
+    if isinstance(value, str):
+        if value.endswith(".toml") and not _absolute(value):
+            return recipe.parent / value
+        known = shipped()
+        if value in known:
+            return known[value]
+        hint = nearest(value[:60], known)
+    raise RecipeError(
+        f"{recipe}: extends: got {value_text(value)}{hint}, expected the relative path of a recipe such as "
+        '"../base.toml", or the name of one that ships with merpo such as "merpo_adp"'
+    )
 
 
 def _absolute(path: str) -> bool:

@@ -107,8 +107,9 @@ def recipe_schema() -> dict[str, Any]:
     schema = Recipe.model_json_schema()
     extends = {
         "type": "string",
-        "pattern": r"\.toml$",
-        "description": "The base recipe; this one states only the values that differ.",
+        "pattern": r"\.toml$|^[a-z0-9_/]+$",
+        "description": "The base recipe, by its path, or by its name if it ships with merpo; this one states only the "
+        "values that differ.",
     }
     schema["properties"]["extends"] = extends
     schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from merpo.components.component import Settings
+from merpo.components.component import HiddenWidths, Settings
 from merpo.recipe.sources import parse_source
 
 __all__ = ["QUALITIES", "CollectSettings", "DataSection", "EvaluateSection", "PolicyKind", "Quality", "RunSection"]
@@ -29,9 +29,7 @@ class CollectSettings(Settings):
     )
     update_every: int = Field(1, ge=1, le=1_000_000, description="Environment steps per gradient step.")
     batch_size: int = Field(128, ge=2, le=1_000_000, description="Rows per task and gradient step.")
-    hidden: tuple[int, ...] = Field(
-        (64, 64), min_length=1, max_length=12, description="Hidden widths of policy and critics."
-    )
+    hidden: HiddenWidths = Field((64, 64), description="Hidden widths of policy and critics.")
     learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam rate of critics, policies and temperature.")
     discount: float = Field(0.99, ge=0, lt=1, description="γ of SAC (FOCAL: 0.99).")
     polyak: float = Field(5e-3, gt=0, le=1, description="Step of the target networks towards the critics (SAC).")
@@ -142,7 +140,7 @@ class EvaluateSection(Settings):
         description="Number of unseen tasks with a video of an episode of every policy; needs `merpo[video]`.",
     )
     during_training: int = Field(10, ge=0, le=10_000, description="Evaluations on unseen tasks during meta-training.")
-    snapshots: tuple[int, ...] = Field(
+    snapshots: tuple[Annotated[int, Field(ge=0, le=10_000_000)], ...] = Field(
         (0, 10, 25, 50, 100),
         max_length=100,
         description="Adaptation steps after which the adapted policy is evaluated.",
@@ -151,7 +149,7 @@ class EvaluateSection(Settings):
     @field_validator("snapshots")
     @classmethod
     def _rising(cls, steps: tuple[int, ...]) -> tuple[int, ...]:
-        if any(step < 0 for step in steps) or list(steps) != sorted(set(steps)):
+        if list(steps) != sorted(set(steps)):
             raise ValueError(f"got {list(steps)}, expected rising integers >= 0")
         return steps
 

@@ -11,7 +11,7 @@ from merpo.components.describe import value_text
 from merpo.errors import RecipeError
 from merpo.support.read import FileKind
 
-__all__ = ["MAX_BYTES", "apply_overrides", "parse", "read"]
+__all__ = ["MAX_BYTES", "apply_overrides", "parse", "read", "recipe_text"]
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 16  # of tables and arrays
@@ -24,7 +24,12 @@ _KIND = FileKind("a recipe in TOML", RecipeError, limit=MAX_BYTES)
 
 def read(path: Path) -> dict[str, Any]:
     """Read the tables of a recipe. Raises RecipeError for a file that is missing, too large, not UTF-8 or not TOML."""
-    return parse(_KIND.read_text(path), path)
+    return parse(recipe_text(path), path)
+
+
+def recipe_text(path: Path) -> str:
+    """The text of a recipe's file, not yet parsed."""
+    return _KIND.read_text(path)
 
 
 def parse(text: str, place: object) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pydantic import BaseModel, ConfigDict
 
 from merpo.data.coverage import Coverage
-from merpo.support.format import number
+from merpo.support.format import number, share
 from merpo.support.statistics import Interval, paired_difference
 
 __all__ = ["Check", "Figures", "Status", "judge"]
@@ -101,14 +101,14 @@ def _actions(figures: Figures) -> Check | None:
     logged = figures.coverage.at_bounds
     policy = figures.scores.get("at_bounds")
     worst = _place(logged)
-    text = f"up to {logged[worst]:.0%} of the logged ones at their bounds{_of(figures, worst)}"
+    text = f"up to {share(logged[worst])} of the logged ones at their bounds{_of(figures, worst)}"
     values = {"logged": logged[worst]}
     status: Status = "warning" if logged[worst] > AT_BOUNDS else "pass"
     advice = "check action_low and action_high of the import: bounds that are too tight cut actions off"
     if policy is not None:
         high = _place(policy)
         more = _place([a - b for a, b in zip(policy, logged, strict=True)])
-        text += f", up to {policy[high]:.0%} of the policy's{_of(figures, high)}"
+        text += f", up to {share(policy[high])} of the policy's{_of(figures, high)}"
         values["policy"] = policy[high]
         if policy[more] > AT_BOUNDS and policy[more] > logged[more] + SATURATED:
             status = "warning"
@@ -119,10 +119,10 @@ def _actions(figures: Figures) -> Check | None:
 def _range(figures: Figures) -> Check | None:
     if figures.coverage is None or not figures.coverage.outside:
         return None
-    shares = [share for _, share in figures.coverage.outside]
+    shares = [part for _, part in figures.coverage.outside]
     worst = _place(shares)
     column = figures.columns[figures.coverage.outside[worst][0]]
-    text = f"up to {shares[worst]:.1%} of a task's rows outside of the training tasks' range ({column}"
+    text = f"up to {share(shares[worst], 1)} of a task's rows outside of the training tasks' range ({column}"
     text += f" of task {figures.tasks[worst]})"
     advice = f"the meta-policy never met such {column}: add training tasks like task {figures.tasks[worst]}, or train "
     advice += "on that task alone (method single)"
@@ -154,8 +154,8 @@ def _unknown(figures: Figures) -> Check | None:
     if shares is None:
         return None
     worst = _place(shares)
-    text = f"up to {shares[worst]:.1%} of the policy's steps lead to where the members of its model disagree more than "
-    text += f"on 99 % of the data{_of(figures, worst)}"
+    text = f"up to {share(shares[worst], 1)} of the policy's steps lead to where the members of its model disagree "
+    text += f"more than on 99 % of the data{_of(figures, worst)}"
     advice = "no data says what happens there: method.rac.halt should be true; else raise λ "
     advice += "(method.rac.lambda_initial), or collect episodes that reach there"
     return _check("reach of the policy", _above(shares[worst], UNKNOWN), text, advice, {"share": shares[worst]})
@@ -183,7 +183,7 @@ def _values(figures: Figures) -> Check | None:
     worst = _place(beyond if impossible else outside)
     mean, floor, ceiling = (values[worst] for values in (means, floors, ceilings))
     text = f"{number(mean)} on the mean, where rewards allow {number(floor)} to {number(ceiling)}; "
-    text += f"{outside[worst]:.0%} of rows outside{_of(figures, worst)}"
+    text += f"{share(outside[worst])} of rows outside{_of(figures, worst)}"
     status: Status = "failure" if impossible else "warning" if outside[worst] > Q_OUTSIDE else "pass"
     advice = "no policy earns that: "
     if mean > (floor + ceiling) / 2:
@@ -200,7 +200,7 @@ def _growth(figures: Figures) -> Check | None:
     if rises is None:
         return None
     worst = _place(rises)
-    text = f"in the second half of adaptation up to {rises[worst]:.1%} of what rewards allow{_of(figures, worst)}"
+    text = f"in the second half of adaptation up to {share(rises[worst], 1)} of what rewards allow{_of(figures, worst)}"
     advice = "Q runs away, and the policy follows it: lower critic_lr or polyak of method.adaptation, or raise β"
     return _check("growth of Q", _above(rises[worst], Q_GROWTH), text, advice, {"share": rises[worst]})
 
@@ -210,7 +210,8 @@ def _pull(figures: Figures) -> Check | None:
     means = {key: sum(values) / len(values) for key, values in parts.items() if values}
     if len(means) < len(parts):
         return None
-    text = f"{means['q']:.1%} from Q, {means['clone']:.1%} from the clone, {means['meta']:.1%} from the meta-policy"
+    told = {key: share(value, 1) for key, value in means.items()}
+    text = f"{told['q']} from Q, {told['clone']} from the clone, {told['meta']} from the meta-policy"
     held = means["clone"] + means["meta"]
     status: Status = "pass"
     advice = ""

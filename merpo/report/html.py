@@ -10,15 +10,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from merpo.errors import MerpoError
+from merpo.artifacts.run_folder import REPORT
+from merpo.artifacts.run_manifest import write_last
+from merpo.evaluation.videos import recorded
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.text import DIAGNOSTICS, health_summary, summary_rows, verdict
 from merpo.support.files import atomic_write_bytes, atomic_write_text
-from merpo.support.format import duration, number
+from merpo.support.format import duration, number, share
 from merpo.support.pages import render
 from merpo.support.paths import inside
-from merpo.support.read import read_regular
 
 if TYPE_CHECKING:
     from merpo.evaluation.episode_stats import EpisodeStats
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["COLUMNS", "build_report_html", "episodes_csv", "pictures", "write_report"]
 
 COLUMNS = ("task", "policy", "episodes", "return", "return_std", "length", "termination_rate")
-MAX_VIDEO = 256 << 20  # bytes of a video in the page
 
 
 class Table(NamedTuple):
@@ -41,7 +41,7 @@ class Table(NamedTuple):
 
 
 class Film(NamedTuple):
-    """A video on the page; no `data` where its file is missing."""
+    """A video on the page; no `data` where its file is missing, or not the one that was recorded."""
 
     file: str
     data: bytes
@@ -64,10 +64,11 @@ def pictures(report: Report) -> list[Picture]:
     return [picture for picture in drawn if picture is not None]
 
 
-def write_report(report: Report, folder: Path) -> Path:
+def write_report(report: Report, folder: Path, trust: bool = False) -> Path:
     """Write `episodes.csv`, `pictures/*.png` and `report.html`, then `report.json`; returns the path of the page.
 
-    `report.json` marks the run as finished: a run that is killed before it is written can be resumed.
+    `report.json` marks the run as finished: a run that is killed before it is written can be resumed. The run's
+    manifest gets the digests of its files; with `trust` whatever it was before.
     """
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
@@ -75,7 +76,7 @@ def write_report(report: Report, folder: Path) -> Path:
         atomic_write_bytes(inside(folder / "pictures", f"{picture.name}.png"), picture.data)
     path = folder / "report.html"
     atomic_write_text(path, build_report_html(report, drawn, folder))
-    atomic_write_text(folder / "report.json", report.to_json())
+    write_last(folder, REPORT, report.to_json(), trust)
     return path
 
 
@@ -147,11 +148,7 @@ def _videos(report: Report, folder: Path | None) -> Iterator[tuple[int, list[Fil
 
 
 def _film(video: Video, folder: Path | None) -> Film:
-    try:
-        path = None if folder is None else inside(folder, *video.file.split("/"))
-        data = b"" if path is None else read_regular(path, MAX_VIDEO)
-    except (OSError, MerpoError):
-        data = b""
+    data = b"" if folder is None else recorded(folder, video)
     label = POLICIES[video.policy].label if video.policy in POLICIES else video.policy
     returned = f"return {number(video.episode_return)} in {video.steps} steps"
     return Film(video.file, data, f"task {video.task}, {label}: {returned}")
@@ -222,7 +219,7 @@ def _episode_cells(stats: EpisodeStats) -> tuple[str, ...]:
         number(stats.return_mean),
         number(stats.return_std),
         f"{stats.length:.1f}",
-        f"{stats.termination_rate:.0%}",
+        share(stats.termination_rate),
     )
 
 

@@ -9,7 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field, model_validator
 
-from merpo.artifacts.run_folder import OUTPUTS
+from merpo.artifacts.run_folder import OUTPUTS, REPORT
+from merpo.artifacts.run_manifest import check_content, read_manifest
 from merpo.data.reference_scores import ReferenceScores, normalized_scores
 from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
@@ -34,6 +35,7 @@ __all__ = [
     "TaskReport",
     "load_report",
     "means",
+    "report_of",
     "scores",
     "training_seconds",
 ]
@@ -165,9 +167,26 @@ class Report(_Model):
         return self.model_dump_json(indent=1) + "\n"
 
 
+_KIND = FileKind(f"a report of version {SCHEMA_VERSION}")
+
+
 def load_report(path: Path) -> Report:
-    """A report from its JSON file; `ArtifactError` where it is missing, damaged or of another version."""
-    return FileKind(f"a report of version {SCHEMA_VERSION}").read_model(path, Report)
+    """A report from its JSON file, compared with nothing; see `report_of` for that of a run.
+
+    Raises `ArtifactError` where it is missing, damaged or of another version.
+    """
+    return _KIND.read_model(path, Report)
+
+
+def report_of(folder: Path, trust: bool = False) -> Report:
+    """The report of the run in `folder`; raises `ArtifactError` if it is not the one that the run wrote.
+
+    With `trust` it is not compared with the run's manifest.
+    """
+    text = _KIND.read_text(folder / REPORT)
+    if not trust:
+        check_content(folder, read_manifest(folder), REPORT, text.encode())
+    return _KIND.parse_model(text, folder / REPORT, Report)
 
 
 def scores(reference: ReferenceScores | None, returns: Mapping[str, float]) -> dict[str, float]:

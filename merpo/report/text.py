@@ -10,7 +10,7 @@ from merpo.errors import MerpoError
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
 from merpo.report.summary import Summary, summarize
-from merpo.support.format import number
+from merpo.support.format import number, share
 from merpo.support.statistics import Interval
 from merpo.support.tables import frame, print_table
 
@@ -78,7 +78,7 @@ def verdict(summary: Summary) -> str:
     text += f". It is worse than {_worse(summary)} of "
     text += f"{summary.tasks * summary.seeds} {'task-seed pairs' if summary.seeds > 1 else 'unseen tasks'}."
     if summary.gap_closed is not None:
-        text += f" It closes {summary.gap_closed.mean:.0%} of the gap to the oracle."
+        text += f" It closes {share(summary.gap_closed.mean)} of the gap to the oracle."
     return text + _small_sample(summary) + _covered(summary)
 
 
@@ -129,6 +129,7 @@ def print_summary(report: Report, console: Console) -> None:
     summary = report.summary
     if "adapted" not in summary.returns:
         _print_estimates(report, console)
+        _print_notes(report.notes, console)
         print_health(report.health, console)
         return
     columns = list(in_order(summary.returns))
@@ -148,7 +149,13 @@ def print_summary(report: Report, console: Console) -> None:
         _print_text(scores, console)
     _print_terminations(report, console)
     print_verdict(summary, console)
+    _print_notes(report.notes, console)
     print_health(report.health, console)
+
+
+def _print_notes(notes: Sequence[str], console: Console) -> None:
+    for note in notes:
+        _print_text(f"note: {note}", console)
 
 
 def _print_terminations(report: Report, console: Console) -> None:
@@ -156,7 +163,7 @@ def _print_terminations(report: Report, console: Console) -> None:
     found = means(report.tasks)
     if any(stats.termination_rate > 0 for stats in found.values()):
         parts = [
-            f"{POLICIES[name].label} {s.termination_rate:.0%} of {s.length:.0f} steps" for name, s in found.items()
+            f"{POLICIES[name].label} {share(s.termination_rate)} of {s.length:.0f} steps" for name, s in found.items()
         ]
         _print_text(f"episodes that terminated, and their mean length: {', '.join(parts)}", console)
 

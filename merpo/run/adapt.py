@@ -11,23 +11,27 @@ from pydantic import BaseModel, ConfigDict
 
 from merpo.artifacts.keeper import CHECKPOINTS, Keeper
 from merpo.artifacts.run_folder import BEST, LOCK, META, FinishedRun, RunFolder, open_run
+from merpo.artifacts.run_manifest import write_last
 from merpo.components.context import Adapted, Context
 from merpo.data.dataset import TaskDataset, stack_tasks
 from merpo.data.manifest import Manifest
 from merpo.data.named import matches_family, read_named
 from merpo.data.needed import load_data, needed
 from merpo.data.normalize import normalize_tasks, split_normalization
+from merpo.data.offsets import check_offsets, offsets_of
 from merpo.data.validate import check_datasets
 from merpo.errors import ArtifactError, DatasetError, MerpoError, RecipeError, StoppedError, nearest
 from merpo.nn.params import to_device
 from merpo.policies.task_name import task_header, task_name
+from merpo.recipe.memory import check_memory, needed_memory
 from merpo.recipe.recipe import Recipe, from_tables, resolved
 from merpo.recipe.text import apply_overrides
 from merpo.run.adaptation import finished_adaptation, plain_adaptation, save_adaptation
 from merpo.run.data_blame import naming_data
-from merpo.support.files import atomic_write_text, plain
+from merpo.run.notes import notes_on_origin
+from merpo.support.files import plain, sha256_file
 from merpo.support.lock import folder_lock
-from merpo.support.machine import chosen_device, machine
+from merpo.support.machine import available_memory, chosen_device, machine
 from merpo.support.metrics import check_finite, to_numbers
 from merpo.support.progress import Progress
 from merpo.support.stop import graceful
@@ -80,35 +84,41 @@ def adapt_new(
     device: str | None = None,
     begin: str = "last",
     overrides: Sequence[str] = (),
+    trust: bool = False,
 ) -> AdaptationSummary:
     """Adapt the run in `path` to the datasets called `names`; the artifact, its manifest and a summary go to `out`.
 
     Without names, to the run's own unseen tasks. `begin` says with which meta-artifact: the `last`, or the `best` of
     the evaluations during meta-training; `device` is the recipe's unless given (auto, cpu or cuda); `overrides` are
-    `key=value` for settings that do not change the meta-artifact, such as `method.adaptation.steps=500`.
+    `key=value` for settings that do not change the meta-artifact, such as `method.adaptation.steps=500`. With `trust`
+    the run, and one in `out`, are read although their files are not those of their manifests.
     Raises `RecipeError` for another setting, `DatasetError` for data of another family or of other dims,
     `ArtifactError` where `out` holds something else or the run has no such meta-artifact, and `MerpoError` where
     another process writes to `out`.
     """
-    run = open_run(path)
+    run = open_run(path, trust)
     if DIGEST in run.manifest.get("datasets", {}):
         raise ArtifactError(f"{path}: was itself made by `merpo adapt`; give the run whose meta-artifact it began with")
     run = run._replace(recipe=readapted(run.recipe, overrides))
     loaded = _numbered(run, read_named(names)) if names else load_data(run.recipe, run.recipe.method.min_transitions)[1]
     _check(run, loaded)
     where = chosen_device(device or run.recipe.run.device)
+    rows = sum(len(data) for data, _ in loaded)
+    check_memory(needed_memory(run.recipe, 0, len(loaded), rows), available_memory(where))
     groups = to_device(_meta(run, begin), where)
     meta, normalization = split_normalization(groups, run.recipe.data.normalize_observations, path)
     digests = {f"adapt {data.name}": manifest.sha256 for data, manifest in loaded}
     tasks = task_header([task_name(data.name, manifest) for data, manifest in loaded])
-    digests[DIGEST] = run.manifest["artifacts"][BEGINNINGS[begin]]
+    digests[DIGEST] = sha256_file(run.artifact(BEGINNINGS[begin]))
     with (
         graceful(),
         machine(1 if run.recipe.run.workers > 1 else run.recipe.run.threads),
         folder_lock(out / LOCK),
         Progress() as progress,
     ):
-        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where)
+        folder = RunFolder(out, run.recipe, run.seed, digests, progress.note, where, trust, offsets_of(loaded[0][1]))
+        for note in notes_on_origin(run.recipe.tasks, loaded):
+            progress.note(f"note: {note}")
         every, root = run.recipe.run.checkpoint_every, out / CHECKPOINTS
         keeper = Keeper(root, folder.fingerprint, every, progress.note)
         context = Context(
@@ -138,7 +148,7 @@ def adapt_new(
                 check_finite("adapt", max(adapted.snapshots, default=0), to_numbers(adapted.scores))
             save_adaptation(folder, adapted, meta, (), normalization, tasks)
         summary = _summary(run, loaded, adapted, begin)
-        atomic_write_text(out / SUMMARY, summary.model_dump_json(indent=1) + "\n")
+        write_last(out, SUMMARY, summary.model_dump_json(indent=1) + "\n", trust)
         keeper.finish()
     return summary
 
@@ -188,6 +198,8 @@ def _check(run: FinishedRun, loaded: Loaded) -> None:
             )
         seen[manifest.task_index] = data.name
     check_datasets([data for data, _ in loaded], run.recipe.method.min_transitions)
+    if (subtracted := run.manifest.get("subtracted")) is not None:
+        check_offsets(loaded, subtracted, f"the run in {run.path}")
 
 
 def _meta(run: FinishedRun, begin: str) -> dict[str, Params]:

@@ -40,6 +40,7 @@ def assemble(
     times: StageTimes,
     estimates: Estimates,
     videos: Videos,
+    notes: Sequence[str] = (),
 ) -> Report:
     """The report of one run."""
     scores = {
@@ -52,7 +53,7 @@ def assemble(
         title=recipe.title,
         seed=seed,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes=_notes(train, test) if recipe.method.learns_from_tasks else [],
+        notes=list(notes),
         recipe=resolved(recipe),
         versions=versions(),
         datasets=[_dataset(m, "train") for _, m in train] + [_dataset(m, "test") for _, m in test],
@@ -82,13 +83,6 @@ def _once(records: Iterable[Record]) -> list[Record]:
     """The last record of every step: a resumed run has written some steps twice."""
     last = {(record.stage, record.step): record for record in records}
     return sorted(last.values(), key=lambda record: record.step)
-
-
-def _notes(train: Loaded, test: Loaded) -> list[str]:
-    """Notes for the report's reader about the tasks."""
-    seen = [data.task for data, _ in train]
-    same = sum(data.task in seen for data, _ in test)
-    return [f"{same} of the {len(test)} test tasks are also training tasks (with data of their own)."] if same else []
 
 
 def _dataset(manifest: Manifest, split: Literal["train", "test"]) -> DatasetEntry:

@@ -13,6 +13,7 @@ from merpo.data.places import manifest_path
 from merpo.recipe.recipe import Recipe
 from merpo.report.health import Figures, judge
 from merpo.report.text import check_line
+from merpo.run.notes import notes_on_data, notes_on_origin, notes_on_recipe
 
 __all__ = ["data_lines"]
 
@@ -24,7 +25,7 @@ def data_lines(recipe: Recipe) -> list[str]:
     by name, damaged, of other dims than the tasks, or smaller than a batch.
     """
     if absent := _absent(recipe):
-        return [absent]
+        return [absent, *(f"note: {text}" for text in notes_on_recipe(recipe))]
     train, test = load_data(recipe, recipe.method.min_transitions)
     return list(_found(recipe, train, test))
 
@@ -57,6 +58,9 @@ def _found(
         f"data: {len(train)} + {len(test)} datasets of {min(rows):,} to {max(rows):,} transitions, observations "
         f"{dims[0]}, actions {dims[1]}; a batch has {recipe.method.min_transitions}"
     )
+    datasets = [data for data, _ in train], [data for data, _ in test]
+    notes = [*notes_on_recipe(recipe, len(train)), *notes_on_data(recipe, *datasets)]
+    yield from (f"note: {text}" for text in [*notes, *notes_on_origin(recipe.tasks, [*train, *test])])
     learnt = train if recipe.method.learns_from_tasks else ()
     figures = Figures(
         tasks=[m.task_index for _, m in test],

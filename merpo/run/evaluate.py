@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from merpo.artifacts.run_folder import REPORT
 from merpo.components.interfaces import TaskFamily, can_draw
@@ -21,9 +21,9 @@ from merpo.policies.references import behavior_clones, behavior_policies, meta_p
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
-from merpo.report.report import TaskReport, load_report, scores
+from merpo.report.report import TaskReport, report_of, scores
 from merpo.report.text import scores_line
-from merpo.support.format import number
+from merpo.support.format import number, share
 from merpo.support.machine import chosen_device, machine
 from merpo.support.statistics import Interval, bootstrap
 from merpo.support.tables import frame, print_table
@@ -41,16 +41,17 @@ def evaluate_saved(
     stochastic: bool | None = None,
     seed: int | None = None,
     device: str | None = None,
+    trust: bool = False,
 ) -> Measured:
     """Run the policies in `path` (a run, a folder of `merpo adapt`, or an artifact) in their environments.
 
     Beside them the behaviour policies, their clones, the meta-policy and the oracle are measured, as far as they are
     known.
     Episodes, seed, whether actions are drawn (`stochastic`) and device (auto, cpu or cuda) are those of the run unless
-    given.
+    given. With `trust`, files are read that are not those of the run's manifest.
     Raises `MerpoError` where the environments are not known, or the method's policies are deterministic only.
     """
-    saved = read_policies(path)
+    saved = read_policies(path, trust)
     if saved.recipe is None:
         raise MerpoError(f"{path}: an exported policy knows no environment; give the run it came from")
     if not saved.recipe.tasks.has_environment:
@@ -61,8 +62,9 @@ def evaluate_saved(
     drawn = saved.recipe.evaluate.policy == "stochastic" if stochastic is None else stochastic
     where = chosen_device(device or saved.recipe.run.device)
     with machine(saved.recipe.run.threads):
-        found, others = _measure(saved, saved.recipe.tasks, count, first, drawn, where)
-    reported, stored = _reported(path), references(saved)
+        behavior = behavior_policies(saved)
+        found, others = _measure(saved, saved.recipe.tasks, behavior.policies, count, first, drawn, where)
+    reported, stored = _reported(path, trust), references(saved)
     rows = [
         MeasuredTask(
             name=task.name,
@@ -77,11 +79,27 @@ def evaluate_saved(
         for t, task in enumerate(saved.tasks)
     ]
     mean = bootstrap([task.mean for task in rows])
-    return Measured(source=str(path), seed=first, episodes=count, stochastic=drawn, tasks=rows, mean=mean)
+    why = behavior.damaged or behavior.missing
+    return Measured(
+        source=str(path),
+        seed=first,
+        episodes=count,
+        stochastic=drawn,
+        tasks=rows,
+        mean=mean,
+        notes=[f"the behaviour policies were not measured: {why}"] if why else [],
+        damaged=bool(behavior.damaged),
+    )
 
 
 def _measure(
-    saved: SavedPolicies, family: TaskFamily, episodes: int, seed: int, stochastic: bool, device: str
+    saved: SavedPolicies,
+    family: TaskFamily,
+    behavior: Params | None,
+    episodes: int,
+    seed: int,
+    stochastic: bool,
+    device: str,
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluations of the adapted policies, and of the other policies that are known, by key."""
     tasks = [task.params for task in saved.tasks]
@@ -96,7 +114,7 @@ def _measure(
         return play(_player(there, drawn, seed, device))
 
     found, others = policies(saved), {}
-    if (behavior := behavior_policies(saved)) is not None:
+    if behavior is not None:
         noise = Streams.seeded((derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks), device)
         behavior = to_device(behavior, device)
         others["behavior"] = play(_collecting(behavior, noise, episodes, saved.action_dim))
@@ -125,11 +143,10 @@ def _collecting(policies: Params, noise: Streams, episodes: int, action_dim: int
     return lambda observations: act(policies, observations, noise.normal(episodes, action_dim))
 
 
-def _reported(path: Path) -> dict[int, TaskReport]:
+def _reported(path: Path, trust: bool) -> dict[int, TaskReport]:
     """The tasks of the run's report by index; empty where there is no report beside the policies."""
     folder = path if path.is_dir() else path.resolve().parent.parent
-    report = folder / REPORT
-    return {task.index: task for task in load_report(report).tasks} if report.is_file() else {}
+    return {task.index: task for task in report_of(folder, trust).tasks} if (folder / REPORT).exists() else {}
 
 
 OTHERS = PerPolicy(has=lambda key: key != "adapted")
@@ -184,6 +201,8 @@ class Measured(BaseModel):
     stochastic: bool
     tasks: list[MeasuredTask]
     mean: Interval  # over tasks
+    notes: list[str] = []  # which policies were not measured, and why
+    damaged: bool = Field(False, exclude=True)  # whether one of them is there, but cannot be read
 
 
 def print_measured(measured: Measured, console: Console) -> None:
@@ -215,12 +234,14 @@ def print_measured(measured: Measured, console: Console) -> None:
             "reported": task.reported,
         }
         cells = {name: number(value) for name, value in found.items()}
-        cells |= {"length": f"{task.mean_length:.1f}", "terminated": f"{task.termination_rate:.0%}"}
+        cells |= {"length": f"{task.mean_length:.1f}", "terminated": share(task.termination_rate)}
         table.add_row(task.name, *(cells[name] for name in columns))
     print_table(table, console)
     text = f"mean return {number(measured.mean.mean)}"
     if len(measured.tasks) > 1:
         text += f", 95 % interval over tasks {number(measured.mean.low)} to {number(measured.mean.high)}"
     console.print(text, highlight=False)
+    for note in measured.notes:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=not console.is_terminal)
     if scores := scores_line(measured.tasks):
         console.print(scores, markup=False, highlight=False, soft_wrap=not console.is_terminal)

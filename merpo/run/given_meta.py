@@ -12,25 +12,27 @@ from merpo.data.normalize import split_normalization
 from merpo.errors import RecipeError
 from merpo.nn.params import to_device
 from merpo.recipe.recipe import Recipe, resolved
+from merpo.support.files import sha256_file
 from merpo.types import Normalization, Params
 
 __all__ = ["GivenMeta", "read_given_meta"]
 
 
 class GivenMeta(NamedTuple):
-    """A meta-artifact, the normalisation it was trained with, and its digest."""
+    """A meta-artifact, the normalisation it was trained with, its digest, and what its data lacks."""
 
     groups: dict[str, Params]
     normalization: Normalization | None
     sha256: str
+    subtracted: list[float] | None  # from the observations of its data; None: not known
 
 
-def read_given_meta(path: Path, recipe: Recipe, device: str) -> GivenMeta:
-    """The last meta-artifact of the run in `path`, for a run of `recipe`.
+def read_given_meta(path: Path, recipe: Recipe, device: str, trust: bool = False) -> GivenMeta:
+    """The last meta-artifact of the run in `path`, for a run of `recipe`; with `trust` see `open_run`.
 
     Raises `RecipeError` that names every key on which meta-training depends and in which the recipes differ.
     """
-    run = open_run(path)
+    run = open_run(path, trust)
     ours, theirs = (_that_matter(recipe, resolved(one)) for one in (recipe, run.recipe))
     differing = [text for text in (differences(theirs, ours),) if text]
     if recipe.tasks.spec()[:2] != run.recipe.tasks.spec()[:2]:
@@ -40,7 +42,9 @@ def read_given_meta(path: Path, recipe: Recipe, device: str) -> GivenMeta:
         raise RecipeError(f"--meta {path}: was meta-trained with other settings: {', '.join(differing)}")
     groups, normalization = split_normalization(run.groups(META), recipe.data.normalize_observations, path)
     normalization = None if normalization is None else normalization.to(device)
-    return GivenMeta(to_device(groups, device), normalization, run.manifest["artifacts"][META])
+    return GivenMeta(
+        to_device(groups, device), normalization, sha256_file(run.artifact(META)), run.manifest.get("subtracted")
+    )
 
 
 def _that_matter(recipe: Recipe, tables: Mapping[str, Any]) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from merpo.support.format import duration
+    from merpo.support.format import duration, share
     from merpo.support.tables import frame, print_table
 
     taken = profile.watch.read()
@@ -137,8 +137,8 @@ def print_profile(profile: Profile, folder: Path, console: Console) -> None:
         justify: Literal["left", "right"] = "right" if label in {"time", "share"} else "left"
         table.add_column(label, justify=justify, no_wrap=label != "most of it")
     for name in sorted(taken, key=lambda name: name == PROFILING):
-        most = [(one, share) for one, share in profile.shares(name).items() if share >= WORTH_SAYING][:SHOWN]
-        text = ", ".join(f"{one} {share:.0%}" for one, share in most)
-        table.add_row(escape(name), duration(taken[name]), f"{taken[name] / whole:.0%}", text)
+        most = [(one, part) for one, part in profile.shares(name).items() if part >= WORTH_SAYING][:SHOWN]
+        text = ", ".join(f"{one} {share(part)}" for one, part in most)
+        table.add_row(escape(name), duration(taken[name]), share(taken[name] / whole), text)
     print_table(table, console)
     console.print(f"traces: {folder} (for https://ui.perfetto.dev)", markup=False, highlight=False, soft_wrap=True)

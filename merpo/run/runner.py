@@ -54,6 +54,8 @@ class Runner:
         self.times, self.watch = times, times.watch
         self.train, self.test = data
         self.given = given
+        self.notes: list[str] = []  # what the report's reader must know of its measurements
+        self.damaged: list[str] = []  # those of the notes that say what could not be read
         self.normalization = given.normalization if given is not None else _normalization(recipe, *data, context)
         self.tasks = [data.task for data, _ in self.test]
         self.names = task_header([task_name(data.name, manifest) for data, manifest in self.test])
@@ -171,17 +173,25 @@ class Runner:
         return {key: kind for key, kind in variants(name).items() if drawn or kind != "stochastic"}
 
     def _behavior_modes(self) -> dict[str, Evaluation]:
-        """The evaluation of the behaviour policies' modes; empty if one of the policies is missing.
+        """The evaluation of the behaviour policies' modes; empty, with a note, if one of the policies is missing.
 
         A baseline for deterministic policies, which gain over the data by the absence of noise alone.
         """
         if self.recipe.evaluate.policy != "deterministic":
             return {}  # the data's mean return is comparable, as it is of sampled actions, too
-        try:
-            kept = [behavior_policy(self.recipe, data) for data, _ in self.test]
-        except MerpoError:  # missing or damaged; reported in the note of the videos
-            return {}
+        kept: list[Params | None] = []
+        for data, _ in self.test:
+            try:
+                kept.append(behavior_policy(self.recipe, data))
+            except MerpoError as error:  # missing or damaged
+                self.damaged.append(f"The behaviour policies were not measured by their modes: {error}.")
+                self.notes += self.damaged
+                return {}
         if (together := stack_alike(kept)) is None:
+            without = [data.name for (data, _), policy in zip(self.test, kept, strict=True) if policy is None]
+            why = f"none was kept with {', '.join(without[:3])}" if without else "their networks differ in shape"
+            more = f" and {len(without) - 3} more" if len(without) > 3 else ""
+            self.notes.append(f"The behaviour policies were not measured by their modes: {why}{more}.")
             return {}
         policies = to_device(together, self.base.device)
         return {"behavior_mode": self.measure(lambda observations: act(policies, observations))}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, TypeVar, final
 
 from pydantic import Field
 
 from merpo.artifacts.keeper import CHECKPOINTS
-from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, REPORT, RunFolder
+from merpo.artifacts.run_folder import ADAPTED, META, OUTPUTS, RunFolder
 from merpo.components.context import Resume
 from merpo.errors import ArtifactError
-from merpo.report.report import REPEATED_STAGES, load_report
+from merpo.report.report import REPEATED_STAGES, report_of
 from merpo.support.files import atomic_write_json
 from merpo.support.read import FileKind
 from merpo.support.stopwatch import Stopwatch
@@ -42,7 +41,7 @@ class StageTimes:
         self.watch = watch
         self._folder = folder
         path = folder.path / FILE
-        self._before = _FILE.read_model(path, dict[str, Seconds]) if path.exists() else _of_report(folder.path / REPORT)
+        self._before = _FILE.read_model(path, dict[str, Seconds]) if path.exists() else _of_report(folder)
         self._ended = {stage for stage, artifact in WHOLE.items() if folder.finished(artifact)} & self._before.keys()
         self._unknown: set[str] = set()
         self._unstarted = not (folder.path / CHECKPOINTS).exists()
@@ -105,10 +104,10 @@ class StageTimes:
         return {name: self._before.get(name, 0.0) + now.get(name, 0.0) for name in names}
 
 
-def _of_report(path: Path) -> dict[str, float]:
-    """The times in a report; empty if there is no readable report."""
+def _of_report(folder: RunFolder) -> dict[str, float]:
+    """The times in a run's report; empty if there is none, or none that the run wrote."""
     try:
-        found = load_report(path).timings
+        found = report_of(folder.path, folder.trust).timings
     except ArtifactError:
         return {}
     return {name: taken for name, taken in found.items() if taken is not None and name not in REPEATED_STAGES}

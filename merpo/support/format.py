@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from merpo.support.statistics import Interval
 
-__all__ = ["bytes_text", "duration", "interval_text", "number"]
+__all__ = ["bytes_text", "duration", "interval_text", "number", "share"]
 
-UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+SMALL = 0.01  # below which two decimals have less than one digit
+UNITS = ((1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def number(value: float | None) -> str:
-    """Two decimals below a thousand, none above; a hyphen for None."""
+    """Two decimals below a thousand, none above, two digits of what two decimals would hide; a hyphen for None."""
     if value is None:
         return "-"
+    if 0 < abs(value) < SMALL:
+        return f"{value:.2g}"
     return f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def share(value: float, digits: int = 0) -> str:
+    """A share in percent with `digits` decimals, two digits where these would hide that it is not 0."""
+    text = f"{value:.{digits}%}"
+    return text if value == 0 or text.strip("-0.%") else f"{100 * value:.2g}%"
 
 
 def interval_text(interval: Interval) -> str:

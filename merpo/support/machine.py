@@ -6,13 +6,17 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from merpo.errors import MerpoError, nearest
 from merpo.lazy import torch
 
-__all__ = ["DEVICES", "chosen_device", "machine", "passive_waiting"]
+__all__ = ["DEVICES", "available_memory", "chosen_device", "machine", "passive_waiting"]
 
 DEVICES = ("auto", "cpu", "cuda")
+
+# Of control groups, versions 2 and 1, as a process in a container sees them.
+LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 TRIM, MMAP, ARENAS = -1, -3, -8  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX of <malloc.h>
 SPINS = 2000  # iterations that an idle thread spins before it sleeps; libgomp's default is 300,000
@@ -60,6 +64,31 @@ def passive_waiting() -> None:
     """
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", str(SPINS))
+
+
+def available_memory(device: str = "cpu") -> int | None:
+    """Bytes of memory that this process may still take, on the CPU or on the GPU; None where that is not known."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    found = [_meminfo(), *(_limit(Path(path)) for path in LIMITS)]
+    return min((size for size in found if size is not None), default=None)
+
+
+def _meminfo() -> int | None:
+    """Memory and swap that are free, or can be freed, by Linux's account."""
+    try:
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text("utf-8").splitlines())
+        return sum(int(lines[key].split()[0]) * 1024 for key in ("MemAvailable", "SwapFree"))
+    except (OSError, ValueError, KeyError, IndexError):
+        return None
+
+
+def _limit(path: Path) -> int | None:
+    """The limit of a control group, as of a container or a scheduler's job."""
+    try:
+        return int(path.read_text("utf-8"))
+    except (OSError, ValueError):  # none is set: "max"
+        return None
 
 
 def _keep_freed_memory() -> None:

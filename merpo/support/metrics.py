@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias
 from merpo.errors import ArtifactError, MerpoError, TrainingError
 from merpo.lazy import torch
 from merpo.support.read import read_regular
+from merpo.support.terminal import say
 
 if TYPE_CHECKING:
     from merpo.types import Metrics
@@ -105,7 +106,7 @@ class MetricsWriter:
     the steps after it.
     """
 
-    def __init__(self, folder: Path, tensorboard: bool = False, note: Callable[[str], None] = print) -> None:
+    def __init__(self, folder: Path, tensorboard: bool = False, note: Callable[[str], None] = say) -> None:
         self._path = folder / METRICS_FILE
         with self._written():
             folder.mkdir(parents=True, exist_ok=True)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from merpo.support import terminal
 from merpo.support.format import duration
 from merpo.support.metrics import check_finite, to_numbers
+from merpo.support.terminal import neutral, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -58,11 +60,7 @@ class Progress:
         preferred: Sequence[str] = PREFERRED,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if console is None:
-            from rich.console import Console
-
-            console = Console(stderr=True)
-        self.console = console
+        self.console = terminal.console(err=True) if console is None else console
         self._preferred = tuple(preferred)
         self._clock = clock
         self._stages: dict[str, _Stage] = {}
@@ -103,8 +101,8 @@ class Progress:
             self._print(stage, state)
 
     def note(self, text: str) -> None:
-        """Print a line of text as it is, above the bars where there are any."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        """Print a line of text, above the bars where there are any."""
+        self.console.print(neutral(text), markup=False, highlight=False, soft_wrap=True)
 
     def _pick(self, numbers: dict[str, float | list[float]]) -> str:
         """The few numbers that matter, e.g. `nll -3.21  alpha 0.41`; of a metric per task, its mean."""
@@ -112,7 +110,7 @@ class Progress:
         names += [name for name in numbers if name not in names]
         means = ((name, value) for name in names if (value := numbers[name]) != [])
         flat = ((name, sum(value) / len(value) if isinstance(value, list) else value) for name, value in means)
-        return "  ".join(f"{name} {value:.4g}" for name, value in list(flat)[:SHOWN])
+        return printable("  ".join(f"{name} {value:.4g}" for name, value in list(flat)[:SHOWN]))
 
     def _due(self, stage: _Stage) -> bool:
         """Whether to print a line: at start and end, every 10 seconds, and every 10 % (at most one a second)."""
@@ -138,7 +136,7 @@ class Progress:
 
     def _draw(self, bars: Bars, name: str, stage: _Stage, restarted: bool) -> None:
         if stage.bar is None:
-            stage.bar = bars.add_task(name, total=stage.total, numbers="")
+            stage.bar = bars.add_task(printable(name), total=stage.total, numbers="")
         elif restarted:
             bars.reset(stage.bar, total=stage.total)
         bars.update(stage.bar, completed=stage.step, total=stage.total, numbers=stage.numbers)

@@ -1,17 +1,20 @@
-"""Graceful stop on SIGINT and SIGTERM: the first signal stops at the next step, the second at once."""
+"""Graceful stop on SIGINT and SIGTERM: the first signal stops at the next step, the second at once.
+
+Before anything is begun, when there is no step to finish, the first stops at once.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from merpo.errors import StoppedError
 
-__all__ = ["check", "graceful", "requested"]
+__all__ = ["at_once", "check", "forget", "graceful", "request", "requested"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -23,10 +26,30 @@ def requested() -> bool:
     return _requested.is_set()
 
 
+def request() -> None:
+    """Ask the process to stop as a signal does: whoever read its output has gone."""
+    _requested.set()
+
+
+def forget() -> None:
+    """Take back what was requested, at the end of a command."""
+    _requested.clear()
+
+
 def check() -> None:
     """Raise `StoppedError` if a signal to stop was received; call it where no work would be lost."""
     if requested():
         raise StoppedError("stopped by a signal")
+
+
+@contextmanager
+def at_once() -> Iterator[None]:
+    """End the process on SIGINT and SIGTERM inside the block, with the exit code of a run that can go on.
+
+    For what comes before `graceful`, such as imports, which do not survive an exception at any place.
+    """
+    with _handled(_leave):
+        yield
 
 
 @contextmanager
@@ -35,16 +58,29 @@ def graceful() -> Iterator[None]:
 
     Only the main thread can handle signals; in another thread this does nothing.
     """
+    with _handled(_handle):
+        try:
+            yield
+        finally:
+            _requested.clear()
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, _handle) for number in SIGNALS}
+    before = {number: signal.signal(number, handler) for number in SIGNALS}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        _requested.clear()
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os.write(2, b"stopped by a signal; run the same command to go on\n")
+    os._exit(StoppedError.exit_code)
 
 
 def _handle(number: int, frame: FrameType | None) -> None:

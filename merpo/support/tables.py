@@ -8,12 +8,14 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from merpo.support.terminal import neutral, printable
+
 if TYPE_CHECKING:
     from rich.box import Box
     from rich.console import Console
     from rich.table import Column, Table
 
-__all__ = ["aligned", "frame", "markdown_table", "plain", "print_table", "printable"]
+__all__ = ["aligned", "frame", "markdown_table", "plain", "print_table"]
 
 TEXT = 16  # characters below which a column of text is not folded while others could go into a table of their own
 UNBOUNDED = 100_000  # characters of a line in a file
@@ -55,8 +57,12 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def _part(table: Table, columns: Sequence[int], text: int | None = None) -> Table:
-    """The first column and `columns` as a table; with `text`, headings are folded and text is at most so wide."""
+    """The first column and `columns` as a table; with `text`, headings are folded and text is at most so wide.
+
+    Cells are text, never markup.
+    """
     from rich.table import Table
+    from rich.text import Text
 
     chosen = [table.columns[i] for i in (0, *columns)]
     part = Table(title=table.title, title_justify=table.title_justify, box=table.box)
@@ -65,9 +71,11 @@ def _part(table: Table, columns: Sequence[int], text: int | None = None) -> Tabl
         if text is not None:
             heading = _fold(heading, column)
         width = text if words else None
-        part.add_column(heading, justify=column.justify, overflow="fold", no_wrap=not words, max_width=width)
+        part.add_column(
+            Text(neutral(heading)), justify=column.justify, overflow="fold", no_wrap=not words, max_width=width
+        )
     for row, *cells in zip(table.rows, *(column.cells for column in chosen), strict=True):
-        part.add_row(*cells, style=row.style, end_section=row.end_section)
+        part.add_row(*(Text(neutral(str(cell))) for cell in cells), style=row.style, end_section=row.end_section)
     return part
 
 
@@ -83,11 +91,6 @@ def _width(table: Table, console: Console) -> int:
     from rich.measure import Measurement
 
     return Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum
-
-
-def printable(text: str) -> str:
-    """Text on one line, with control characters escaped: a recipe's text must not control the terminal."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> list[str]:
@@ -109,8 +112,9 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int
 
 
 def plain(text: str) -> str:
-    """Text escaped for a cell of Markdown."""
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+    """Text for a cell or a heading of Markdown: on one line, without markup of HTML, links, or ends of cells."""
+    escaped = printable(text.replace("\n", " ")).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return re.sub(r"\](?=[(\[:])", r"\\]", escaped)
 
 
 def _lines(rows: Iterable[Sequence[str]]) -> Iterator[str]:

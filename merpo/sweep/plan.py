@@ -14,7 +14,7 @@ from merpo.artifacts.run_folder import REPORT
 from merpo.compare.arms import SHARED, numbered, shortened
 from merpo.errors import ArtifactError, RecipeError
 from merpo.recipe.recipe import Recipe, load_recipe, resolved
-from merpo.report.report import load_report
+from merpo.report.report import report_of
 from merpo.support.paths import inside
 
 __all__ = ["Job", "combinations", "common", "is_finished", "plan", "split_values"]
@@ -115,13 +115,15 @@ def split_values(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in parts))
 
 
-def is_finished(job: Job) -> bool:
-    """Whether the job's folder holds the report of this very run; `merpo run` refuses a folder with another one's."""
-    path = job.folder / REPORT
-    if not path.is_file():
+def is_finished(job: Job, trust: bool = False) -> bool:
+    """Whether the job's folder holds the report of this very run; `merpo run` refuses a folder with another one's.
+
+    With `trust` a report counts although it is not the one in the run's manifest.
+    """
+    if not (job.folder / REPORT).is_file():
         return False
     try:
-        report = load_report(path)
+        report = report_of(job.folder, trust)
     except ArtifactError:
         return False  # the run writes it anew
     wanted = {key: value for key, value in resolved(job.recipe).items() if key not in SHARED}

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import BaseModel, ConfigDict
 
-from merpo.artifacts.run_folder import REPORT
 from merpo.report.policies import PerPolicy, from_flat, stored_fields, to_flat
-from merpo.report.report import Report, load_report
+from merpo.report.report import Report, report_of
 from merpo.report.summary import Summary
 from merpo.report.text import combine, interval
 from merpo.support.files import atomic_write_text
@@ -76,9 +75,9 @@ class SweepSummary(_Model):
         return sum(job.status == "failed" for job in self.jobs)
 
 
-def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome]) -> SweepSummary:
-    """Summarize a sweep from the reports of its finished runs."""
-    reports = {o.job.folder: load_report(o.job.folder / REPORT) for o in outcomes if o.status in ("done", "skipped")}
+def summarize_sweep(recipe: Path, outcomes: Sequence[Outcome], trust: bool = False) -> SweepSummary:
+    """Summarize a sweep from the reports of its finished runs; with `trust` as in `is_finished`."""
+    reports = {o.job.folder: report_of(o.job.folder, trust) for o in outcomes if o.status in ("done", "skipped")}
     variants: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         variants.setdefault(outcome.job.variant, []).append(outcome)
@@ -111,7 +110,6 @@ def write_sweep(summary: SweepSummary, out: Path) -> None:
 
 def print_sweep(summary: SweepSummary, console: Console) -> None:
     """Print the table of variants, then failed runs with their logs."""
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=frame(console))
@@ -125,7 +123,7 @@ def print_sweep(summary: SweepSummary, console: Console) -> None:
         earned = row.summary.returns.get("adapted") if row.summary is not None else None  # None on logs, too
         cells = ["-" if earned is None else interval(earned)]
         cells += [number(None if closed is None else closed.mean)] if gap else []
-        table.add_row(escape(row.label), str(len(row.seeds)), *cells, str(row.failed or "-"))
+        table.add_row(row.label, str(len(row.seeds)), *cells, str(row.failed or "-"))
     print_table(table, console)
     for text in _legend(summary):
         console.print(text, markup=False, highlight=False, soft_wrap=True)

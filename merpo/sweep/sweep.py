@@ -38,15 +38,20 @@ class Outcome(NamedTuple):
 
 
 def run_sweep(
-    recipe: Path, jobs: Sequence[Job], parallel: int, say: Callable[[str], None], executor: Executor | None = None
+    recipe: Path,
+    jobs: Sequence[Job],
+    parallel: int,
+    say: Callable[[str], None],
+    executor: Executor | None = None,
+    trust: bool = False,
 ) -> list[Outcome]:
     """Run `jobs`, at most `parallel` at a time on this machine, in the order given; the outcomes are in that order too.
 
     With an `executor` its workers run them, `parallel` of which share a machine's cores. Data that several jobs need is
     collected first, once. Raises `KeyboardInterrupt` when stopped: local children are stopped, too, and the same sweep
-    resumes where it stopped.
+    resumes where it stopped. With `trust`, folders are read although their files are not those of their manifests.
     """
-    outcomes = {job.folder: Outcome(job, "skipped") for job in jobs if is_finished(job)}
+    outcomes = {job.folder: Outcome(job, "skipped") for job in jobs if is_finished(job, trust)}
     if outcomes:
         say(f"{len(outcomes)} of {len(jobs)} runs are finished already")
     waiting = [job for job in jobs if job.folder not in outcomes]
@@ -59,7 +64,7 @@ def run_sweep(
         outcomes[job.folder] = _outcome(job, one)
         say(f"[{len(outcomes)}/{len(jobs)}] {_line(outcomes[job.folder])}")
 
-    run_commands([_run(recipe, job) for job in waiting], parallel, environment, ended, executor)
+    run_commands([_run(recipe, job, trust) for job in waiting], parallel, environment, ended, executor)
     return [outcomes.get(job.folder, Outcome(job, "not run")) for job in jobs]
 
 
@@ -129,8 +134,8 @@ def _data_key(recipe: Recipe) -> tuple[str, ...]:
     return str(collection_folder(recipe)), *(source.name for part in needed(recipe) for source in part)
 
 
-def _run(recipe: Path, job: Job) -> Command:
-    arguments = _merpo("run", recipe, job)
+def _run(recipe: Path, job: Job, trust: bool) -> Command:
+    arguments = (*_merpo("run", recipe, job), *(["--trust"] if trust else []))
     return Command((*arguments, "--seed", str(job.seed), "--out", str(job.folder)), job.log)
 
 

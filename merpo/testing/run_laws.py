@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from merpo.components import gym_api
 from merpo.components.context import Adapted, Context
 from merpo.components.grid import EnvGrid
 from merpo.components.interfaces import Method, TaskFamily
@@ -162,7 +163,7 @@ def _check_environment(family: TaskFamily, laws: Laws, task: Task) -> None:
     oracle = family.oracle(task)
     if oracle is None:
         return
-    observation, _ = env.reset(seed=0)
+    observation = gym_api.reset(env, 0)
     action = np.asarray(oracle(np.asarray(observation)))
     good = action.shape == (one.action_dim,) and bool((np.abs(action) <= 1).all())
     require(good, f"{laws.name}.oracle", f"returns {action!r:.80}, expected an action in [-1, 1]")
@@ -173,13 +174,13 @@ def _roll(family: TaskFamily, task: Task, seed: int, others: Sequence[Task] = ()
     """(s', r, terminated, truncated) per step of seeded random actions, while `others` are stepped in between."""
     one, actions = family.spec(), np.random.default_rng(seed)
     envs = [family.make(task) for task in (task, *others)]
-    before, *_ = [env.reset(seed=seed)[0] for env in envs]
+    before, *_ = [gym_api.reset(env, seed) for env in envs]
     path: list[tuple[float, ...]] = []
     while len(path) <= family.horizon:
         action = actions.uniform(-1.0, 1.0, one.action_dim).astype(np.float32)
         for env in envs[1:]:
-            env.step(-action)
-        after, reward, terminated, truncated, _ = envs[0].step(action)
+            gym_api.step(env, -action)
+        after, reward, terminated, truncated = gym_api.step(envs[0], action)
         place = f"{type(family).__name__}.make"
         require(np.shape(after) == (one.observation_dim,), place, f"returns observations of shape {np.shape(after)}")
         numbers = (*map(float, after), float(reward))

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import Batch, Critic, Params, Probes, Propose, Spec, Streams, critic_values, init_critics
+from merpo import Batch, Critic, HiddenWidths, Params, Probes, Propose, Spec, Streams, critic_values, init_critics
 from merpo.lazy import torch
 
 __all__ = ["Conservative"]
@@ -19,9 +19,7 @@ class Conservative(Critic):
 
     name = "conservative"
 
-    hidden: tuple[int, ...] = Field(
-        (64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.2: 5 x 300)."
-    )
+    hidden: HiddenWidths = Field((64, 64), description="Hidden widths (A.2.2: 5 x 300).")
     critics: int = Field(2, ge=1, le=16, description="Q-networks whose minimum is the target; 2 is clipped double Q.")
     penalty: Literal["rho", "logsumexp"] = Field(
         "rho",

@@ -7,7 +7,20 @@ from typing import Literal, final
 
 from pydantic import Field
 
-from merpo import ACTION_STD, Batch, DynamicsLearner, Params, Spec, Streams, divisor, init_mlp, mlp, take, weights
+from merpo import (
+    ACTION_STD,
+    Batch,
+    DynamicsLearner,
+    HiddenWidths,
+    Params,
+    Spec,
+    Streams,
+    divisor,
+    init_mlp,
+    mlp,
+    take,
+    weights,
+)
 from merpo.lazy import F, torch
 
 __all__ = ["ProbabilisticEnsemble"]
@@ -24,9 +37,7 @@ class ProbabilisticEnsemble(DynamicsLearner):
 
     members: int = Field(7, ge=1, le=64, description="Networks per task (A.2.1).")
     elites: int = Field(5, ge=1, le=64, description="Members kept, those with the lowest held-out error (A.2.1).")
-    hidden: tuple[int, ...] = Field(
-        (64, 64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths (A.2.1: 4 x 256)."
-    )
+    hidden: HiddenWidths = Field((64, 64, 64), description="Hidden widths (A.2.1: 4 x 256).")
     beta_nll: float = Field(
         0.5,
         ge=0,

@@ -139,6 +139,13 @@ def test_show_of_nothing_gives_the_nearest(merpo_cli: Merpo, place: str, hint: s
     assert "Traceback" not in answer.err
 
 
+def test_show_of_a_kind_lists_its_components(merpo_cli: Merpo) -> None:
+    answer = merpo_cli("show", "alpha")
+    assert answer.code == 0
+    assert [line.split()[:2] for line in answer.out.splitlines()[1:]] == [["alpha", "even"], ["alpha", "odd"]]
+    assert answer.out == merpo_cli("list-components", "--kind", "alpha").out == merpo_cli("show", "alpha/").out
+
+
 def test_check(merpo_cli: Merpo) -> None:
     answer = merpo_cli("check", "x.toml")
     assert answer.code == 0

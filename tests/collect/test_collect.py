@@ -13,7 +13,7 @@ import torch
 from ensured import ensure, hashes
 from tiny import tiny_recipe
 
-from merpo.artifacts.artifact import load_artifact
+from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.collect import behavior_policies as collect_train
 from merpo.collect import collect as collect_module
 from merpo.collect import episodes as episodes_module
@@ -352,10 +352,72 @@ def test_a_record_of_policies_that_is_damaged_is_refused(folder: Path, content: 
         ensure(tiny_recipe({"data": {"quality": "expert"}}))
 
 
-def test_policies_of_older_versions_get_a_record(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policies_whose_record_a_kill_prevented_get_one(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     forbid_training(monkeypatch)
     record = folder / "checkpoints.toml"
     before = record.read_text("utf-8")
     record.unlink()
     ensure(tiny_recipe({"data": {"quality": "expert"}}))
     assert record.read_text("utf-8") == before
+
+
+def test_policies_of_an_unknown_training_are_refused(folder: Path) -> None:
+    path = folder / "checkpoints.safetensors"
+    groups, header = load_artifact(path)
+    del header["training"]
+    save_artifact(path, groups, header)
+    (folder / "checkpoints.toml").unlink()
+    with pytest.raises(
+        ArtifactError, match=r"neither checkpoints\.toml beside it .* says of which training.*delete it"
+    ):
+        ensure(tiny_recipe({"data": {"quality": "expert"}}))
+    assert not (folder / "checkpoints.toml").exists()
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_policies_of_another_training_are_refused(folder: Path, recorded: bool) -> None:
+    other = tiny_recipe({"collect": {"learning_rate": 0.01}})
+    ensure(other)
+    for name in ("checkpoints.safetensors", "checkpoints.toml"):
+        shutil.copy(collection_folder(other) / name, folder / name)
+    if not recorded:
+        (folder / "checkpoints.toml").unlink()
+    with pytest.raises(ArtifactError, match=r"checkpoints\.safetensors: is of another training: .*delete it"):
+        ensure(tiny_recipe({"data": {"quality": "expert"}}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"collect": {"discount": 0.5}}, r"collect\.discount \(0\.5 there, 0\.99 here\)"),
+        ({"tasks": {"horizon": 9}}, r"tasks\.horizon \(9 there, 10 here\)"),
+        ({"data": {"episodes": 5}}, r"episodes \(5 there, 4 here\)"),
+        ({"collect": {"seed": 1}}, r"collect\.seed \(1 there, 0 here\)"),
+        ({"collect": {"medium_fraction": 0.9}}, r"collect\.medium_fraction \(0\.9 there, 0\.5 here\)"),
+    ],
+)
+def test_a_dataset_of_another_collection_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], named: str
+) -> None:
+    monkeypatch.setenv("MERPO_DATA", str(tmp_path))
+    own, other = tiny_recipe(), tiny_recipe(changes)
+    ensure(own)
+    ensure(other)
+    for path in collection_folder(other).glob("task-003.medium.*"):
+        shutil.copy(path, collection_folder(own) / path.name)
+    with pytest.raises(
+        DatasetError, match=rf"task-003\.medium\.json: is of another collection: {named}.*merpo collect"
+    ):
+        load_data(own, 2)
+    assert ensure(own, repair=True)[0] == ["task-003.medium"]
+    load_data(own, 2)
+
+
+def test_a_manifest_without_the_digest_of_its_policy_is_refused(folder: Path) -> None:
+    path = folder / "task-003.medium.json"
+    content = json.loads(path.read_text("utf-8"))
+    del content["checksum"]
+    content["behavior"]["sha256"] = None
+    path.write_text(json.dumps({**content, "checksum": fingerprint(content)}), "utf-8")
+    with pytest.raises(DatasetError, match="checkpoint and sha256: expected both or neither"):
+        load_data(tiny_recipe(), 2)

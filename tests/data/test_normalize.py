@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from finished import finished_run
 from hypothesis import given
 from hypothesis import strategies as st
+from sealed import seal
 from single_recipes import TINY_SINGLE
 from small import dynamics, generator, streams
 from strategies import SEEDS, make_dataset, task_collections
@@ -216,11 +216,10 @@ def test_a_run_goes_on_with_what_it_had_fitted(
     monkeypatch.setenv("MERPO_DATA", str(store))
     half = tmp_path / "half"
     shutil.copytree(run, half)
-    manifest = json.loads((half / "manifest.json").read_text("utf-8"))
-    for name in ("meta-policy", "unseen-models", "unseen-behavior", "meta", "adapted"):
+    undone = ("meta-policy", "unseen-models", "unseen-behavior", "meta", "adapted")
+    for name in undone:
         (half / "artifacts" / f"{name}.safetensors").unlink()
-        del manifest["artifacts"][name]
-    (half / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    seal(half, forget=undone)
     monkeypatch.setattr("merpo.run.runner.fit_normalization", lambda datasets: pytest.fail("fitted again"))
     run_recipe(tiny_recipe({**MIXED, **EVALUATED}), half, [0], None, True)
     for path in (run / "artifacts").iterdir():

@@ -7,6 +7,7 @@ import importlib.util
 import io
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,9 @@ from tiny import tiny_recipe
 from merpo.data.needed import collection_folder
 from merpo.errors import MerpoError, StoppedError
 from merpo.evaluation.film import Film, film
-from merpo.evaluation.videos import Shot, Videos, film_shots, params_digest
+from merpo.evaluation.videos import Shot, Videos, film_shots, params_digest, recorded
 from merpo.report.html import build_report_html, write_report
-from merpo.report.report import Report, load_report
+from merpo.report.report import Report, load_report, report_of
 from merpo.run.run import run_recipe
 
 FILMED = {"evaluate": {"videos": 1}, "tasks": {"component": "point-robot-wind", "horizon": 10}}
@@ -293,3 +294,31 @@ def test_a_reports_files_lie_in_its_folder(tmp_path: Path) -> None:
     report = Report.model_validate({"title": "t", "seed": 0, "tasks": tasks, "videos": {"entries": [good]}})
     write_report(report, tmp_path)
     assert load_report(tmp_path / "report.json") == report
+
+
+@pytest.mark.parametrize("how", ["changed", "link", "link to a folder", "folder", "removed", "pipe"])
+def test_only_the_file_that_was_recorded_is_embedded(run: Path, tmp_path: Path, how: str) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    video = report_of(folder).videos.entries[0]
+    path, content = folder / video.file, (folder / video.file).read_bytes()
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"secret")
+    assert recorded(folder, video) == content
+    if how == "link to a folder":
+        path.parent.rename(tmp_path / "elsewhere")
+        path.parent.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.unlink()
+    if how == "changed":
+        path.write_bytes(content[:-1] + b"\0")
+    elif how == "link":
+        path.symlink_to(secret)
+    elif how == "folder":
+        path.mkdir()
+    elif how == "pipe":
+        os.mkfifo(path)
+    assert recorded(folder, video) == b""
+    page = write_report(report_of(folder), folder).read_text("utf-8")
+    assert f"{video.file} is missing, or not the file that was recorded" in page
+    assert base64.b64encode(content).decode()[:200] not in page
+    assert base64.b64encode(b"secret").decode() not in page

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from reports import synthetic, with_returns
 
+from merpo.artifacts.run_manifest import write_last, write_manifest
 from merpo.report.report import Report
 
 __all__ = ["moved", "place"]
@@ -17,9 +17,9 @@ __all__ = ["moved", "place"]
 def place(folder: Path, report: Report) -> Path:
     """Write a run folder with this report; returns the folder."""
     folder.mkdir(parents=True)
-    (folder / "report.json").write_text(report.to_json(), "utf-8")
-    (folder / "manifest.json").write_text(json.dumps({"seed": report.seed, "artifacts": {}}), "utf-8")
     (folder / "recipe.toml").write_text("", "utf-8")
+    write_manifest(folder, {"seed": report.seed, "artifacts": {}})
+    write_last(folder, "report.json", report.to_json())
     return folder
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import importlib.metadata
+import importlib.util
 import pickle
 import warnings
 from pathlib import Path
@@ -19,6 +21,7 @@ from merpo.components.grid import EnvGrid
 from merpo.errors import MerpoError
 from merpo.evaluation.evaluate import evaluate
 from merpo.testing import check_component
+from merpo_tasks import _checks
 
 pytest.importorskip("mujoco.batch", reason="MuJoCo is not installed, or older than merpo's extra `mujoco` asks for")
 
@@ -185,8 +188,6 @@ def test_an_unstable_simulation_ends_and_earns_nothing(name: str, fields: dict[s
 def test_without_mujoco_a_message_says_what_to_install(
     name: str, fields: dict[str, Any], id_: str, missing: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import importlib.util
-
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda x: None if x == missing else find(x))
     family = make("tasks", name, **fields)
@@ -195,3 +196,42 @@ def test_without_mujoco_a_message_says_what_to_install(
         family.make(tasks[0])
     with pytest.raises(MerpoError, match=r"merpo\[mujoco\]"):
         family.grid(tasks, 1, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("versions", "wanted"),
+    [
+        ({"mujoco": "3.3.0"}, r"mujoco<5,>=3\.17, 3\.3\.0 is installed"),
+        ({"mujoco": "2.1.4"}, r"mujoco<5,>=3\.17, 2\.1\.4 is installed"),
+        ({"mujoco": "5.0"}, r"mujoco<5,>=3\.17, 5\.0 is installed"),
+        ({"gymnasium": "0.29.1"}, r"gymnasium<2,>=1\.1, 0\.29\.1 is installed"),
+    ],
+)
+def test_a_version_that_does_not_fit_is_named_with_what_is_wanted(
+    versions: dict[str, str], wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: versions.get(name) or known(name))
+    _checks._version_problem.cache_clear()
+    try:
+        with pytest.raises(MerpoError, match=rf"tasks/ant-fwd-back needs {wanted}; pip install -U 'merpo\[mujoco\]'"):
+            family = make("tasks", "ant-fwd-back")
+            family.make(family.tasks(1, 0)[0][0])
+    finally:
+        _checks._version_problem.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError("libmujoco.so.3.3.0: cannot open shared object file"), ImportError("_structs")]
+)
+def test_files_of_two_versions_are_an_error_of_the_library(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    find = importlib.util.find_spec
+
+    def broken(name: str, *rest: Any) -> Any:
+        if name == "mujoco.batch":
+            raise error
+        return find(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", broken)
+    with pytest.raises(MerpoError, match=r"installed but cannot be imported .*--force-reinstall"):
+        _checks.require_mujoco("ant-fwd-back")

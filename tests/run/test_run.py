@@ -16,6 +16,7 @@ import pytest
 import torch
 from command import Answer
 from finished import interrupted_meta_policy
+from sealed import origin, seal
 from single_recipes import TINY_SINGLE
 from tiny import tables, tiny_recipe, write_tiny
 
@@ -192,8 +193,9 @@ def test_the_same_recipe_gives_the_same_bits(first: Path, tmp_path: Path, merpo_
     assert content(again) == content(first)
     assert findings(again) == findings(first)
     assert wait_free(again) == wait_free(first)
-    for name in ("manifest.json", "recipe.toml", "training_curve.json"):
+    for name in ("recipe.toml", "training_curve.json"):
         assert (again / name).read_bytes() == (first / name).read_bytes()
+    assert origin(again) == origin(first)
     for path in (first / "pictures").iterdir():
         assert (again / "pictures" / path.name).read_bytes() == path.read_bytes()
     for word in ("behaviour", "meta-policy", "adapted", "oracle", "mean", "report: again/report.html"):
@@ -535,6 +537,7 @@ def test_a_curve_that_is_damaged_is_refused(
     monkeypatch.setenv("MERPO_DATA", str(store))
     shutil.copytree(first, tmp_path / "copy")
     (tmp_path / "copy" / "training_curve.json").write_text("{", "utf-8")
+    seal(tmp_path / "copy")
     with pytest.raises(ArtifactError, match=r"training_curve\.json: not valid JSON"):
         run_recipe(tiny_recipe(EVALUATED), tmp_path / "copy", [0], None, True)
 
@@ -565,6 +568,24 @@ def test_resume_needs_a_folder(tmp_path: Path, merpo_cli: Merpo) -> None:
         assert answer.code == 2
         assert "expected the folder of the run that is to go on" in answer.err
     assert not (tmp_path / "none").exists()
+
+
+def test_a_missing_folder_is_answered_alike(first: Path, tmp_path: Path, merpo_cli: Merpo) -> None:
+    shutil.copytree(first, tmp_path / "runs" / "first")
+    missing = tmp_path / "runs" / "frist"
+    expected = f"{missing}: no such file or folder (did you mean 'first'?), expected a run's folder"
+    for command in (
+        ("evaluate", str(missing)),
+        ("export", str(missing)),
+        ("adapt", str(missing), "--out", "new"),
+        ("run", "tiny.toml", "--out", str(missing), "--resume"),
+        ("run", "tiny.toml", "--meta", str(missing), "--out", "new"),
+    ):
+        answer = merpo_cli(*command)
+        assert (answer.code, answer.out) == (2, "")
+        assert expected in answer.err, command
+    with pytest.raises(ArtifactError, match=re.escape(expected)):
+        merpo.load_policy(missing)
 
 
 def test_a_signal_before_there_is_a_run_folder(

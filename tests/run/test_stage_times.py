@@ -13,6 +13,7 @@ import pytest
 import torch
 from command import Answer
 from finished import finished_run, interrupted_meta_policy
+from sealed import seal
 from tiny import tiny_recipe
 
 from merpo.artifacts.versions import processor
@@ -60,6 +61,8 @@ def report(run: Path) -> Report:
 
 def set_times(run: Path, seconds: float) -> None:
     (run / FILE).write_text(json.dumps(dict.fromkeys(stored(run), seconds)), "utf-8")
+    if (run / "report.json").exists():
+        seal(run)
 
 
 def table_seconds(run: Path) -> list[float | None]:
@@ -130,6 +133,7 @@ def forget_stages(run: Path) -> None:
     old["timings"] = {name: seconds for name, seconds in old["timings"].items() if name not in STAGES}
     del old["reused"]
     (run / "report.json").write_text(json.dumps(old), "utf-8")
+    seal(run)
 
 
 def test_a_folder_without_stored_times_says_that_it_does_not_know(run: Path, merpo_cli: Merpo) -> None:
@@ -195,6 +199,7 @@ def interrupted(patch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("text", ["{", "[]", '{"fit": -1}', '{"fit": "long"}', '{"fit": 1e999}', "[" * 9999])
 def test_times_that_are_damaged_are_refused_and_deleting_them_helps(run: Path, merpo_cli: Merpo, text: str) -> None:
     (run / FILE).write_text(text, "utf-8")
+    seal(run)
     answer = merpo_cli("run", "tiny.toml", "--out", str(run))
     assert answer.code == 2
     assert "timings.json: " in answer.err

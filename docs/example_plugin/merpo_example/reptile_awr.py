@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, final
 from pydantic import Field
 
 import merpo
-from merpo import Method, Params
+from merpo import HiddenWidths, Method, Params
 from merpo.lazy import torch
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class ReptileAWR(Method):
 
     name = "reptile-awr"
 
-    hidden: tuple[int, ...] = Field((64, 64), strict=False, min_length=1, max_length=12, description="Hidden widths.")
+    hidden: HiddenWidths = Field((64, 64), description="Hidden widths.")
     discount: float = Field(0.9, ge=0, lt=1, description="Discount γ.")
     expectile: float = Field(0.7, gt=0, lt=1, description="Expectile of V; 0.5 is the mean of the data.")
     temperature: float = Field(

@@ -24,6 +24,7 @@ from merpo.errors import DatasetError, MerpoError
 from merpo.lazy import gymnasium, np
 from merpo.support.files import atomic_write_json
 from merpo.support.paths import inside
+from merpo.support.terminal import say
 from merpo.version import __version__
 
 __all__ = ["FORMATS", "export_minari"]
@@ -32,7 +33,7 @@ FORMATS = ("hdf5", "arrow", "parquet")
 
 
 def export_minari(
-    found: list[DatasetEntry], namespace: str | None, form: str = "hdf5", note: Callable[[str], None] = print
+    found: list[DatasetEntry], namespace: str | None, form: str = "hdf5", note: Callable[[str], None] = say
 ) -> list[str]:
     """Write each dataset as `NAMESPACE/NAME-v0` under Minari's root; returns the ids.
 

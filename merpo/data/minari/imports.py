@@ -23,6 +23,7 @@ from merpo.data.reference_scores import KEY, minari_reference
 from merpo.data.task_params import task_params
 from merpo.errors import DatasetError, MerpoError
 from merpo.recipe.sources import minari_place
+from merpo.support.terminal import say
 from merpo.types import Task
 
 __all__ = ["SUBTRACTED", "TASK_KEY", "import_minari", "read_minari"]
@@ -39,7 +40,7 @@ def import_minari(
     params: Mapping[str, Task] | None = None,
     family: str | None = None,
     ignore_env_spec: bool = False,
-    note: Callable[[str], None] = print,
+    note: Callable[[str], None] = say,
     reading: Columns | None = None,
     leave_out: Sequence[str] = (),
     leave_out_keys: Sequence[str] = (),

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from merpo.report.policies import POLICIES, ReportedPolicy
+from merpo.support.terminal import neutral
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +25,7 @@ __all__ = [
     "color_of",
     "grid_of",
     "label_of",
+    "label_text",
     "legend",
     "marker_of",
     "png",
@@ -32,6 +37,7 @@ SERIES = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8a
 SERIES_MARKERS = "o^sDvP*X"
 INK, MUTED, LINE = "#222222", "#5f6368", "#d9dce1"
 DPI = 160
+BACKEND = "MPLBACKEND"
 
 
 def color_of(policy: str) -> str:
@@ -53,17 +59,44 @@ def series_style(i: int) -> tuple[str, str, Any]:
 
 def label_of(policy: str) -> str:
     """The name of a policy in legends."""
-    return POLICIES[policy].label if policy in POLICIES else policy
+    return POLICIES[policy].label if policy in POLICIES else label_text(policy)
+
+
+def label_text(text: str) -> str:
+    """Text of recipes and plugins as a label: no formulas, no control characters."""
+    return neutral(text).replace("$", r"\$")
 
 
 def blank(width: float, height: float) -> Figure:
     """An empty figure, sizes in inches, without pyplot's global state."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    with _no_backend():
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     return figure
+
+
+@contextmanager
+def _no_backend() -> Iterator[None]:
+    """Without the environment's choice of a backend, which a notebook's kernel makes for itself and may not be here.
+
+    matplotlib reads it when it is imported, and refuses one that it does not know. Pictures need none; whoever shows
+    figures later has the chosen one.
+    """
+    chosen = os.environ.pop(BACKEND, None)
+    first = "matplotlib" not in sys.modules
+    try:
+        yield
+    finally:
+        if chosen is not None:
+            os.environ[BACKEND] = chosen
+    if first and chosen:
+        import matplotlib as mpl
+
+        with suppress(ValueError):
+            mpl.rcParams["backend"] = chosen
 
 
 def grid_of(figure: Figure, rows: int, columns: int, **settings: Any) -> list[list[Axes]]:
