@@ -6,20 +6,20 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from merpo.algorithm.halting import halted
-from merpo.algorithm.rollout import clipped
+from merpo.algorithm.calibration import calibration
+from merpo.algorithm.model_returns import ModelReturns, model_returns
 from merpo.components.interfaces import DynamicsLearner
 from merpo.components.task_data import TaskData
 from merpo.lazy import torch
 from merpo.nn.noise import Streams
 from merpo.nn.params import clone, stack, tree_map
-from merpo.nn.policy import act
 from merpo.types import Params, Units
 
-__all__ = ["Choice", "ModelReturns", "choose", "model_returns"]
+__all__ = ["CLONE", "Choice", "choose"]
 
-STARTS = 64  # rollouts per task and policy
+CLONE = -1  # the clone's name among the candidates
 UNKNOWN = 0.1  # share of steps outside of what the model knows, above which its returns say nothing of a policy
+MARGIN = 0.5  # by how many times the model's error about returns a policy must be better than the clone
 
 
 class Choice(NamedTuple):
@@ -29,46 +29,6 @@ class Choice(NamedTuple):
     candidates: tuple[int, ...]  # names: after how many steps
     position: torch.Tensor  # [T], of the candidates in their order
     returns: ModelReturns  # [candidate, T] each, means over rollouts, in the data's units of reward
-
-
-class ModelReturns(NamedTuple):
-    """Returns in the tasks' models, which differ in what happens where a model is not to be trusted (`halted`)."""
-
-    cautious: torch.Tensor  # from there on every step earns the worst episode's return over the longest one's length
-    plain: torch.Tensor  # the model is trusted everywhere
-    unknown: torch.Tensor  # share of the steps at which the model is not to be trusted
-
-
-def model_returns(
-    dynamics: DynamicsLearner,
-    models: Params,
-    policy: Params,
-    data: TaskData,
-    noise: Streams,
-    units: Units | None = None,
-) -> ModelReturns:
-    """Returns of the policies' modes from starts of the data, over the length of its longest episode, [T, B] each."""
-    observations, worst, horizons = _starts(data)
-    alive = torch.ones_like(observations[..., 0])
-    plain, cautious, known = torch.zeros_like(alive), torch.zeros_like(alive), torch.ones_like(alive)
-    steps, unknown_steps = torch.zeros_like(alive), torch.zeros_like(alive)
-    with torch.no_grad():
-        for step in range(int(horizons.max())):
-            alive = alive * (step < horizons)[:, None]
-            actions = act(policy, observations)
-            unknown = halted(dynamics, models, observations, actions)
-            steps = steps + alive
-            if unknown is not None:
-                unknown_steps = unknown_steps + alive * unknown
-                cautious = cautious + alive * known * unknown * (worst * (horizons - step))[:, None]
-                known = known * ~unknown
-            following, rewards, ended = dynamics.step(models, data.spec, observations, actions, noise)
-            if units is not None:
-                following, rewards = clipped(following, rewards, units)
-            plain, cautious = plain + alive * rewards, cautious + alive * known * rewards
-            alive = alive * (1.0 - ended)
-            observations = following
-    return ModelReturns(cautious, plain, unknown_steps / steps)
 
 
 def choose(
@@ -82,37 +42,42 @@ def choose(
     """For every task the first candidate, unless others have a higher return in its model, cautious *and* plain.
 
     Of those the one with the highest sum of both. The first is the meta-policy: the model does not know what it earns
-    in states that the task's data lacks, where it may have learnt from other tasks. Policies that are there at more
-    than a tenth of their steps, and at more than the meta-policy, are no candidates. All see the same random numbers;
-    they are policies [T, ...] of equal shapes.
+    in states that the task's data lacks, where it may have learnt from other tasks. It gives way to the clone, if there
+    is one, unless it is better by half of what the model errs about the returns of the data (`calibration`); policies
+    that are compared with the clone must be, too. Policies that are where the model is not to be trusted at more than a
+    tenth of their steps, and at more than what they are compared with, are no candidates. All see the same random
+    numbers; they are policies [T, ...] of equal shapes.
     """
     state = [generator.get_state() for generator in noise.generators]
-    found = []
-    for policy in candidates.values():
+
+    def restart() -> Streams:
         for generator, begin in zip(noise.generators, state, strict=True):
             generator.set_state(begin)
-        found.append(tree_map(lambda x: x.mean(1), model_returns(dynamics, models, policy, data, noise, units)))
-    returns = stack(found)  # [candidate, T] each
-    cautious, plain, unknown = returns
-    better = (cautious > cautious[0]) & (plain > plain[0]) & (unknown <= unknown[0].clamp(min=UNKNOWN))
-    position = (cautious + plain).masked_fill(~better, -math.inf).argmax(0)  # the first where there is no better one
-    position = position * better.any(0)
+        return noise
+
+    found = [
+        tree_map(lambda x: x.mean(1), model_returns(dynamics, models, policy, data, restart(), units))
+        for policy in candidates.values()
+    ]
+    returns, names = stack(found), tuple(candidates)  # [candidate, T] each
+    reference = torch.zeros_like(returns.plain[0], dtype=torch.int64)  # the first
+    margin = torch.zeros_like(returns.plain[0])
+    if CLONE in names:
+        error = calibration(dynamics, models, candidates[CLONE], data, restart(), units).error
+        of_clone = torch.full_like(reference, names.index(CLONE))
+        first_stays = _better(returns, of_clone, MARGIN * error)[0]
+        reference = torch.where(first_stays, reference, of_clone)
+        margin = torch.where(first_stays, margin, MARGIN * error)
+    better = _better(returns, reference, margin)
+    best = (returns.cautious + returns.plain).masked_fill(~better, -math.inf).argmax(0)
+    position = torch.where(better.any(0), best, reference)
     tasks = torch.arange(data.n_tasks, device=position.device)
     chosen = tree_map(lambda *leaves: torch.stack(leaves)[position, tasks], *candidates.values())
-    return Choice(clone(chosen), tuple(candidates), position, returns)
+    return Choice(clone(chosen), names, position, returns)
 
 
-def _starts(data: TaskData) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """First observations of episodes, repeated in turn [T, B, O]; the worst return per step, and the longest [T].
-
-    The worst return is divided by the longest length, so that an early end is worse than a slow loss.
-    """
-    first, worst, longest = [], [], []
-    for task in range(data.n_tasks):
-        rows, offsets = data.in_order(task)
-        begins = rows.observations[offsets[:-1]]
-        first.append(begins[torch.arange(STARTS) % len(begins)])
-        sums = torch.cat([rows.rewards.new_zeros(1), rows.rewards.cumsum(0)])
-        longest.append(offsets.diff().amax().to(rows.rewards.device))
-        worst.append((sums[offsets[1:]] - sums[offsets[:-1]]).amin() / longest[-1])
-    return torch.stack(first), torch.stack(worst), torch.stack(longest)
+def _better(returns: ModelReturns, reference: torch.Tensor, margin: torch.Tensor) -> torch.Tensor:
+    """The mask [candidate, T] of policies that are better than the `reference` [T] by more than `margin` [T]."""
+    cautious, plain, unknown = (x - x.gather(0, reference[None]) for x in returns)
+    known = (unknown <= 0) | (returns.unknown <= UNKNOWN)
+    return (cautious > margin) & (plain > margin) & known

@@ -6,10 +6,11 @@ import math
 
 from merpo.algorithm.adapt import AdaptedPolicies
 from merpo.algorithm.behavior import clone_loss, held_out_loss
-from merpo.algorithm.choice import model_returns
+from merpo.algorithm.calibration import calibration
 from merpo.algorithm.duals import temperature
 from merpo.algorithm.halting import THRESHOLD, with_halting
 from merpo.algorithm.meta_policy import MetaPolicy
+from merpo.algorithm.model_returns import model_returns
 from merpo.algorithm.rac import RAC, Anchors, TaskState, action_values, gather_batches, q_spread
 from merpo.algorithm.settings import BehaviorSettings
 from merpo.algorithm.task_model import held_out
@@ -21,9 +22,9 @@ from merpo.nn.noise import Streams
 from merpo.nn.optim import adam_, adam_init, gradient
 from merpo.nn.params import clone, fast_layout, gather
 from merpo.nn.policy import TanhGaussian, act, distribution
-from merpo.types import Batch, Params
+from merpo.types import Batch, Params, Units
 
-__all__ = ["clone_gain", "diagnose", "gradient_shares", "model_errors", "values_and_bounds"]
+__all__ = ["clone_gain", "diagnose", "gradient_shares", "model_errors", "return_gap", "values_and_bounds"]
 
 ROWS = 1000  # per task, for values and gradients; the standard error of a share is then below 0.02
 SAMPLES = 8  # of the model per row: their mean has 1/8 of the variance of one
@@ -64,6 +65,8 @@ def diagnose(
     if behavior is not None and rac.regularizer is not None:
         anchors = Anchors(fast_layout(behavior), fast_layout(meta.policy))
         found |= gradient_shares(rac, result.state, data, models, anchors, noise)
+    if behavior is not None and models is not None and data.episodes is not None:
+        found |= return_gap(rac, models, behavior, data, noise)
     return {key: torch.nan_to_num(value.detach()) for key, value in found.items()}
 
 
@@ -114,9 +117,23 @@ def unknown_share(rac: RAC, models: Params, policy: Params, data: TaskData, nois
     known = with_halting(rac.dynamics, models, data, rac.discount)
     if THRESHOLD not in known:
         return {}
-    units = rac.scales.units if rac.scales is not None and rac.settings.clip_rollouts else None
-    returns = model_returns(rac.dynamics, fast_layout(known), policy, data, noise, units)
+    returns = model_returns(rac.dynamics, fast_layout(known), policy, data, noise, _units(rac))
     return {"unknown": returns.unknown.mean(-1)}
+
+
+def return_gap(rac: RAC, models: Params, behavior: Params, data: TaskData, noise: Streams) -> dict[str, torch.Tensor]:
+    """How much more the tasks' models promise the clones than the data earned, in spreads of its returns, [T].
+
+    Its standard error is that of the data's mean return, in the same units. Empty for a method without a model.
+    """
+    if rac.dynamics is None:
+        return {}
+    found = calibration(rac.dynamics, fast_layout(models), fast_layout(behavior), data, noise, _units(rac))
+    return {"return_gap": found.gap, "return_gap_error": 1.0 / found.episodes.sqrt()}
+
+
+def _units(rac: RAC) -> Units | None:
+    return rac.scales.units if rac.scales is not None and rac.settings.clip_rollouts else None
 
 
 def clone_gain(

@@ -194,7 +194,7 @@ class AdaptSettings(Settings):
         ge=0,
         le=1000,
         description="The policies after so many equal parts of the steps are candidates, beside meta-policy and clone; "
-        "the meta-policy stays unless another has a higher return in the task's model. 0 keeps the last policy.",
+        "the meta-policy stays unless the clone, or another, is better in the task's model. 0 keeps the last policy.",
     )
     beta_start: float | None = Field(None, ge=0, le=1e6, description="β at the start; by default the meta-learnt one.")
     lambda_start: float | None = Field(

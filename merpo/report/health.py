@@ -25,6 +25,8 @@ OUTSIDE = (0.10, 0.50)  # of a task's rows, of which 0.002 are expected: one in 
 MODEL = (0.50, 0.90)  # of the error of predicting the mean: half is explained; next to nothing is
 WORST_DIM = 0.90  # warns only: a dim may be noise, which no model predicts
 UNKNOWN = (0.10, 0.50)  # of the policy's steps, of which 0.01 are expected of the data's: ten times that; most
+RETURNS = (1.0, 3.0)  # standard deviations of the data's returns between promise and data: one episode's luck; never
+SURE = 3.0  # standard errors: a smaller difference may be chance
 CLONE_GAIN = (0.02, 0.10)  # nats per action dim from a tenth more steps: actions' errors 2 % smaller; 10 %
 Q_OUTSIDE = 0.05  # share of rows: more than the tail of a sound Q; it fails where Q's mean over a task is outside
 Q_GROWTH = (0.10, 0.50)  # of what rewards allow, in the second half of adaptation: no longer converging; diverging
@@ -60,7 +62,7 @@ class Figures(NamedTuple):
 
 def judge(figures: Figures) -> list[Check]:
     """Every check with figures, from the data to the policies: an earlier one often explains a later one."""
-    checks = (_episodes, _rewards, _actions, _range, _model, _unknown, _clone, _values, _growth, _pull)
+    checks = (_episodes, _rewards, _actions, _range, _model, _returns, _unknown, _clone, _values, _growth, _pull)
     found = [check for function in checks if (check := function(figures)) is not None]
     return found + list(_against_the_clone(figures))
 
@@ -147,6 +149,22 @@ def _model(figures: Figures) -> Check | None:
         advice += f"; if {named} is noise, leave it out of the data"
     values = {"error": errors[task], "worst": worsts[place]}
     return _check("model", status, text + _kept(figures, "model"), advice, values)
+
+
+def _returns(figures: Figures) -> Check | None:
+    gaps, errors = figures.scores.get("return_gap"), figures.scores.get("return_gap_error")
+    if gaps is None or errors is None:
+        return None
+    sure = [abs(gap) if abs(gap) > SURE * error else 0.0 for gap, error in zip(gaps, errors, strict=True)]
+    worst = _place(sure if max(sure) > 0 else [abs(gap) for gap in gaps])
+    gap = gaps[worst]
+    text = f"promises the clone {abs(gap):.2g} standard deviations {'more' if gap > 0 else 'less'} than the data's "
+    text += f"mean return{_of(figures, worst)}"
+    advice = (
+        "what it promises other policies is off by as much, at least: train the models longer, or collect episodes "
+    )
+    advice += "with more varied actions; until then prefer the clone"
+    return _check("returns of the model", _above(sure[worst], RETURNS), text, advice, {"gap": gap})
 
 
 def _unknown(figures: Figures) -> Check | None:

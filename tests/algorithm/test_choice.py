@@ -2,83 +2,28 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-from types import SimpleNamespace
-from typing import Any
+from dataclasses import replace
 
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from small import SPEC, streams, task_data
 from strategies import make_dataset
+from walking import MODEL, policies
 
-from merpo.algorithm.choice import STARTS, choose, model_returns
+from merpo.algorithm.calibration import calibration
+from merpo.algorithm.choice import CLONE, choose
 from merpo.algorithm.halting import THRESHOLD
+from merpo.components.task_data import TaskData
 from merpo.data.dataset import stack_tasks
-from merpo.nn.params import stack
-from merpo.nn.policy import init_policy
-from merpo.types import Params
-
-HORIZON = 5  # the length of the data's episodes
-
-
-def step(models: Params, spec: Any, observations: Any, actions: Any, noise: Any) -> Any:
-    """s' = s + θ a in the first two dims; the reward is the first action times θ; ends where s₀ exceeds 3."""
-    theta = models["theta"][:, None]  # [T, 1]
-    following = observations.clone()
-    following[..., :2] += theta[..., None] * actions
-    return following, theta * actions[..., 0], (following[..., 0] > 3.0).float()
-
-
-def disagreement(models: Params, observations: Any, actions: Any) -> Any:
-    return observations[..., 1].abs()
-
-
-MODEL: Any = SimpleNamespace(step=step, disagreement=disagreement)
-
-
-def policies(*biases: float) -> Params:
-    """Constant actions tanh(bias), one policy per task."""
-    made = []
-    for bias in biases:
-        params = {k: torch.zeros_like(v) for k, v in init_policy(SPEC, (8,), torch.Generator()).items()}
-        params["b1"][:2] = bias
-        made.append(params)
-    return stack(made)
-
-
-def test_returns_are_those_of_a_plain_loop() -> None:
-    data = task_data(2)
-    models = {"theta": torch.tensor([1.0, -2.0]), THRESHOLD: torch.tensor([[2.0], [3.0]])}
-    cautious, plain, unknown = model_returns(MODEL, models, policies(0.4, -0.7), data, streams(2))
-    assert cautious.shape == plain.shape == unknown.shape == (2, STARTS)
-    for t, (theta, bias, threshold) in enumerate(((1.0, 0.4, 2.0), (-2.0, -0.7, 3.0))):
-        rows, offsets = data.in_order(t)
-        episodes = [rows.rewards[a:b].sum() for a, b in pairwise(offsets)]
-        worst = float(min(episodes)) / 5.0
-        action = float(torch.tensor(bias).tanh())
-        for i in range(STARTS):
-            state = rows.observations[offsets[i % len(episodes)]].clone()
-            whole, careful, known, beyond = 0.0, 0.0, True, 0
-            for k in range(HORIZON):
-                beyond += abs(float(state[1])) > threshold
-                if known and abs(float(state[1])) > threshold:
-                    careful += worst * (HORIZON - k)
-                    known = False
-                state[:2] += theta * action
-                whole += theta * action
-                careful += theta * action if known else 0.0
-                if float(state[0]) > 3.0:
-                    break
-            torch.testing.assert_close(float(unknown[t, i]), beyond / (k + 1))
-            torch.testing.assert_close(float(plain[t, i]), whole, rtol=1e-4, atol=1e-4)
-            torch.testing.assert_close(float(cautious[t, i]), careful, rtol=1e-4, atol=1e-4)
 
 
 def test_each_task_keeps_its_own_best() -> None:
     """θ of opposite signs: what is best for one task is worst for the other."""
     data, models = task_data(2), {"theta": torch.tensor([1.0, -1.0])}
-    candidates = {0: policies(-0.1, -0.1), 10: policies(0.3, 0.3), -1: policies(0.1, 0.1)}
+    candidates = {0: policies(-0.1, -0.1), 10: policies(0.3, 0.3), 20: policies(0.1, 0.1)}
     found = choose(MODEL, models, candidates, data, streams(2))
-    assert found.candidates == (0, 10, -1)
+    assert found.candidates == (0, 10, 20)
     assert found.position.tolist() == [1, 0]
     for key, value in found.policy.items():
         assert torch.equal(value[0], candidates[10][key][0])
@@ -117,11 +62,43 @@ def test_a_policy_that_leaves_what_the_model_knows_is_no_candidate() -> None:
         assert found.position.tolist() == [position]
 
 
-def test_a_task_with_longer_episodes_changes_no_other() -> None:
-    made = [make_dataset([n] * 3, [False] * 3, 3, 2, seed=n) for n in (4, 9)]
-    data, models = stack_tasks(made, SPEC), {"theta": torch.tensor([0.1, 0.2])}
-    together = model_returns(MODEL, models, policies(0.3, 0.3), data, streams(2)).plain
-    for t in range(2):
-        own = {key: value[t : t + 1] for key, value in models.items()}
-        alone = model_returns(MODEL, own, policies(0.3), data.select([t]), streams(1)).plain
-        torch.testing.assert_close(together[t], alone[0])
+def earning(returns: float, spread: float) -> TaskData:
+    """Nine episodes of five steps whose returns have this mean and about this standard deviation."""
+    rewards = [(returns + spread * x) / 5.0 for x in (-1.22, 0.0, 1.22) * 3]
+    made = make_dataset([5] * 9, [False] * 9, 3, 2, seed=1)
+    rows = [made.rewards.new_full((5,), reward) for reward in rewards]
+    return stack_tasks([replace(made, rewards=torch.cat(rows))], SPEC)
+
+
+@settings(max_examples=40)
+@given(
+    actions=st.lists(st.floats(-1.0, 1.0), min_size=4, max_size=4),
+    returns=st.floats(-5.0, 5.0),
+    spread=st.floats(0.1, 3.0),
+)
+def test_the_choice_is_that_of_the_rule_in_words(actions: list[float], returns: float, spread: float) -> None:
+    """Without a threshold both returns are five times the action, and nothing is unknown."""
+    data, models = earning(returns, spread), {"theta": torch.tensor([1.0])}
+    candidates = {name: policies(action) for name, action in zip((0, CLONE, 10, 20), actions, strict=True)}
+    found = choose(MODEL, models, candidates, data, streams(1))
+    first, clone, *others = found.returns.plain[:, 0].tolist()
+    error = float(calibration(MODEL, models, candidates[CLONE], data, streams(1)).error)
+    if first > clone + 0.5 * error:
+        kept = [first, clone, *others]
+        expected = max(range(4), key=kept.__getitem__)
+    else:
+        expected = 1
+        for i, value in ((2, others[0]), (3, others[1])):
+            best = clone + 0.5 * error if expected == 1 else others[expected - 2]
+            expected = i if value > best else expected
+    assert found.position.tolist() == [expected]
+
+
+def test_a_model_that_errs_about_the_data_leaves_the_clone() -> None:
+    """The same policies and model: the data earned what the clone is promised, or much less."""
+    models = {"theta": torch.tensor([1.0])}
+    candidates = {0: policies(0.3), CLONE: policies(0.2), 10: policies(0.4)}
+    promised = float(calibration(MODEL, models, candidates[CLONE], earning(0.0, 1.0), streams(1)).model)
+    for returns, chosen in ((promised, 10), (promised - 5.0, CLONE)):
+        found = choose(MODEL, models, candidates, earning(returns, 0.1), streams(1))
+        assert found.candidates[int(found.position)] == chosen

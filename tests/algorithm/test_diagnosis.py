@@ -11,9 +11,9 @@ from rac_inputs import anchors, models, start
 from small import METHOD, SPEC, make, rac, streams, task_data
 
 from merpo.algorithm.behavior import fit_behavior
-from merpo.algorithm.choice import model_returns
 from merpo.algorithm.diagnosis import clone_gain, gradient_shares, model_errors, unknown_share, values_and_bounds
 from merpo.algorithm.halting import with_halting
+from merpo.algorithm.model_returns import model_returns
 from merpo.algorithm.rac import Anchors
 from merpo.algorithm.settings import BehaviorSettings
 from merpo.components.context import Context
@@ -181,7 +181,8 @@ def test_methods_measure_themselves_where_it_is_asked_for(name: str) -> None:
     meta = method.fit(data, Context())
     asked, not_asked = (method.adapt(meta, data, Context(diagnose=diagnose)) for diagnose in (True, False))
     new = {"model_error", "model_error_worst", "model_worst_dim", "clone_gain", "q_mean", "q_floor", "q_ceiling",
-           "q_outside", "q_growth", "at_bounds", "pull_q", "pull_clone", "pull_meta", "unknown"}  # fmt: skip
+           "q_outside", "q_growth", "at_bounds", "pull_q", "pull_clone", "pull_meta", "unknown", "return_gap",
+           "return_gap_error"}  # fmt: skip
     assert asked.scores.keys() - not_asked.scores.keys() == new
     assert all(value.shape == (2,) and bool(value.isfinite().all()) for value in asked.scores.values())
     for key, value in asked.policy.items():

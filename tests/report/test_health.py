@@ -26,12 +26,13 @@ SCORES: dict[str, list[float]] = {
     "clone_gain": [0.001, -0.01, 0.0], "q_mean": [-5.0, -6.0, -5.0], "q_floor": [-50.0] * 3, "q_ceiling": [-1.0] * 3,
     "q_outside": [0.0, 0.01, 0.0], "q_growth": [0.01, 0.0, -0.1], "at_bounds": [0.0, 0.2, 0.1],
     "pull_q": [0.5, 0.4, 0.6], "pull_clone": [0.2, 0.2, 0.1], "pull_meta": [0.2, 0.3, 0.2],
-    "unknown": [0.01, 0.03, 0.02],
+    "unknown": [0.01, 0.03, 0.02], "return_gap": [0.1, -0.4, 0.2], "return_gap_error": [0.2, 0.2, 0.2],
 }  # fmt: skip
 RETURNS = {"behavior": [-12.0] * 3, "clone": [-10.0, -10.0, -9.0], "clone_drawn": [-3.0] * 3,
            "meta_policy": [-8.0] * 3, "adapted": [-7.0, -6.0, -7.5]}  # fmt: skip
 WELL = Figures(TASKS, ["level", "flow", "valve", "reward"], 2, SOUND, SCORES, RETURNS)
-NAMES = ["episodes", "rewards", "actions", "range of the data", "model", "reach of the policy", "clone", "Q",
+NAMES = ["episodes", "rewards", "actions", "range of the data", "model", "returns of the model", "reach of the policy",
+         "clone", "Q",
          "growth of Q", "pull on the policy", "meta-policy against the clone", "policy against the clone"]  # fmt: skip
 
 
@@ -76,6 +77,10 @@ def test_a_healthy_run_passes_every_check_without_advice() -> None:
         (with_scores(model_error_worst=[0.1, 0.95, 0.1]), "model", "warning", "worst dimension flow with 0.95 (task"),
         (with_scores(model_error_worst=[0.1, 0.1, 0.95], model_worst_dim=[0.0, 0.0, 2.0]), "model", "warning",
          "worst dimension reward"),
+        (with_scores(return_gap=[0.1, 0.2, 2.1]), "returns of the model", "warning", "2.1 standard deviations more"),
+        (with_scores(return_gap=[0.1, -4.0, 2.1]), "returns of the model", "failure", "4 standard deviations less"),
+        (with_scores(return_gap=[2.0, 0.1, 1.1], return_gap_error=[0.7, 0.2, 0.2]), "returns of the model", "warning",
+         "1.1 standard deviations more than"),
         (with_scores(unknown=[0.0, 0.0, 0.3]), "reach of the policy", "warning", "up to 30.0% of the policy's steps"),
         (with_scores(unknown=[0.0, 0.7, 0.3]), "reach of the policy", "failure", "method.rac.halt should be true"),
         (with_scores(clone_gain=[0.0, 0.05, 0.0]), "clone", "warning", "+0.05 per dimension (task 41)"),
@@ -114,13 +119,9 @@ def test_early_stopping_says_at_which_step_it_was() -> None:
 
 def test_a_check_without_figures_is_left_out() -> None:
     assert judge(Figures()) == []
-    assert list(checks(WELL._replace(scores={}))) == [
-        name
-        for name in NAMES
-        if name not in ("model", "reach of the policy", "clone", "Q", "growth of Q", "pull on the policy")
-    ]
+    assert list(checks(WELL._replace(scores={}))) == [name for name in NAMES if name not in NAMES[4:11]]
     assert "policy's" not in checks(WELL._replace(scores={}))["actions"].figure
-    assert list(checks(WELL._replace(coverage=None, returns={}))) == NAMES[4:10]
+    assert list(checks(WELL._replace(coverage=None, returns={}))) == NAMES[4:11]
     alone = WELL._replace(coverage=SOUND._replace(outside=[], training_episodes=[]))
     assert "range of the data" not in checks(alone)
     assert checks(alone)["episodes"].figure == "at least 60 for each unseen task"
@@ -158,27 +159,27 @@ def test_the_terminal_has_a_line_per_check_and_advice_where_one_is_needed(width:
     lines = printed(report_with(SICK), width)
     assert max(map(cell_len, lines)) <= width
     text = " ".join(" ".join(lines).split())
-    assert "Health of this run: 10 of 12 checks passed, 1 warning, 1 failure; docs/tuning.md explains them" in text
+    assert "Health of this run: 11 of 13 checks passed, 1 warning, 1 failure; docs/tuning.md explains them" in text
     assert "failure model: held-out error up to 1.2 times that of predicting the mean (task 42)" in text
     assert "An error near 1 knows nothing: train the models longer" in text
     healthy = printed(report_with(WELL), 200)
-    at = next(i for i, line in enumerate(healthy) if line.startswith("Health of this run: 12 of 12 checks passed"))
-    assert [line.split()[0] for line in healthy[at + 1 :]] == ["pass"] * 12, "a healthy run is short"
+    at = next(i for i, line in enumerate(healthy) if line.startswith("Health of this run: 13 of 13 checks passed"))
+    assert [line.split()[0] for line in healthy[at + 1 :]] == ["pass"] * 13, "a healthy run is short"
 
 
 def test_the_page_and_the_file_have_the_checks_and_older_reports_have_none() -> None:
     report = report_with(SICK)
     text = Page(build_report_html(report)).text
-    for shown in ("Health of this run", "pull on the policy", "raise method.behavior.steps", "10 of 12 checks passed"):
+    for shown in ("Health of this run", "pull on the policy", "raise method.behavior.steps", "11 of 13 checks passed"):
         assert shown in text
     assert Report.model_validate_json(report.to_json()) == report
-    assert report.to_json().count('"status": "pass"') == 10
+    assert report.to_json().count('"status": "pass"') == 11
     assert "Health of this run" not in Page(build_report_html(bare())).text
     assert not any("Health" in line for line in printed(bare(), 80))
 
 
 def test_checks_are_counted() -> None:
     every = judge(WELL)
-    assert health_summary(every) == "12 of 12 checks passed"
+    assert health_summary(every) == "13 of 13 checks passed"
     bad = [Check(name="a", status="failure", figure="b", advice="c")] * 2
-    assert health_summary([*every, *bad]) == "12 of 14 checks passed, 2 failures; docs/tuning.md explains them"
+    assert health_summary([*every, *bad]) == "13 of 15 checks passed, 2 failures; docs/tuning.md explains them"
