@@ -79,7 +79,9 @@ def fit_meta_model(
                 loss = _adapted_loss(dynamics, phi, batch, (train, held), context)
                 best = keep_best_(best, phi, loss, k, patience)
             if context.end_step(k, total):
-                context.log("meta-model", k, total, {"nll": _nll(dynamics, phi, batch)})
+                losses = _nll(dynamics, phi, batch)
+                context.check("meta-model", k, {"nll": losses}, index.tolist())
+                context.log("meta-model", k, total, {"nll": losses.mean()})
             context.save_state(
                 "meta-model",
                 k,
@@ -99,8 +101,7 @@ def _adapted_loss(
 
 
 def _nll(dynamics: DynamicsLearner, phi: Params, batch: InnerLoop) -> torch.Tensor:
-    """The mean negative log-likelihood of φ_m on the first rows of the tasks; no random draws."""
+    """The negative log-likelihoods [T, member] of φ_m on the first rows of the tasks; no random draws."""
     rows = batch.data.first(batch.batch_size)
     with torch.no_grad():
-        losses = dynamics.nll(expand(phi, batch.data.n_tasks), Batch(*(x.unsqueeze(1) for x in rows)))
-    return losses.mean()
+        return dynamics.nll(expand(phi, batch.data.n_tasks), Batch(*(x.unsqueeze(1) for x in rows)))

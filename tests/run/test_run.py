@@ -238,7 +238,8 @@ def test_clones_are_measured_at_the_end_and_not_during_meta_training(first: Path
 def test_a_run_tells_its_health(first: Path) -> None:
     report = load_report(first / "report.json")
     assert [check.name for check in report.health] == [
-        "episodes", "rewards", "actions", "range of the data", "model", "reach of the policy", "clone", "Q",
+        "episodes", "rewards", "actions", "range of the data", "model", "returns of the model",
+        "reach of the policy", "clone", "Q",
         "growth of Q", "pull on the policy", "meta-policy against the clone", "policy against the clone",
     ]  # fmt: skip
     checks = {check.name: check for check in report.health}
@@ -413,14 +414,15 @@ def test_an_interrupted_run_goes_on_as_if_it_never_was(
 def test_numbers_that_are_not_finite_stop_the_run(tmp_path: Path, merpo_cli: Merpo) -> None:
     absurd = {"component": "maml", "inner_lr": 1.0, "outer_lr": 1.0}
     write_tiny(Path("tiny.toml"), {"method": {"meta_learner": absurd}, "run": {"log_every": 1}})
-    answer = merpo_cli("run", "tiny.toml", "--out", "nan", "--set", "method.meta_model.iterations=20")
+    plain = ("--set", "method.meta_model.iterations=20", "--set", "method.dynamics.beta_nll=0")
+    answer = merpo_cli("run", "tiny.toml", "--out", "nan", *plain)
     assert answer.code == 2
     assert re.search(
         r"error: stage 'meta-model', step \d+: metric 'loss' of task \d.* is (nan|inf), expected", answer.err
     )
     assert "; there is no checkpoint yet" in answer.err
-    more = ("--set", "method.meta_model.iterations=20", "--set", "run.checkpoint_every=0", "--set", "run.log_every=20")
-    answer = merpo_cli("run", "tiny.toml", "--out", "kept", *more)
+    more = ("--set", "run.checkpoint_every=0", "--set", "run.log_every=20")
+    answer = merpo_cli("run", "tiny.toml", "--out", "kept", *plain, *more)
     assert answer.code == 2
     (step,) = re.findall(r"error: stage 'meta-model', step (\d+): metric 'loss' of task \d", answer.err)
     last = f"kept/checkpoints/meta-model/ckpt-{int(step) - 1:09d}"
