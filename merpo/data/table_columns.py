@@ -12,7 +12,8 @@ from merpo.data.labels import Labels, labels_of
 from merpo.data.npz_table import NpzTable
 from merpo.data.parquet_table import ParquetTable
 from merpo.data.reading.gaps import ADVICE
-from merpo.data.reading.unused import Looked, look_at
+from merpo.data.reading.looked import Looked
+from merpo.data.reading.unused import look_at
 from merpo.data.table_files import CsvTable, Table, dims, numbers
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
@@ -85,7 +86,7 @@ def width_of(table: Table, name: str, rewards: int) -> int:
 def look(table: Table, name: str, rows: tuple[int, ...]) -> Looked:
     """What an unused column may tell of episodes, where the rewards have the shape `rows`."""
     if isinstance(table, CsvTable):
-        return Looked(*table.looked(name))
+        return table.looked(name)
     if isinstance(table, ParquetTable) and not table.is_plain(name):
         return UNKNOWN
     if isinstance(table, NpzTable) and table.holds_objects(name):
