@@ -89,7 +89,7 @@ def look(table: Table, name: str, rows: tuple[int, ...]) -> Looked:
         return table.looked(name)
     if isinstance(table, ParquetTable) and not table.is_plain(name):
         return UNKNOWN
-    if isinstance(table, NpzTable) and table.holds_objects(name):
+    if isinstance(table, NpzTable) and table.holds_others(name):
         return UNKNOWN
     return look_at(table[name], rows)
 
