@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["column_name", "is_per_row", "label_column", "look", "matrix_of", "number_column", "width_of"]
 
+TEXT = "has text in every row, which is not read from HDF5"
 UNKNOWN = Looked(None, is_set=True, restarts=False)  # of values that are no numbers
 
 
@@ -91,6 +92,8 @@ def look(table: Table, name: str, rows: tuple[int, ...]) -> Looked:
         return UNKNOWN
     if isinstance(table, NpzTable) and table.holds_others(name):
         return UNKNOWN
+    if isinstance(table, Hdf5Table) and (shape := table.holds_others(name)) is not None:
+        return UNKNOWN._replace(runs=TEXT if shape == rows else "")
     return look_at(table[name], rows)
 
 
