@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 from merpo.data.csv_dialect import BOOLEANS, COMMA
 from merpo.data.csv_format import Decimal
 from merpo.data.labels import Labels
-from merpo.data.reading.looked import Looked
-from merpo.data.reading.runs import Runs
+from merpo.data.looked import Looked
+from merpo.data.runs import Runs
 from merpo.lazy import np
 
 if TYPE_CHECKING:

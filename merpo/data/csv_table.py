@@ -11,7 +11,7 @@ from merpo.data.csv_cells import BadCellError, Cell, DecimalCommaError, LabelCol
 from merpo.data.csv_dialect import Row, column_names, find_decimal, find_dialect, is_number, open_lines, rows_of
 from merpo.data.csv_format import CsvFormat
 from merpo.data.labels import Labels
-from merpo.data.reading.looked import Looked
+from merpo.data.looked import Looked
 from merpo.errors import DatasetError
 from merpo.lazy import np
 

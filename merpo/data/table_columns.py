@@ -9,10 +9,10 @@ from merpo.data.csv_dialect import is_number
 from merpo.data.hdf5_table import Hdf5Table
 from merpo.data.joined import Joined
 from merpo.data.labels import Labels, labels_of
+from merpo.data.looked import Looked
 from merpo.data.npz_table import NpzTable
 from merpo.data.parquet_table import ParquetTable
 from merpo.data.reading.gaps import ADVICE
-from merpo.data.reading.looked import Looked
 from merpo.data.reading.unused import look_at
 from merpo.data.table_files import CsvTable, Table, dims, numbers
 from merpo.errors import DatasetError, nearest

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from merpo.data.csv_cells import ZEROS
 from merpo.data.csv_dialect import BOOLEANS
-from merpo.data.reading.looked import Looked
-from merpo.data.reading.runs import CYCLE, runs_of
+from merpo.data.looked import Looked
+from merpo.data.runs import CYCLE, runs_of
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
