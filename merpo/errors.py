@@ -59,5 +59,7 @@ class StoppedError(MerpoError):
 
 def nearest(word: str, choices: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the choice closest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, sorted(choices), n=1, cutoff=0.5)
+    known = sorted(choices)
+    same = [choice for choice in known if choice.casefold() == word.casefold() and choice != word]
+    close = same or difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""

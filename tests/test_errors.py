@@ -13,6 +13,7 @@ import merpo
         ("focl", " (did you mean 'focal'?)"),
         ("focal", " (did you mean 'focal'?)"),
         ("coro", " (did you mean 'corro'?)"),
+        ("FOCAL", " (did you mean 'focal'?)"),
         ("xyz", ""),
         ("", ""),
     ],

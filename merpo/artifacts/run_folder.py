@@ -379,6 +379,7 @@ def find_runs(paths: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for path in paths:
+        require_there(path)
         runs = _runs_below(path, REPORT)
         if not runs:
             raise ArtifactError(f"{path}: has no finished run (expected a {REPORT} in it or in its subfolders)")

@@ -17,7 +17,9 @@ from merpo.errors import ArtifactError, DatasetError, MerpoError
 from merpo.support.files import Digest, atomic_write_json, atomic_write_text, fingerprint, sha256_file
 from merpo.support.read import FileKind
 
-__all__ = ["MANIFEST", "check_content", "check_file", "read_manifest", "write_last", "write_manifest"]
+__all__ = [
+    "MANIFEST", "check_content", "check_file", "check_files", "read_manifest", "write_last", "write_manifest",
+]  # fmt: skip
 
 MANIFEST = "manifest.json"  # what makes a folder a run's
 
@@ -107,6 +109,18 @@ def check_file(folder: Path, manifest: Mapping[str, Any], name: str, hint: str =
         raise ArtifactError(f"{path}: cannot be read: {error.strerror or error}") from None
     if found != expected:
         raise ArtifactError(f"{path}: {_changed(found, expected)}; {hint}, or {_TRUST}")
+
+
+def check_files(folder: Path, trust: bool = False) -> None:
+    """Raise `ArtifactError` unless all files of a run, of which its manifest has digests, are those that it wrote.
+
+    To be called before its manifest gets new digests, which would make an edited file the run's own.
+    """
+    if trust or not (folder / MANIFEST).exists():
+        return
+    manifest = read_manifest(folder)
+    for name in FILES:
+        check_file(folder, manifest, name)
 
 
 def write_last(folder: Path, name: str, text: str, trust: bool = False) -> None:

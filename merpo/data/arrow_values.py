@@ -36,6 +36,8 @@ def is_list(pa: Any, kind: Any) -> bool:
 
 def list_depth(pa: Any, kind: Any) -> int:
     """How many lists are around a column's numbers."""
+    if isinstance(kind, pa.FixedShapeTensorType):
+        return len(kind.shape)
     kind, depth = plain_kind(pa, kind), 0
     while is_list(pa, kind):
         kind, depth = plain_kind(pa, kind.value_type), depth + 1
@@ -50,7 +52,10 @@ def values_of(pa: Any, array: Any, place: str, row: int = 0) -> NDArray[Any] | l
     """
     types, kind = pa.types, array.type
     if isinstance(kind, pa.BaseExtensionType):
-        return values_of(pa, array.storage, place, row)
+        found = values_of(pa, array.storage, place, row)
+        if isinstance(kind, pa.FixedShapeTensorType) and isinstance(found, np.ndarray):
+            found = found.reshape(len(found), *kind.shape)
+        return found
     if types.is_dictionary(kind):
         return values_of(pa, array.dictionary_decode(), place, row)
     if is_list(pa, kind):
@@ -65,8 +70,8 @@ def values_of(pa: Any, array: Any, place: str, row: int = 0) -> NDArray[Any] | l
         return _seconds(pa, array)
     elif not (types.is_integer(kind) or types.is_floating(kind)):
         raise DatasetError(f"{place} holds {kind!s:.80}, expected numbers or lists of numbers")
-    found: NDArray[Any] = array.to_numpy(zero_copy_only=False)
-    return found
+    plain: NDArray[Any] = array.to_numpy(zero_copy_only=False)
+    return plain
 
 
 def _seconds(pa: Any, array: Any) -> NDArray[Any]:

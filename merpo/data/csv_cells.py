@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from merpo.data.csv_dialect import BOOLEANS, COMMA
 from merpo.data.csv_format import Decimal
 from merpo.data.labels import Labels
+from merpo.data.looked import Looked
+from merpo.data.runs import Runs
 from merpo.lazy import np
 
 if TYPE_CHECKING:
@@ -109,17 +112,22 @@ class WatchedColumn:
         self.restarts = True  # while it counts up or begins again
         self.rows = self.begins = 0  # rows, and those with the first value
         self.first = self.last = float("nan")
+        self.runs = Runs()
 
     @property
     def decided(self) -> bool:
         """Whether more cells tell nothing more."""
-        return self.truth is None and self.is_set and not self.restarts
+        return self.truth is None and self.is_set and not self.restarts and self.runs.decided
 
     def parse(self, cells: Sequence[str]) -> None:
         """Look at the next cells."""
         if self.decided or not cells:
             return
         self.is_set = self.is_set or any(cell.strip().casefold() not in ZEROS for cell in cells)
+        if not self.runs.decided:
+            self.runs.add([cell.strip() for cell, _ in groupby(cells)], len(cells))
+        if self.truth is None and not self.restarts:
+            return
         numbers, words = self._numbers(cells)
         if numbers is None:
             self.truth, self.restarts = None, False
@@ -130,12 +138,13 @@ class WatchedColumn:
             self.truth = None
         self._count(numbers, words)
 
-    def done(self) -> tuple[NDArray[Any] | None, bool, bool]:
-        """Its truth values [N] if it has both, whether it is set, and whether it counts up and starts again."""
+    def done(self) -> Looked:
+        """What it tells."""
         truth = None if self.truth is None else np.frombuffer(self.truth, np.int8).astype(np.bool_)
         if truth is not None and (len(truth) < 2 or truth.all() or not truth.any()):
             truth = None
-        return truth, self.is_set, self.restarts and self.rows >= 4 and 1 < self.begins <= self.rows / 2
+        restarts = self.restarts and self.rows >= 4 and 1 < self.begins <= self.rows / 2
+        return Looked(truth, self.is_set, restarts, self.runs.tells())
 
     def _numbers(self, cells: Sequence[str]) -> tuple[NDArray[Any] | None, bool]:
         """The cells as numbers, None if one is none, and whether some are words."""

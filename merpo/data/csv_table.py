@@ -11,6 +11,7 @@ from merpo.data.csv_cells import BadCellError, Cell, DecimalCommaError, LabelCol
 from merpo.data.csv_dialect import Row, column_names, find_decimal, find_dialect, is_number, open_lines, rows_of
 from merpo.data.csv_format import CsvFormat
 from merpo.data.labels import Labels
+from merpo.data.looked import Looked
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
@@ -49,7 +50,7 @@ class CsvTable(Mapping[str, list[str]]):
         self.gaps: dict[str, Cell] = {}  # the first cell without a value, in columns that were read as numbers
         self._numbers: dict[str, NDArray[Any]] = {}
         self._labels: dict[str, Labels] = {}
-        self._looked: dict[str, tuple[NDArray[Any] | None, bool, bool]] = {}
+        self._looked: dict[str, Looked] = {}
         self._left_out: tuple[int, frozenset[str]] = (0, frozenset())  # the place of a column, and its labels
         self.left_out_labels: set[str] = set()  # those of which rows were found
 
@@ -93,7 +94,7 @@ class CsvTable(Mapping[str, list[str]]):
             self.load([name])
         return self._numbers.pop(name)
 
-    def looked(self, name: str) -> tuple[NDArray[Any] | None, bool, bool]:
+    def looked(self, name: str) -> Looked:
         """What a column tells of episodes, as `WatchedColumn.done` gives it."""
         if name not in self._looked:
             self.load([], [], [name])

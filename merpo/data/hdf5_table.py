@@ -32,6 +32,7 @@ class Hdf5Table(Mapping[str, Any]):
         self.path, self.limit = path, limit
         self._h5py = _h5py()
         self._shapes: dict[str, tuple[int, ...] | None] = {}  # None for text and compound values
+        self._others: dict[str, tuple[int, ...]] = {}  # their shapes
         with self._open() as (reader, file):
             self._add(reader, file, "", 0)
         if not self._shapes:
@@ -59,6 +60,10 @@ class Hdf5Table(Mapping[str, Any]):
         """The shape of an array, which is not read."""
         return self._shapes[name] or ()
 
+    def holds_others(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array of text or compound values, which is not read; None for one of numbers."""
+        return self._others.get(name)
+
     def _add(self, reader: Hdf5Arrays, group: Any, place: str, depth: int) -> None:
         """Add the arrays below a group with their paths."""
         if depth > MAX_DEPTH or len(group) > MAX_MEMBERS:
@@ -73,6 +78,7 @@ class Hdf5Table(Mapping[str, Any]):
                 self._shapes[where] = tuple(node.shape)
             else:
                 self._shapes[where] = None
+                self._others[where] = tuple(node.shape or ())
 
     @contextmanager
     def _open(self) -> Iterator[tuple[Hdf5Arrays, Any]]:

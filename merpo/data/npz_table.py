@@ -70,10 +70,11 @@ class NpzTable(Mapping[str, Any]):
                 self._shapes[name] = _checked_shape(self.path, archive, archive.getinfo(self._members[name]))
         return self._shapes[name]
 
-    def holds_objects(self, name: str) -> bool:
-        """Whether an array holds Python objects, which are not read; only its header is read."""
+    def holds_others(self, name: str) -> bool:
+        """Whether an array holds neither numbers nor text, and is therefore not read; only its header is."""
         with self._open() as archive:
-            return _header(self.path, archive, archive.getinfo(self._members[name]))[1].hasobject
+            dtype = _header(self.path, archive, archive.getinfo(self._members[name]))[1]
+        return dtype.hasobject or dtype.kind not in KINDS
 
     @contextmanager
     def _open(self) -> Iterator[zipfile.ZipFile]:

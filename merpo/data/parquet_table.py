@@ -35,6 +35,7 @@ class ParquetTable(Mapping[str, Any]):
         self.path, self.limit = path, limit
         self._parquet, self._pa = _pyarrow()
         self._fields: dict[str, tuple[tuple[str, ...], Any]] = {}  # path in the file, and type
+        self._depths: dict[str, int] = {}  # lists around the numbers of a column
         self._structs: dict[str, list[str]] = {}  # and the names of their fields
         self._metadata: Any = None  # of the file, once it is known
         with self._reading(), self._open() as file:
@@ -67,7 +68,8 @@ class ParquetTable(Mapping[str, Any]):
 
     def dims(self, name: str) -> int:
         """The number of dims of a column: 1 for a value per row, 2 for a list per row."""
-        return 1 + list_depth(self._pa, self._field(name)[1])
+        self._field(name)
+        return 1 + self._depths[name]
 
     def width(self, name: str, within: bool = False) -> int:
         """The numbers in a row, or in each item `within` the list of a row; 1 where lists differ in length."""
@@ -113,6 +115,7 @@ class ParquetTable(Mapping[str, Any]):
                 self._add(path, one)
         elif name not in self._fields or not parents:  # a column that is itself named a.b goes before field b of a
             self._fields[name] = (path, kind)
+            self._depths[name] = list_depth(self._pa, field.type)
 
     def _field(self, name: str) -> tuple[tuple[str, ...], Any]:
         if name not in self._fields and name in self._structs:

@@ -9,10 +9,11 @@ from merpo.data.csv_dialect import is_number
 from merpo.data.hdf5_table import Hdf5Table
 from merpo.data.joined import Joined
 from merpo.data.labels import Labels, labels_of
+from merpo.data.looked import Looked
 from merpo.data.npz_table import NpzTable
 from merpo.data.parquet_table import ParquetTable
 from merpo.data.reading.gaps import ADVICE
-from merpo.data.reading.unused import Looked, look_at
+from merpo.data.reading.unused import look_at
 from merpo.data.table_files import CsvTable, Table, dims, numbers
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["column_name", "is_per_row", "label_column", "look", "matrix_of", "number_column", "width_of"]
 
+TEXT = "has text in every row, which is not read from HDF5"
 UNKNOWN = Looked(None, is_set=True, restarts=False)  # of values that are no numbers
 
 
@@ -85,11 +87,13 @@ def width_of(table: Table, name: str, rewards: int) -> int:
 def look(table: Table, name: str, rows: tuple[int, ...]) -> Looked:
     """What an unused column may tell of episodes, where the rewards have the shape `rows`."""
     if isinstance(table, CsvTable):
-        return Looked(*table.looked(name))
+        return table.looked(name)
     if isinstance(table, ParquetTable) and not table.is_plain(name):
         return UNKNOWN
-    if isinstance(table, NpzTable) and table.holds_objects(name):
+    if isinstance(table, NpzTable) and table.holds_others(name):
         return UNKNOWN
+    if isinstance(table, Hdf5Table) and (shape := table.holds_others(name)) is not None:
+        return UNKNOWN._replace(runs=TEXT if shape == rows else "")
     return look_at(table[name], rows)
 
 

@@ -20,7 +20,8 @@ class Policy:
     """One task's policy: `policy(observation)` returns its deterministic action, in [-1, 1].
 
     `policy.action_in_units(observation)` returns the same action between the bounds of the data. `task` is the task's
-    name, index, parameters and units; `observation_dim` and `action_dim` are O and A.
+    name, index, parameters and units; `observation_dim` and `action_dim` are O and A. An observation is one from which
+    `subtracted` was subtracted, in double precision, as from those of the data.
     """
 
     def __init__(
@@ -65,6 +66,13 @@ class Policy:
         low, high = np.asarray(units.action_low), np.asarray(units.action_high)
         scaled: NDArray[np.float64] = np.clip((low + high) / 2 + (high - low) / 2 * self(observation), low, high)
         return scaled
+
+    @property
+    def subtracted(self) -> NDArray[np.float64]:
+        """The numbers [O] that were subtracted from the observations of the data, 0 where none was."""
+        units = self.task.units
+        known = units.subtracted if units is not None else ()
+        return np.asarray(known or [0.0] * self.observation_dim, dtype=np.float64)
 
     def _numbers(self, observation: ArrayLike) -> NDArray[np.float32]:
         """The observation as float32; masked numbers, and those too large for float32, become NaN and infinity."""

@@ -16,7 +16,9 @@ def load_policy(
 ) -> Policy:
     """The policy in a file of `merpo export` (safetensors or ONNX), a run folder, or a folder of `merpo adapt`.
 
-    `task` is the index of the task, needed if there are several. A normalisation saved with the policy is applied.
+    `task` is the index of the task, needed if there are several. A normalisation saved with the policy is applied;
+    numbers that an import subtracted from the observations are not subtracted, as float32 cannot hold such observations
+    (`policy.subtracted`).
     The file's checksum is verified. The policy refuses observations that are not finite, unless `allow_non_finite`.
     With `trust` a run's policy is read although it is not the one in the run's manifest.
     Raises `MerpoError` if there is no such policy.

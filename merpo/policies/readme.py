@@ -30,6 +30,8 @@ here before.
 
 {{table}}
 - `{OBSERVATION}` is what the environment or the machine gives, without any normalisation: that is part of the policy.
+  Where the table has numbers after "minus", subtract these first, in double precision: neither an ONNX graph nor
+  `merpo.load_policy` does, because float32 cannot hold the observations before (`policy.subtracted` has the numbers).
 - `{ACTION}` is the deterministic action in [-1, 1].
 - `{IN_UNITS}` is the same action between the bounds that the actions of the data had: what the machine takes. A file
   without it comes from a run that did not record the bounds.

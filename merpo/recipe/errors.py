@@ -43,11 +43,22 @@ _EXPECTED = {
 
 def recipe_error(error: ValidationError, place: str, root: type[BaseModel], tables: Mapping[str, Any]) -> RecipeError:
     """One `RecipeError` with a line per problem, at most `MAX_PROBLEMS`."""
-    problems = error.errors(include_url=False)
+    problems = _without_followers(error.errors(include_url=False))
     lines = [printable(f"{place}: {_line(problem, root, tables)}") for problem in problems[:MAX_PROBLEMS]]
     if len(problems) > MAX_PROBLEMS:
         lines.append(f"{place}: and {len(problems) - MAX_PROBLEMS} more problems")
     return RecipeError("\n".join(lines))
+
+
+def _without_followers(problems: Sequence[Any]) -> list[Any]:
+    """Problems without those of a list that is too short only because its items have problems."""
+    places = [tuple(problem["loc"]) for problem in problems]
+    return [
+        problem
+        for problem, place in zip(problems, places, strict=True)
+        if problem["type"] != "too_short"
+        or not any(len(other) > len(place) and other[: len(place)] == place for other in places)
+    ]
 
 
 def concrete(model: type[BaseModel], value: Any) -> type[BaseModel] | None:

@@ -39,6 +39,14 @@ class Recipe(Settings):
     evaluate: EvaluateSection = _section("How policies are evaluated.")
     run: RunSection = _section("How the run is executed.")
 
+    @field_validator("title")
+    @classmethod
+    def _in_one_line(cls, title: str) -> str:
+        """Refuse a title with line breaks, of which one could look like another line of a command's output."""
+        if title.splitlines() != [title]:
+            raise ValueError(f"got {title[:80]!r}, expected one line")
+        return title
+
     @field_validator("requires")
     @classmethod
     def _installed(cls, requirements: tuple[str, ...]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from merpo.artifacts.run_folder import REPORT
-from merpo.artifacts.run_manifest import write_last
+from merpo.artifacts.run_manifest import check_files, write_last
 from merpo.evaluation.videos import recorded
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
@@ -68,8 +68,10 @@ def write_report(report: Report, folder: Path, trust: bool = False) -> Path:
     """Write `episodes.csv`, `pictures/*.png` and `report.html`, then `report.json`; returns the path of the page.
 
     `report.json` marks the run as finished: a run that is killed before it is written can be resumed. The run's
-    manifest gets the digests of its files; with `trust` whatever it was before.
+    manifest gets the digests of its files. Raises `ArtifactError` if one of them is not the one that the run wrote;
+    with `trust` it becomes the run's.
     """
+    check_files(folder, trust)
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed, wait
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from merpo.errors import MerpoError
+from merpo.support import stop
 
 __all__ = ["Command", "Ended", "run_command", "run_commands"]
 
@@ -141,17 +141,10 @@ def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """SIGINT and SIGTERM raise `KeyboardInterrupt` inside the block; only the main thread can set this."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+    """Signals to stop raise `KeyboardInterrupt` inside the block."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with stop.handled(interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""Graceful stop on SIGINT and SIGTERM: the first signal stops at the next step, the second at once.
+"""Graceful stop on SIGINT, SIGTERM and SIGHUP: the first signal stops at the next step, the second at once.
 
 Before anything is begun, when there is no step to finish, the first stops at once.
 """
@@ -9,14 +9,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from merpo.errors import StoppedError
 
-__all__ = ["at_once", "check", "forget", "graceful", "request", "requested"]
+__all__ = ["at_once", "check", "forget", "graceful", "handled", "request", "requested"]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+HANGUP: tuple[signal.Signals, ...] = tuple(one for one in signal.Signals if one.name == "SIGHUP")  # none on Windows
+SIGNALS = (signal.SIGINT, signal.SIGTERM, *HANGUP)
 
 _requested = threading.Event()  # of the process, as signals are
 
@@ -44,21 +45,21 @@ def check() -> None:
 
 @contextmanager
 def at_once() -> Iterator[None]:
-    """End the process on SIGINT and SIGTERM inside the block, with the exit code of a run that can go on.
+    """End the process on a signal to stop inside the block, with the exit code of a run that can go on.
 
     For what comes before `graceful`, such as imports, which do not survive an exception at any place.
     """
-    with _handled(_leave):
+    with handled(_leave):
         yield
 
 
 @contextmanager
 def graceful() -> Iterator[None]:
-    """Handle SIGINT and SIGTERM inside the block: the first requests a stop, a second one exits with 128 + its number.
+    """Handle signals to stop inside the block: the first requests a stop, a second one exits with 128 + its number.
 
     Only the main thread can handle signals; in another thread this does nothing.
     """
-    with _handled(_handle):
+    with handled(_handle):
         try:
             yield
         finally:
@@ -66,11 +67,16 @@ def graceful() -> Iterator[None]:
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Call the handler on signals to stop inside the block, but on SIGHUP not where it is ignored, as under `nohup`.
+
+    Only the main thread can handle signals; in another thread this does nothing.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in SIGNALS}
+    ignored = {number for number in HANGUP if signal.getsignal(number) == signal.SIG_IGN}
+    before = {number: signal.signal(number, handler) for number in SIGNALS if number not in ignored}
     try:
         yield
     finally:
@@ -79,7 +85,7 @@ def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    os.write(2, b"stopped by a signal; run the same command to go on\n")
+    _tell(b"stopped by a signal; run the same command to go on\n")
     os._exit(StoppedError.exit_code)
 
 
@@ -87,4 +93,10 @@ def _handle(number: int, frame: FrameType | None) -> None:
     if _requested.is_set():
         os._exit(128 + number)
     _requested.set()
-    os.write(2, b"\nstopping after this step; a second signal stops at once\n")  # print may be what was interrupted
+    _tell(b"\nstopping after this step; a second signal stops at once\n")
+
+
+def _tell(text: bytes) -> None:
+    """Write to standard error, if somebody still reads it; print may be what was interrupted."""
+    with suppress(OSError):
+        os.write(2, text)

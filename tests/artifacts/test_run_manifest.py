@@ -121,6 +121,17 @@ def test_a_run_does_not_go_on_from_what_it_did_not_write(run: Path, name: str) -
     run_recipe(tiny_recipe(RECIPE), run, [0], "cpu", True)
 
 
+@pytest.mark.parametrize("name", ["recipe.toml", "metrics.jsonl", "training_curve.json", "timings.json"])
+def test_a_new_page_does_not_make_an_edited_file_the_runs_own(run: Path, name: str, merpo_cli: Merpo) -> None:
+    (run / name).write_text((run / name).read_text("utf-8") + "\n", "utf-8")
+    for _ in range(2):
+        answer = merpo_cli("report", str(run))
+        assert answer.code == 2
+        assert f"{name}: has changed since the run wrote it" in answer.err
+    assert merpo_cli("report", str(run), "--trust").code == 0
+    assert merpo_cli("report", str(run)).code == 0, "trusted once, it is the run's"
+
+
 def older(run: Path) -> None:
     """What a merpo that kept no checksums left."""
     edit_json(run / "manifest.json", lambda manifest: [manifest.pop(key, None) for key in ("files", "checksum")])

@@ -51,7 +51,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.35])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_the_first_half_second_stops_a_run_that_can_go_on(
     folder: Path, store: Path, delay: float, number: int
 ) -> None:

@@ -20,19 +20,19 @@ def test_a_watched_column_tells_what_the_whole_one_does(cells: list[str], chunk:
     column = WatchedColumn(0, None)
     for start in range(0, len(cells), chunk):
         column.parse(cells[start : start + chunk])
-    truth, is_set, restarts = column.done()
+    truth, is_set, restarts, runs = column.done()
     whole = look_at(cells, (len(cells),))
     assert (truth is None) is (whole.truth is None)
     assert truth is None or np.array_equal(truth, whole.truth)
-    assert (is_set, restarts) == (whole.is_set, whole.restarts)
+    assert (is_set, restarts, runs) == (whole.is_set, whole.restarts, whole.runs)
 
 
 def test_a_column_that_tells_nothing_more_is_not_looked_at() -> None:
     column = WatchedColumn(0, ",")
-    column.parse(["1,5", "0,3"])
+    column.parse(["1,5", "0,3", "2", "4", "0,3"])
     assert column.decided
     column.parse(["0", "1"])
-    assert column.rows == 2
+    assert column.rows == 5
 
 
 @given(st.lists(st.one_of(st.sampled_from(["", "NA", "true", "No"]), st.floats(allow_nan=False).map(repr)), max_size=9))

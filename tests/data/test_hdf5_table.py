@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from merpo.data.columns import Columns, changed
 from merpo.data.hdf5_arrays import Hdf5Arrays
 from merpo.data.hdf5_table import Hdf5Table
 from merpo.errors import DatasetError
@@ -42,3 +43,16 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path: Path) -> None:
         file["rewards"] = h5py.SoftLink("/etc")
     with pytest.raises(DatasetError, match="rewards is a SoftLink"):
         table["rewards"]
+
+
+def test_text_in_every_row_may_be_a_flag(tmp_path: Path) -> None:
+    path = tmp_path / "a.hdf5"
+    with h5py.File(path, "w") as file:
+        for key, value in {"observations": np.eye(4), "actions": np.zeros((4, 1)), "rewards": np.arange(4.0)}.items():
+            file[key] = value
+        file["over"] = ["no", "yes", "no", "yes"]
+        file["note"] = "one text for all"
+    with pytest.raises(DatasetError, match=r"'over' has text in every row, which is not read from HDF5"):
+        Columns().dataset(Columns().table(path), "a", {}, "a")
+    columns = changed(Columns(), "here", {"ignore": ["over"]})
+    assert columns.read(columns.table(path), "a", {}, "a").account.unused == ("note", "over")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,16 @@ def test_opening_reads_no_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert read == []
     assert table["rewards"].tolist() == [0, 1, 2]
     assert len(read) == 1
+
+
+@pytest.mark.parametrize("dtype", ["M8[s]", "m8[ms]", "complex64", "V4", [("a", "f4"), ("b", "i4")]])
+def test_values_of_other_types_matter_only_where_they_are_used(tmp_path: Path, dtype: Any) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **LOG, clock=np.zeros(3, dtype=dtype))
+    account = Columns().read(Columns().table(path), "a", {}, "a").account
+    assert account.unused == ("clock",)
+    with pytest.raises(DatasetError, match=r"clock.npy: holds .*, expected numbers"):
+        Columns().table(path)["clock"]
 
 
 def test_python_objects_matter_only_where_they_are_used(tmp_path: Path) -> None:

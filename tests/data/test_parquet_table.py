@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from merpo.data.columns import Columns
+from merpo.data.columns import Columns, changed
 from merpo.data.parquet_table import ParquetTable
 from merpo.data.table_files import MAX_BYTES, numbers, read_table
 from merpo.errors import DatasetError
@@ -56,6 +56,8 @@ NUMERIC: dict[str, tuple[Any, list[Any]]] = {
     "large list": (pa.array([[1], [2], [3]], pa.large_list(pa.int8())), [[1], [2], [3]]),
     "fixed-size list": (pa.array([[1, 2], None, [5, 6]], FIXED), [[1, 2], [NAN, NAN], [5, 6]]),
     "lists of lists": (pa.array([[[1, 2], [3, 4]]] * 3), [[[1, 2], [3, 4]]] * 3),
+    "tensors": (pa.FixedShapeTensorArray.from_numpy_ndarray(np.arange(12).reshape(3, 2, 2)),
+                np.arange(12).reshape(3, 2, 2).tolist()),
     "lists of decimals": (pa.array([[Decimal("0.5")]] * 3), [[0.5]] * 3),
     "lists of dates": (pa.array([[dt.date(1970, 1, 2)]] * 3), [[DAY]] * 3),
     "fixed-shape tensor": (
@@ -204,3 +206,14 @@ def test_unused_columns_of_any_type_do_not_matter(tmp_path: Path) -> None:
     others = {"raw": [b"x"] * 3, "info": [{"a": 1}] * 3, "tags": [["x"], [], None]}
     path = written(tmp_path, {**others, **log})
     assert len(Columns().dataset(read_table(path), "x", {}, "pump")) == 2
+
+
+def test_an_image_in_a_tensor_is_one(tmp_path: Path) -> None:
+    images = pa.FixedShapeTensorArray.from_numpy_ndarray(np.zeros((6, 4, 4, 3), np.uint8))
+    path = tmp_path / "a.parquet"
+    plain = {"action": [[0.5]] * 6, "reward": [1.0] * 6}
+    pa.parquet.write_table(pa.table({"observation": images, **plain}), path)
+    with pytest.raises(DatasetError, match=r"images of 4 x 4 x 3 uint8, for which merpo has no encoder"):
+        Columns().dataset(Columns().table(path), "a", {}, "a")
+    flat = changed(Columns(), "here", {"flatten": True})
+    assert flat.dataset(flat.table(path), "a", {}, "a").observations.shape == (5, 48)

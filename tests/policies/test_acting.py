@@ -49,3 +49,7 @@ def test_an_action_that_is_not_finite_is_no_action(run: Path) -> None:
     policy._rows = lambda rows: np.full((len(rows), 2), np.nan, np.float32)
     with pytest.raises(MerpoError, match=r"action \[0, 0\] is nan, expected a finite number"):
         policy([0.0, 0.0])
+
+
+def test_nothing_was_subtracted_from_the_observations_of_an_environment(run: Path) -> None:
+    assert load_policy(run, task=2).subtracted.tolist() == [0.0, 0.0]

@@ -227,8 +227,11 @@ def test_a_changed_artifact_of_a_run_is_noticed(run: Path, tmp_path: Path) -> No
         manifest.write_text(text)
         with pytest.raises(ArtifactError, match=r"manifest\.json"):
             open_run(run / "seed-0")
-    with pytest.raises(ArtifactError, match="has no finished run"):
+    with pytest.raises(ArtifactError, match="none: no such file or folder, expected a run's folder"):
         find_runs([tmp_path / "none"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArtifactError, match="has no finished run"):
+        find_runs([tmp_path / "empty"])
 
 
 def test_a_run_from_before_tasks_were_named_is_read_by_its_recipe(run: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from merpo.compare.results import results_of
 from merpo.errors import MerpoError
 from merpo.policies.export import export_policies
 from merpo.report import html as report_html
+from merpo.report.html import write_report
 from merpo.report.report import report_of
 from merpo.run.adapt import adapt_new
 from merpo.run.evaluate import evaluate_saved
@@ -91,12 +92,18 @@ def exported(folder: Path) -> list[tuple[str, int]]:
     return [(one.task, one.size) for one in export_policies(folder / "run", folder / "export", "safetensors")]
 
 
+def evaluated_after_a_new_page(folder: Path) -> object:
+    write_report(report_of(folder / "run"), folder / "run")
+    return evaluate_saved(folder / "run", 1).model_dump(exclude={"source"})
+
+
 # Every way to read a run -> what it finds.
 READERS: dict[str, Callable[[Path], object]] = {
     "adapt": lambda folder: adapt_new(folder / "run", [], folder / "new").model_dump(exclude={"run"}),
     "compare": lambda folder: compare_runs([folder / "run"]).model_dump(exclude={"arms": {"__all__": {"runs"}}}),
     "table": lambda folder: results_of([folder / "run"]).model_dump(),
     "evaluate": lambda folder: evaluate_saved(folder / "run", 1).model_dump(exclude={"source"}),
+    "page": evaluated_after_a_new_page,
     "export": exported,
     "policy": lambda folder: merpo.load_policy(folder / "run", task=2)([0.1, -0.2]).tolist(),
     "file": lambda folder: merpo.load_policy(folder / "run/artifacts/adapted.safetensors", task=2)([0.1, 0.2]).tolist(),

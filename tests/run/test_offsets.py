@@ -10,6 +10,7 @@ import pytest
 from logs import write_machines
 from logs_recipes import logs_tables
 
+from merpo import load_policy
 from merpo.artifacts.run_folder import open_run
 from merpo.artifacts.run_manifest import read_manifest, write_manifest
 from merpo.data.import_any import import_any
@@ -87,3 +88,7 @@ def test_exported_policies_say_what_their_observations_lack(run: Path, tmp_path:
     export_policies(run, tmp_path / "files", "safetensors")
     text = (tmp_path / "files" / "README.md").read_text("utf-8")
     assert 'in the order ["level", "flow"], minus [3.0, 0.0] as in the data' in text
+    assert "subtract these first, in double precision" in text
+    for form in ("safetensors", "onnx"):
+        (done, *_) = export_policies(run, tmp_path / form, form)
+        assert load_policy(done.path).subtracted.tolist() == [3.0, 0.0]

@@ -17,6 +17,10 @@ __all__ = ["TOLERANCE", "scaled_actions"]
 
 TOLERANCE = 1e-5  # of half the box: rounding
 LABELS = 50  # numbers of a discrete action, at most
+TWO_LABELS = (
+    "actions are zeros and ones only, as labels of discrete actions are; they are read as amounts in [-1, 1]; if they "
+    "are amounts from 0 to 1, give these bounds"
+)
 SLIGHTLY = 0.05  # of the box's width, within which an action outside is taken for an overshoot
 
 
@@ -43,7 +47,7 @@ def scaled_actions(
     with np.errstate(invalid="ignore"):
         outside = np.abs(scaled) > 1.0 + TOLERANCE
     if not outside.any():
-        return scaled.astype(np.float32), []
+        return scaled.astype(np.float32), [TWO_LABELS] if bounds is None and _are_two(actions) else []
     if not choices.clip_actions or not np.isfinite(scaled[outside]).all():
         raise _refusal(exact, scaled, outside, low, high, bounded=bounds is not None, name=name)
     rows, columns = int(outside.any(axis=1).sum()), np.flatnonzero(outside.any(axis=0)).tolist()
@@ -86,6 +90,12 @@ def _are_labels(actions: NDArray[Any]) -> bool:
     if not whole or least not in (0.0, 1.0) or most > LABELS:
         return False
     return actions.dtype.kind in "iu" or 2 * len(np.unique(actions)) >= most + 1 - least
+
+
+def _are_two(actions: NDArray[Any]) -> bool:
+    """Whether actions are zeros and ones, and both occur."""
+    ones = actions == 1
+    return bool((ones | (actions == 0)).all() and ones.any() and not ones.all())
 
 
 def _refusal(

@@ -31,9 +31,18 @@ def with_gaps(arrays: Mapping[str, NDArray[Any]], missing: Sequence[float]) -> d
     """The arrays with NaN for every number that stands for a missing value."""
     made = dict(arrays)
     for key in COLUMNS:
-        if key in made and missing and (found := np.isin(made[key], list(missing))).any():
+        if key in made and missing and (found := _stand(made[key], missing)).any():
             made[key] = np.where(found, np.nan, made[key].astype(np.float64))
     return made
+
+
+def _stand(array: NDArray[Any], missing: Sequence[float]) -> NDArray[np.bool_]:
+    """Where numbers stand for missing values: equal to one of them as they are, or as they would be stored."""
+    found = np.isin(array, list(missing))
+    if array.dtype == np.float64:
+        with np.errstate(over="ignore"):
+            found |= np.isin(array.astype(np.float32), np.asarray(missing, dtype=np.float32))
+    return found
 
 
 def gappy_episodes(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from merpo.data.reading.real_numbers import dims, real_array
 from merpo.errors import DatasetError
-from merpo.lazy import np
+from merpo.lazy import np, torch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,6 +45,9 @@ def flat_rows(given: Mapping[str, Any], name: str, flatten: bool = False, leave_
     for key in ("observations", "actions", "rewards"):
         if key not in known:
             raise DatasetError(f"{name}: {key} is missing, expected an array")
+    for key, value in known.items():
+        if isinstance(value, torch.Tensor) and value.is_nested:  # which has no shape, and raises where it is asked
+            raise DatasetError(f"{name}: {key} is a nested tensor, expected a list of tensors, one for each episode")
     if _in_blocks(known):
         known, blocks = _by_environment(known, name)
         if blocks != "":

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from merpo.data.csv_cells import ZEROS
 from merpo.data.csv_dialect import BOOLEANS
+from merpo.data.looked import Looked
+from merpo.data.runs import CYCLE, runs_of
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Looked", "check_unused", "look_at", "truths"]
+__all__ = ["check_unused", "look_at", "truths"]
 
 WORDS = {**BOOLEANS, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 FLAG_NAME = re.compile(
@@ -25,17 +27,9 @@ STEP_NAME = re.compile(r"(?:^|[^a-z])(?:t|k|i|time|frame|index|(?:time_?)?steps?
 DISCOUNTS = ("discount", "discounts")  # of RLDS, 0 where an episode terminates; `is_terminal` tells the same
 
 
-class Looked(NamedTuple):
-    """What the values of a column may tell of episodes."""
-
-    truth: NDArray[np.bool_] | None  # of zeros and ones, if it has both and nothing else
-    is_set: bool  # whether it has several values, and not all of them zero or empty
-    restarts: bool  # whether it counts up, and starts again
-
-
 def look_at(value: Any, rows: tuple[int, ...]) -> Looked:
     """What the values of a column or array tell, where there are `rows` [N] or [E, L] rewards."""
-    return Looked(truths(value), _is_set(value), _restarts(value, rows))
+    return Looked(truths(value), _is_set(value), _restarts(value, rows), _runs(value, rows))
 
 
 def check_unused(
@@ -81,9 +75,14 @@ def _suspicion(name: str, looked: Looked, known: Iterable[NDArray[np.bool_]], ro
     """Why a column is taken for a flag, empty if it is not."""
     truth, every = looked.truth, list(known)
     if truth is not None:
-        as_many = truth.size == int(np.prod(rows))
-        return "holds zeros and ones, as flags do" if as_many and not _repeats(truth, every) else ""
-    return "has the name of a flag" if not every and FLAG_NAME.search(name.lower()) and looked.is_set else ""
+        as_many = truth.size in (int(np.prod(rows)), *(() if every else (2 * int(np.prod(rows)),)))
+        if as_many:
+            return "" if _repeats(truth, every) else "holds zeros and ones, as flags do"
+    if every:
+        return ""
+    if FLAG_NAME.search(name.lower()) and looked.is_set:
+        return "has the name of a flag"
+    return "" if looked.restarts and looked.runs == CYCLE else looked.runs  # a counter to three, of which a note tells
 
 
 def _edges(labels: Any) -> list[NDArray[np.bool_]]:
@@ -125,6 +124,22 @@ def _repeats(truth: NDArray[np.bool_], known: Iterable[NDArray[np.bool_]]) -> bo
     if every:
         every.append(np.logical_or.reduce([one for one in every if one.shape == every[0].shape]))
     return any(one.shape == truth.shape and (bool((one == truth).all()) or bool((one != truth).all())) for one in every)
+
+
+def _runs(value: Any, rows: tuple[int, ...]) -> str:
+    """What the runs of equal values of a column seem to be, or the numbers of an array with other rows."""
+    array = np.asarray(value) if not isinstance(value, list) or not value or isinstance(value[0], str) else None
+    if array is None or not rows:
+        return ""
+    if array.size == int(np.prod(rows)):
+        return runs_of(array).tells()
+    whole = array.ndim == 1 and array.dtype.kind in "iu" and 1 < len(array) < rows[0] and len(rows) == 1
+    if whole and (array >= 0).all():
+        if int(array.sum(dtype=np.float64)) == rows[0]:
+            return "adds up to the number of rows, as the lengths of episodes do"
+        if array[-1] <= rows[0] and (array[1:] > array[:-1]).all():
+            return "counts rows, as the ends or starts of episodes do"
+    return ""
 
 
 def _is_set(value: Any) -> bool:

@@ -87,9 +87,14 @@ def test_amounts_are_to_be_scaled(actions: list[float]) -> None:
         read(np.array(actions, dtype=float))
 
 
-@pytest.mark.parametrize("actions", [[0, 1, 1], [-1, 0, 1], [True, False, True]])
-def test_whole_numbers_within_the_box_are_read(actions: list[Any]) -> None:
-    assert read(actions)[0][:, 0].tolist() == [float(one) for one in actions]
+@pytest.mark.parametrize("actions", [[0, 1, 1], [-1, 0, 1], [True, False, True], [0, 0], [1.0, 1.0], [0.0, 1.0]])
+def test_whole_numbers_within_the_box_are_read_and_zeros_and_ones_told(actions: list[Any]) -> None:
+    found, notes = read(actions)
+    assert found[:, 0].tolist() == [float(one) for one in actions]
+    assert any("as labels of discrete actions are" in note for note in notes) is (
+        set(map(float, actions)) == {0.0, 1.0}
+    )
+    assert not read(actions, action_low=-1.0, action_high=1.0)[1]
 
 
 def test_scaling_is_in_double_precision() -> None:

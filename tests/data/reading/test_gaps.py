@@ -268,3 +268,14 @@ def test_the_extreme_value_of_a_lost_mask_says_how_to_name_it() -> None:
     assert any("is -9999 at row 7" in line and "missing = [-9999]" in line for line in said)
     from_arrays(seen, np.zeros(50), np.zeros(50), missing=[-9999], gaps="hold", note=said.append)
     assert sum("extreme" in line for line in said) == 1
+
+
+@given(st.floats(1e5, 1e17), st.booleans())
+def test_the_number_that_is_named_is_the_one_that_was_meant(value: float, negative: bool) -> None:
+    said: list[str] = []
+    seen = np.random.default_rng(0).normal(size=50)
+    seen[7] = -value if negative else value
+    from_arrays(seen, np.zeros(50), np.zeros(50), seen, note=said.append)
+    named = float(next(line for line in said if "missing = [" in line).split("missing = [")[1].split("]")[0])
+    from_arrays(seen, np.zeros(50), np.zeros(50), seen, missing=[named], gaps="hold", note=said.append)
+    assert sum("extreme" in line for line in said) == 1

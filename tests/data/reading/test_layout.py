@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,3 +81,10 @@ def test_episodes_that_flags_tell_are_left_out_by_their_numbers() -> None:
     assert data.observations[:, 0].tolist() == [0, 1, 2, 6]
     with pytest.raises(DatasetError, match=r"rewards is nan at row 3, .*a missing value"):
         from_arrays(**rows, terminations=flags, leave_out=[2])
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_nested_tensor_is_refused_by_name() -> None:
+    nested = torch.nested.nested_tensor([torch.zeros(3, 2), torch.zeros(4, 2)])
+    with pytest.raises(DatasetError, match=r"observations is a nested tensor, expected a list of tensors"):
+        from_arrays(nested, np.zeros((7, 1)), np.zeros(7))

@@ -73,13 +73,72 @@ def test_other_signs_of_episodes_are_refused_where_nothing_tells_them(name: str,
     assert name in read({**bare(log), name: column, "day": [0, 0, 0, 1, 1, 1]}, episodes="day").account.unused
 
 
+FORMS: dict[str, tuple[Any, Any]] = {  # of an end, and of no end
+    "1 and 2": (2, 1),
+    "-1 and 1": (1, -1),
+    "0 and 255": (255, 0),
+    "fractions": (0.5, 1.5),
+    "a gap": (1.0, np.nan),
+    "words": ("yes", "no"),
+    "others": ("end", ""),
+    "bytes": (b"T", b"F"),
+}
+
+
+@given(log=logs(), name=PLAIN, form=st.sampled_from(sorted(FORMS)), as_list=st.booleans())
+def test_a_flag_of_any_two_values_is_refused(log: Log, name: str, form: str, as_list: bool) -> None:
+    end, other = FORMS[form]
+    column = np.where(log.last(), end, other)
+    value = column.tolist() if as_list and isinstance(end, str) else column
+    refused = rf"'{name}' (?:has two values|holds zeros and ones|has the name of a flag)"
+    with pytest.raises(DatasetError, match=refused):
+        read({**bare(log), name: value})
+    assert read({**bare(log), name: value}, ignore=(name,)).account.unused == (name,)
+    if form != "words" and any(log.ended):  # where flags are used, others than zeros and ones are only named
+        assert read({**d4rl(log), name: value}).account.unused == (name,)
+
+
+@given(
+    lengths=st.lists(st.integers(4, 6), min_size=3, max_size=5),
+    name=PLAIN,
+    form=st.sampled_from(["numbers", "texts", "dates"]),
+)
+def test_labels_and_kinds_of_steps_under_any_name_are_refused(lengths: list[int], name: str, form: str) -> None:
+    log = make_log(lengths, [True] * len(lengths))
+    numbers = np.repeat(np.arange(len(log.lengths)) * 7 % 1009, log.lengths)
+    forms = {"texts": [f"run {i}" for i in numbers], "dates": np.array([f"2024-05-01 {i}" for i in numbers])}
+    with pytest.raises(DatasetError, match=f"'{name}' (?:has one value in each block of rows|has the name of a flag)"):
+        read({**bare(log), name: forms.get(form, numbers)})
+    kinds = np.where(log.last(), 2, np.where(np.roll(log.last(), 1), 0, 1))
+    with pytest.raises(DatasetError, match=f"'{name}' (?:goes through the same three values|has the name of a flag)"):
+        read({**bare(log), name: kinds})
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [([3, 4, 5], "adds up to the number of rows"), ([3, 7, 12], "counts rows"), ([0, 3, 7], "counts rows")],
+)
+def test_lengths_and_ends_of_episodes_are_refused(value: list[int], reason: str) -> None:
+    with pytest.raises(DatasetError, match=f"'some' {reason}"):
+        read({**bare(make_log([3, 4, 5], [True] * 3)), "some": np.array(value)})
+
+
+@pytest.mark.parametrize("value", [np.repeat([0.5, 0.7, 0.9], 4), np.arange(12), [0.1, 0.9, 4.0] * 4, list("abcb") * 3])
+def test_measured_and_other_values_are_named_only(value: Any) -> None:
+    column = value if isinstance(value, list) and isinstance(value[0], str) else np.asarray(value)
+    arrays = {**bare(make_log([3, 4, 5], [True] * 3)), "extra": column}
+    if isinstance(column, np.ndarray) and column[0] == 0.1:
+        arrays["extra"] = column + np.arange(12) * 1e-3
+    assert read(arrays).account.unused == ("extra",)
+
+
 def test_another_counter_is_told() -> None:
     notes = read({**bare(make_log([3, 3], [True, True])), "hour": np.array([1, 2, 3, 1, 2, 3])}).account.notes
     assert any("'hour' counts up and starts again" in note for note in notes)
 
 
 @pytest.mark.parametrize(
-    "value", [np.zeros(6), np.ones(6), np.arange(6), np.linspace(0, 1, 6), ["a", "b"] * 3, np.eye(6), np.array(1), []]
+    "value", [np.zeros(6), np.ones(6), np.arange(6), np.linspace(0, 1, 6), list("abacbc"), np.eye(6), np.array(1), []]
 )
 def test_columns_that_tell_nothing_are_named_only(value: Any) -> None:
     assert read({**bare(make_log([6], [True])), "extra": value}).account.unused == ("extra",)
