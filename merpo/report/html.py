@@ -71,7 +71,7 @@ def write_report(report: Report, folder: Path, trust: bool = False) -> Path:
     manifest gets the digests of its files. Raises `ArtifactError` if one of them is not the one that the run wrote;
     with `trust` it becomes the run's.
     """
-    check_files(folder, trust)
+    check_files(folder, REPORT, trust)
     drawn = pictures(report)
     atomic_write_text(folder / "episodes.csv", episodes_csv(report.tasks))
     for picture in drawn:
