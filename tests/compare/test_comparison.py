@@ -150,7 +150,7 @@ def test_what_cannot_be_compared_is_refused_by_name(study: Path, tmp_path: Path)
     (study / "alpha-0.1" / "seed-0" / "report.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"seed-0/report\.json"):
         read_arms([study / "alpha-0.1"])
-    with pytest.raises(ArtifactError, match="no finished run"):
+    with pytest.raises(ArtifactError, match="nothing: no such file or folder, expected a run's folder"):
         read_arms([tmp_path / "nothing"])
 
 
@@ -295,4 +295,4 @@ def test_reports_are_built_anew(tmp_path: Path, merpo_cli: Merpo) -> None:
     assert [page.read_bytes() for page in pages] == before, "the same report gives the same page"
     assert "comparison: both/comparison.html" in answer.out
     answer = merpo_cli("report", "nothing")
-    assert (answer.code, "no finished run" in answer.err) == (2, True)
+    assert (answer.code, "no such file or folder" in answer.err) == (2, True)
