@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 RESUMABLE = ("adapt", "collect", "run", "sweep")  # commands that go on where they stopped
-INTERRUPTED = 1  # exit code of other commands after Ctrl-C
+INTERRUPTED = 130  # exit code of other commands after Ctrl-C, as shells and Typer have it
 
 # What a disk says that is full, may not be written, or is gone, wherever in a run it says so,
 REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOENT}
@@ -48,7 +47,7 @@ def __getattr__(name: str) -> Any:
 def main() -> None:
     """Entry point of `merpo`: exit code 2 and a message for user errors, 75 for a stopped run that can resume."""
     resumable = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in RESUMABLE
-    with stop.at_once() if resumable else contextlib.nullcontext():
+    with stop.at_once() if resumable else stop.interruptible(INTERRUPTED):
         try:
             code = _run()
         except KeyboardInterrupt:  # while something was imported

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from merpo.collect.behavior_policies import read_behavior_policies
 from merpo.data.places import CURVE, CURVE_PICTURE
-from merpo.report.figures.style import axis_title, blank, color_of, grid_of, legend, png, series_style
+from merpo.report.figures.style import axis_title, blank, color_of, grid_of, legend, own_style, png, series_style
 from merpo.support.files import atomic_write_bytes, atomic_write_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def draw_curve(recipe: Recipe, folder: Path) -> Path:
     if not path.exists():
         trained = read_behavior_policies(recipe, folder)
         write_curve(folder, trained)  # missing in collections of older versions
-        atomic_write_bytes(path, curve_picture(trained, recipe.tasks.name))
+        with own_style():
+            drawn = curve_picture(trained, recipe.tasks.name)
+        atomic_write_bytes(path, drawn)
     return path
 
 

@@ -6,7 +6,18 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from merpo.report.figures.returns import Picture
-from merpo.report.figures.style import LINE, MUTED, axis_title, blank, grid_of, label_text, legend, png, series_style
+from merpo.report.figures.style import (
+    LINE,
+    MUTED,
+    axis_title,
+    blank,
+    grid_of,
+    label_text,
+    legend,
+    own_style,
+    png,
+    series_style,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +34,8 @@ MOST_PAIRS = 28
 
 def comparison_pictures(comparison: Comparison) -> list[Picture]:
     """All figures in the order of the page; the one of probabilities of improvement needs two arms."""
-    drawn = (aggregates(comparison), profiles(comparison), improvement(comparison))
+    with own_style():
+        drawn = (aggregates(comparison), profiles(comparison), improvement(comparison))
     return [picture for picture in drawn if picture is not None]
 
 

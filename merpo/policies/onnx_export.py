@@ -19,6 +19,7 @@ from merpo.policies.onnx_opset import NATIVE, check_opset, converted
 from merpo.policies.saved import SavedPolicies
 from merpo.support.checksum import PLACE, with_checksum
 from merpo.support.files import atomic_write_bytes
+from merpo.support.terminal import printable
 from merpo.types import Params
 from merpo.version import __version__
 
@@ -107,6 +108,13 @@ def _unit_tensors(units: DataUnits, place: Path) -> Params:
     return tensors
 
 
+def _cause(error: BaseException) -> str:
+    """The first line of what is at the bottom of an exporter's error."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return printable(next(iter(str(error).splitlines()), type(error).__name__))[:300]
+
+
 def _trace(one: SavedPolicies, allow_non_finite: bool) -> Graph:
     """The graph of one task's policy."""
     tensors = _tensors(one)
@@ -131,19 +139,25 @@ def _trace(one: SavedPolicies, allow_non_finite: bool) -> Graph:
             return action, torch.minimum(torch.maximum(middle + half * action, low), high)
 
     outputs = [ACTION, IN_UNITS] if "units/low" in tensors else [ACTION]
-    with _quiet():
-        program = torch.onnx.export(
-            Traced().eval(),
-            (torch.zeros(2, one.observation_dim),),
-            dynamo=True,
-            opset_version=NATIVE,
-            input_names=[OBSERVATION],
-            output_names=outputs,
-            dynamic_shapes={OBSERVATION: {0: torch.export.Dim("batch")}},
-            optimize=False,  # done later for each task, because it folds weights together
-            external_data=False,
-            verbose=False,
-        )
+    try:
+        with _quiet():
+            program = torch.onnx.export(
+                Traced().eval(),
+                (torch.zeros(2, one.observation_dim),),
+                dynamo=True,
+                opset_version=NATIVE,
+                input_names=[OBSERVATION],
+                output_names=outputs,
+                dynamic_shapes={OBSERVATION: {0: torch.export.Dim("batch")}},
+                optimize=False,  # done later for each task, because it folds weights together
+                external_data=False,
+                verbose=False,
+            )
+    except torch.onnx.OnnxExporterError as error:  # an operator that ONNX lacks, or a choice that depends on numbers
+        raise MerpoError(
+            f"{one.place}: ONNX cannot express the policies of method {one.method.name!r} ({_cause(error)}); "
+            "export them with --format safetensors"
+        ) from error
     if program is None:
         raise MerpoError(f"{one.place}: torch.onnx returned no graph")
     return names, program.model_proto

@@ -51,16 +51,18 @@ class Film(NamedTuple):
 def pictures(report: Report) -> list[Picture]:
     """Every picture for which the run has what it shows, in the order of the page."""
     from merpo.report.figures import inside, plane, returns
+    from merpo.report.figures.style import own_style
 
-    drawn = (
-        returns.per_task_returns(report),
-        returns.critic_estimates(report),
-        returns.return_over_training(report),
-        returns.adaptation_steps(report),
-        plane.trajectories(report),
-        inside.duals_over_time(report),
-        inside.model_error(report),
-    )
+    with own_style():
+        drawn = (
+            returns.per_task_returns(report),
+            returns.critic_estimates(report),
+            returns.return_over_training(report),
+            returns.adaptation_steps(report),
+            plane.trajectories(report),
+            inside.duals_over_time(report),
+            inside.model_error(report),
+        )
     return [picture for picture in drawn if picture is not None]
 
 

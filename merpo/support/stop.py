@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 from merpo.errors import StoppedError
 
-__all__ = ["at_once", "check", "forget", "graceful", "handled", "request", "requested"]
+__all__ = ["at_once", "check", "forget", "graceful", "handled", "interruptible", "request", "requested"]
 
 HANGUP: tuple[signal.Signals, ...] = tuple(one for one in signal.Signals if one.name == "SIGHUP")  # none on Windows
 SIGNALS = (signal.SIGINT, signal.SIGTERM, *HANGUP)
@@ -54,6 +54,27 @@ def at_once() -> Iterator[None]:
 
 
 @contextmanager
+def interruptible(code: int) -> Iterator[None]:
+    """Inside the block Ctrl-C raises `KeyboardInterrupt`, but ends the process with `code` while something is imported.
+
+    An import does not survive an exception at any place: it may be lost there, or come out as another one.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # ignored, or handled by whoever calls
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                os._exit(code)
+            frame = frame.f_back
+        raise KeyboardInterrupt
+
+    with handled(interrupt, (signal.SIGINT,)):
+        yield
+
+
+@contextmanager
 def graceful() -> Iterator[None]:
     """Handle signals to stop inside the block: the first requests a stop, a second one exits with 128 + its number.
 
@@ -67,7 +88,9 @@ def graceful() -> Iterator[None]:
 
 
 @contextmanager
-def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def handled(
+    handler: Callable[[int, FrameType | None], None], signals: Iterable[signal.Signals] = SIGNALS
+) -> Iterator[None]:
     """Call the handler on signals to stop inside the block, but on SIGHUP not where it is ignored, as under `nohup`.
 
     Only the main thread can handle signals; in another thread this does nothing.
@@ -76,7 +99,7 @@ def handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
         yield
         return
     ignored = {number for number in HANGUP if signal.getsignal(number) == signal.SIG_IGN}
-    before = {number: signal.signal(number, handler) for number in SIGNALS if number not in ignored}
+    before = {number: signal.signal(number, handler) for number in signals if number not in ignored}
     try:
         yield
     finally:

@@ -66,6 +66,16 @@ def test_a_signal_in_the_first_half_second_stops_a_run_that_can_go_on(
     assert code == 0 or "run the same command" in err
 
 
+@pytest.mark.parametrize("delay", [0.0, 0.3, 0.6])
+def test_a_signal_ends_what_cannot_go_on_in_one_way(folder: Path, store: Path, delay: float) -> None:
+    process = start(folder, store, "evaluate", "first", "--episodes", "100000")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "begun\n"
+    time.sleep(delay + 0.02)
+    process.send_signal(signal.SIGINT)
+    assert ended(process)[0] == 130
+
+
 @pytest.mark.parametrize("command", RESUMABLE)
 def test_every_command_that_can_go_on_says_so(
     command: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

@@ -150,7 +150,7 @@ def test_what_cannot_be_compared_is_refused_by_name(study: Path, tmp_path: Path)
     (study / "alpha-0.1" / "seed-0" / "report.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"seed-0/report\.json"):
         read_arms([study / "alpha-0.1"])
-    with pytest.raises(ArtifactError, match="no such file or folder"):
+    with pytest.raises(ArtifactError, match="nothing: no such file or folder, expected a run's folder"):
         read_arms([tmp_path / "nothing"])
 
 

@@ -76,6 +76,7 @@ NOISY = (
     "os.write(1, b'fd at import\\n')\nprint('print at import')\n"
     "atexit.register(lambda: (os.write(1, b'fd at exit\\n'), print('print at exit')))\n"
     "sys.__stdout__.write('original\\n'); sys.__stdout__.flush()\n"
+    "sys.stdout.close()\n"
 )
 
 

@@ -54,6 +54,31 @@ def test_what_an_opset_does_not_have_is_said(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "x.onnx").exists()
 
 
+BEYOND: dict[str, Act] = {  # operators that ONNX lacks, choices by numbers, and sizes that are computed
+    "median": lambda x: (x - x.median(-1, keepdim=True)[0])[..., :2].tanh(),
+    "inverse": lambda x: (x @ torch.linalg.inv(torch.eye(4) + 0 * x.mean()))[..., :2].tanh(),
+    "choice": lambda x: (x if x.sum() > 0 else -x)[..., :2].tanh(),
+}
+
+
+@pytest.mark.parametrize("opset", [OLDEST, OPSET])
+@pytest.mark.parametrize("name", BEYOND)
+def test_what_onnx_does_not_have_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, opset: int
+) -> None:
+    one = policy(BEYOND[name], monkeypatch)
+    with pytest.raises(MerpoError, match=r"x: ONNX cannot express the policies of method 'merpo' \(.*--format safeten"):
+        onnx_writer(opset, allow_non_finite=False)(one, tmp_path / "x.onnx")
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_a_size_that_is_computed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = policy(lambda x: x.sort(-1)[0][..., :2].tanh(), monkeypatch)
+    onnx_writer(OPSET, allow_non_finite=False)(one, tmp_path / "x.onnx")
+    with pytest.raises(MerpoError, match="is not known before it is computed"):
+        _difference(one, tmp_path / "x.onnx", guarded=True)
+
+
 def test_bounds_that_float32_does_not_tell_apart_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one = policy(ACTS["parts"], monkeypatch, (1e9, 1e9 + 1))
     with pytest.raises(MerpoError, match="are the same in float32"):

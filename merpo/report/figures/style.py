@@ -28,6 +28,7 @@ __all__ = [
     "label_text",
     "legend",
     "marker_of",
+    "own_style",
     "png",
     "series_style",
 ]
@@ -65,6 +66,16 @@ def label_of(policy: str) -> str:
 def label_text(text: str) -> str:
     """Text of recipes and plugins as a label: no formulas, no control characters."""
     return neutral(text).replace("$", r"\$")
+
+
+@contextmanager
+def own_style() -> Iterator[None]:
+    """Draw with matplotlib's defaults, whatever `matplotlibrc` or a notebook has, such as LaTeX for all text."""
+    with _no_backend():
+        import matplotlib as mpl
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        yield
 
 
 def blank(width: float, height: float) -> Figure:
