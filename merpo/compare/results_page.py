@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -42,6 +43,7 @@ SIZES_INTRO = """\
 Sizes as the recipe states them; the time is the wall time of training and adaptation, beside whatever else
 the machine did, from the quickest seed to the slowest; a dash where a reused stage has no stored time, or the processor
 was not kept:"""
+WIDTH = 120  # characters of a line of prose
 MOST_ALIKE = 4  # tasks from which on an interquartile mean is not the mean
 MOST_TASKS = 12  # of a recipe whose tasks have a row each
 MOST_CHARACTERS = 40  # of a task's parameters
@@ -114,7 +116,7 @@ def _covers(rows: Sequence[Row]) -> str:
         kinds.setdefault(f"{covered(row.covers)}, all on {sets}", []).append(row.name)
     most = max(kinds, key=lambda kind: len(kinds[kind]))
     others = [f" For {plain('; '.join(names))}: {kind}." for kind, names in kinds.items() if kind != most]
-    return f"Intervals are for {most} per recipe.{''.join(others)}\n"
+    return textwrap.fill(f"Intervals are for {most} per recipe.{''.join(others)}", WIDTH) + "\n"
 
 
 def _references(rows: Sequence[Row]) -> str:
