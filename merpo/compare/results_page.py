@@ -30,9 +30,9 @@ none. They are for new seeds on the same tasks and data, of which a line below e
 tasks* is for new tasks, too, and wide where there are few. Differences within a recipe are paired by seed. Tables of
 returns are exploratory: each interval is of one number alone, and is not corrected for how many there are. Returns are
 undiscounted and of whole episodes; the behaviour policy's is the mean of the data's episodes, in which actions were
-drawn. Adapted policies and meta-policies act by their modes, as does *behaviour's mode*: the policy that collected the
-data, on the same episodes and seeds; a dash means that it was not measured. *Worse* counts the pairs of seed and task
-in which the adapted policy earned less than the data.
+drawn. Adapted policies and meta-policies act by their modes unless it says otherwise, as does *behaviour's mode*: the
+policy that collected the data, on the same episodes and seeds; a dash means that it was not measured. *Worse* counts
+the pairs of seed and task in which the adapted policy earned less than the data.
 """
 BY_TASK_INTRO = "Task by task:"
 ON_THE_WAY_INTRO = "After so many steps of adaptation:"
@@ -109,14 +109,19 @@ def _full_names(rows: Sequence[Row]) -> str:
 
 
 def _covers(rows: Sequence[Row]) -> str:
-    """What intervals over seeds are for, and of how many data sets the seeds are."""
+    """What intervals over seeds are for, the number of data sets, and whose policies were measured by drawn actions."""
     kinds: dict[str, list[str]] = {}
     for row in rows:
+        if len(row.seeds) == 1:
+            continue
         sets = "one data set" if row.data_sets == 1 else f"{row.data_sets} data sets"
         kinds.setdefault(f"{covered(row.covers)}, all on {sets}", []).append(row.name)
-    most = max(kinds, key=lambda kind: len(kinds[kind]))
-    others = [f" For {plain('; '.join(names))}: {kind}." for kind, names in kinds.items() if kind != most]
-    return textwrap.fill(f"Intervals are for {most} per recipe.{''.join(others)}", WIDTH) + "\n"
+    most = max(kinds, key=lambda kind: len(kinds[kind]), default="")
+    told = [f"Intervals are for {most} per recipe."] if most else []
+    told += [f"For {plain('; '.join(names))}: {kind}." for kind, names in kinds.items() if kind != most]
+    drawn = [row.name for row in rows if row.drawn]
+    told += [f"Measured by drawn actions: {plain('; '.join(drawn))}."] if drawn else []
+    return textwrap.fill(" ".join(told), WIDTH) + "\n" if told else ""
 
 
 def _references(rows: Sequence[Row]) -> str:
