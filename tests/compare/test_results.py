@@ -19,7 +19,7 @@ from merpo.compare.results_page import results_page
 from merpo.compare.rows import Row
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report.report import Report
-from merpo.support.statistics import mean_score
+from merpo.support.statistics.scores import iqm, mean_score
 
 ROOT = Path(__file__).resolve().parents[2]
 Merpo = Callable[..., Answer]
@@ -75,10 +75,11 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     returns, behaviors, metas = ([report.returns(policy) for report in reports] for policy in policies)
     gains = np.asarray(returns) - np.asarray(behaviors)
     assert good.adapted == returns
-    assert good.mean_adapted == mean_score(returns)  # type: ignore[arg-type]
-    assert good.difference == mean_score(gains)
+    covers = ("meta-training", "adaptation")
+    assert good.mean_adapted == mean_score(returns, covers)  # type: ignore[arg-type]
+    assert good.difference == mean_score(gains, covers)
     assert good.worse == sum(gain < 0 for row in gains for gain in row)
-    assert good.difference_to_meta_policy == mean_score(np.asarray(returns) - np.asarray(metas))
+    assert good.difference_to_meta_policy == mean_score(np.asarray(returns) - np.asarray(metas), covers)
     assert type(good).model_validate({**good.model_dump(), "meta_policy": None}).difference_to_meta_policy is None
     assert good.difference_on_new_tasks is not None
     assert good.difference.low is not None
@@ -100,7 +101,8 @@ def test_clones_have_columns_where_a_run_has_them(runs: Path) -> None:
     assert row.difference_to_clone.mean == pytest.approx(1.5)
     assert row.by_task()[0].clone_drawn == [[-9.5]]
     page = results_page(results_of([runs / "cloned"]))
-    assert "| clone | meta-policy |" in page
+    assert "| clone | clone, drawn | meta-policy |" in page
+    assert "| -9.50 |" in page
     assert "| adapted − clone | adapted − meta-policy |" in page
     assert "| 1.50 |" in page
 
@@ -109,6 +111,51 @@ def test_time_is_that_of_training(runs: Path) -> None:
     timings = {"data": 1000.0, "meta-policy": 3.0, "adapt": 2.0, "evaluate": 100.0, "report": 9.0, "unseen tasks": 7.0}
     run(runs, "timed", 0, 0.0, timings=timings)
     assert results_of([runs / "timed"]).rows[0].seconds == [5.0]
+
+
+def test_the_page_says_what_intervals_are_for_and_how_policies_acted(runs: Path) -> None:
+    first = "Intervals are for new seeds of meta-training and adaptation, all on one data set per recipe."
+    assert f"\n{first}\n" in results_page(results_of([runs]))
+    recipe = {"title": "drawn", "tasks": {"component": "point-robot-wind"}, "evaluate": {"policy": "stochastic"}}
+    for seed in range(2):
+        run(runs, "drawn", seed, 0.0, recipe={**recipe, "method": {"component": "single", "model": {"iterations": 5}}})
+    page = " ".join(results_page(results_of([runs])).split())
+    other = "For drawn: new seeds of training, all on one data set. Measured by drawn actions: drawn."
+    assert f"{first} {other}" in page
+    assert "Intervals are for" not in results_page(results_of([runs / "good" / "seed-0"]))
+
+
+def test_seeds_with_training_data_of_their_own_are_counted(runs: Path) -> None:
+    for seed in range(2):
+        report = moved(0.0, seed, 0.0, "own")
+        entry = report.datasets[0].model_copy(update={"split": "train", "sha256": f"{seed:x}" * 64})
+        run(runs, "own", seed, 0.0, datasets=[*report.datasets, entry])
+    (row,) = results_of([runs / "own"]).rows
+    assert (row.data_sets, row.covers) == (2, ("data", "meta-training", "adaptation"))
+    assert row.difference.covers == row.covers
+
+
+def test_spread_over_tasks_and_modes_have_columns(runs: Path) -> None:
+    (row,) = results_of([runs / "good"]).rows
+    assert row.worst_decile_adapted.mean == pytest.approx(np.mean([min(seed) for seed in row.adapted]))
+    assert row.iqm_adapted == iqm(row.adapted, row.covers)
+    page = results_page(Results(rows=[row.model_copy(update={"behavior_mode": [[-3.5] * 6] * 3})]))
+    assert "| behaviour's mode | meta-policy | adapted | interquartile mean | worst decile |" in page
+    assert "| -3.50 [-3.50, -3.50] |" in page
+    assert "worst decile" not in results_page(Results(rows=[row.by_task()[0]]))
+
+
+def test_verdicts_in_a_table_of_pairs_are_corrected(runs: Path) -> None:
+    """A difference that is told from chance alone, and not once it is one of three."""
+    (row,) = results_of([runs / "good"]).rows
+    adapted = ([0.0, 1.0, 2.0], [2.6, 3.6, 4.6], [1.0, 2.0, 3.5])
+    rows = [
+        row.model_copy(update={"name": str(i), "adapted": [[x] * 6 for x in values]})
+        for i, values in enumerate(adapted)
+    ]
+    alone, several = (results_page(Results(rows=rows[:count])) for count in (2, 3))
+    assert "| 2. 1 | **2.60 [" in alone
+    assert "| 2. 1 | 2.60 [" in several
 
 
 def test_the_page_says_what_short_names_stand_for(runs: Path) -> None:
@@ -141,7 +188,7 @@ def test_only_rows_on_the_same_data_are_compared(runs: Path) -> None:
     assert sorted(row.name for row in group) == ["bad", "good"]
     page = results_page(results)
     bad, good = (next(row for row in group if row.name == name) for name in ("bad", "good"))
-    difference = good.minus(bad)
+    difference = good.minus(bad).interval
     assert difference.mean == pytest.approx(good.mean_adapted.mean - bad.mean_adapted.mean)
     assert re.search(rf"\| 2\. good \| \*\*{difference.mean:.2f} \[", page)
     assert "| other | 40: direction 0 |" in page
