@@ -61,6 +61,7 @@ def diagnose(
     if behavior is not None:
         found["clone_gain"] = clone_gain(behavior, data, clones, holdout, noise)
     found |= values_and_bounds(rac, result.state, data, noise)
+    found["discount"] = data.rows.new_full((data.n_tasks,), rac.discount)
     found |= _growth(rac, result, found)
     if behavior is not None and rac.regularizer is not None:
         anchors = Anchors(fast_layout(behavior), fast_layout(meta.policy))

@@ -82,7 +82,9 @@ def _row(arm: Arm, trust: bool) -> Row:
         clone=arm.returns("clone"),
         clone_drawn=arm.returns("clone_drawn"),
         meta_policy=arm.returns("meta_policy"),
+        meta_policy_drawn=arm.returns("meta_policy_drawn"),
         adapted=arm.returns("adapted") or [],
+        adapted_drawn=arm.returns("adapted_drawn"),
         drawn=first.section("evaluate").get("policy") == "stochastic",
         on_the_way=_on_the_way(arm.reports),
     )

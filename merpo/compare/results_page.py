@@ -95,9 +95,10 @@ def _section(intro: str, table: str) -> str:
 
 
 def _table(rows: Sequence[Row], columns: Sequence[Column], left: int = 1) -> str:
-    """A line per row; normalised scores and clones are left out where no row has them."""
+    """A line per row; normalised scores, clones and drawn actions are left out where no row has them."""
     absent = [SCORE] if not any(row.mean_normalized for row in rows) else []
     absent += CLONES if not any(row.clone for row in rows) else []
+    absent += DRAWN if not any(row.adapted_drawn for row in rows) else []
     absent += SPREAD if not any(len(row.tasks) >= MOST_ALIKE for row in rows) else []
     shown = [column for column in columns if column not in absent]
     return markdown_table([heading for heading, _ in shown], [[cell(row) for _, cell in shown] for row in rows], left)
@@ -192,6 +193,10 @@ CLONES: Sequence[Column] = (
     ("clone, drawn", lambda row: _text(row.mean_clone_drawn)),
     ("adapted − clone", lambda row: _text(row.difference_to_clone)),
 )
+DRAWN: Sequence[Column] = (
+    ("meta-policy, drawn", lambda row: _text(row.mean_meta_policy_drawn)),
+    ("adapted, drawn", lambda row: _text(row.mean_adapted_drawn)),
+)
 SPREAD: Sequence[Column] = (
     ("interquartile mean", lambda row: _text(row.iqm_adapted)),
     ("worst decile", lambda row: _text(row.worst_decile_adapted)),
@@ -203,7 +208,9 @@ RETURNS: Sequence[Column] = (
     ("behaviour's mode", lambda row: _text(row.mean_behavior_mode)),
     *CLONES[:2],
     ("meta-policy", lambda row: _text(row.mean_meta_policy)),
+    DRAWN[0],
     ADAPTED,
+    DRAWN[1],
     *SPREAD,
     DIFFERENCE,
     ("on new tasks", _new_tasks),

@@ -20,7 +20,9 @@ __all__ = ["Row"]
 Returns: TypeAlias = list[list[float]]  # [seed][task]
 
 PER_TASK = ("tasks", "params", "transitions", "references", "behavior")  # fields [task]
-RETURNS = ("adapted", "behavior_mode", "clone", "clone_drawn", "meta_policy")  # fields [seed][task]
+RETURNS = (  # fields [seed][task]
+    "adapted", "adapted_drawn", "behavior_mode", "clone", "clone_drawn", "meta_policy", "meta_policy_drawn",
+)  # fmt: skip
 
 
 class Row(BaseModel):
@@ -49,7 +51,9 @@ class Row(BaseModel):
     clone: Returns | None = None  # modes of the behaviour clones
     clone_drawn: Returns | None = None
     meta_policy: Returns | None = None
+    meta_policy_drawn: Returns | None = None
     adapted: Returns
+    adapted_drawn: Returns | None = None
     drawn: bool = False  # whether adapted policies and meta-policies were measured by drawn actions, not by their modes
     on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after that many
 
@@ -86,6 +90,18 @@ class Row(BaseModel):
     def mean_adapted(self) -> StoredInterval:
         """Mean return of the adapted policies."""
         return mean_score(self.adapted, self.covers)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_adapted_drawn(self) -> StoredInterval | None:
+        """Mean return of the adapted policies by drawn actions, as the data's."""
+        return None if self.adapted_drawn is None else mean_score(self.adapted_drawn, self.covers)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_meta_policy_drawn(self) -> StoredInterval | None:
+        """Mean return of the meta-policy by drawn actions."""
+        return None if self.meta_policy_drawn is None else mean_score(self.meta_policy_drawn, self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property

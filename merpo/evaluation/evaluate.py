@@ -12,7 +12,7 @@ from merpo.nn.noise import Streams, derive_seed
 from merpo.recipe.sections import PolicyKind
 from merpo.types import Params, Task
 
-__all__ = ["Actor", "Evaluation", "actor", "evaluate", "oracle_evaluation", "starts"]
+__all__ = ["Actor", "Begun", "Evaluation", "actor", "evaluate", "oracle_evaluation", "starts"]
 
 
 class Evaluation(NamedTuple):
@@ -22,6 +22,15 @@ class Evaluation(NamedTuple):
     lengths: torch.Tensor  # [T, E]
     terminations: torch.Tensor  # [T, E], 1.0 for a terminal state, 0.0 for a time-out
     trajectories: list[list[list[float]]]  # per task, the observations of its first episode
+    begun: Begun | None = None
+
+
+class Begun(NamedTuple):
+    """How episodes begin, and their discounted returns: what a critic can be compared with."""
+
+    observations: torch.Tensor  # [T, E, O]
+    actions: torch.Tensor  # [T, E, A]
+    discounted: torch.Tensor  # [T, E]
 
 
 def evaluate(
@@ -31,9 +40,14 @@ def evaluate(
     episodes: int,
     seed: int,
     device: str = "cpu",
+    discount: torch.Tensor | None = None,
 ) -> Evaluation:
-    """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment."""
-    returns, lengths, terminations = (torch.zeros(len(tasks), episodes) for _ in range(3))
+    """Run `act` (observations [T, E, O] -> actions [T, E, A]) for `episodes` episodes in every task's environment.
+
+    With a `discount` [T], how they begin and their discounted returns are kept, too.
+    """
+    returns, discounted, lengths, terminations = (torch.zeros(len(tasks), episodes) for _ in range(4))
+    factor, begin = torch.ones(len(tasks), 1), None
     with closing(family.grid(tasks, episodes, seed, restart=False)) as grid:
         first = [grid.observations()[:, 0]]  # of every task's first episode, by step
         while grid.running.any() and len(first) <= family.horizon:
@@ -43,10 +57,14 @@ def evaluate(
                 actions = act(observations.to(device)).cpu()
             batch, _ = grid.step(observations, actions)
             returns += batch.rewards
+            if discount is not None:
+                begin = (observations, actions) if begin is None else begin
+                discounted += factor * batch.rewards
+                factor = factor * discount.cpu().view(-1, 1)
             terminations += batch.terminations
             first.append(batch.next_observations[:, 0])
     paths = [path[: int(n) + 1].tolist() for path, n in zip(torch.stack(first, 1), lengths[:, 0], strict=True)]
-    return Evaluation(returns, lengths, terminations, paths)
+    return Evaluation(returns, lengths, terminations, paths, None if begin is None else Begun(*begin, discounted))
 
 
 def starts(seed: int) -> int:

@@ -103,6 +103,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
         scores=_scores(report),
         episodes=_episodes(report),
         episodes_by_task=_episodes_by_task(report),
+        calibration=_calibration(report),
         estimates=_estimates(report),
         diagnostics=f"{DIAGNOSTICS[:1].upper()}{DIAGNOSTICS[1:]}.",
         recipe=json.dumps(report.recipe, indent=2, ensure_ascii=False) if report.recipe else "",
@@ -236,6 +237,15 @@ def episodes_csv(tasks: Iterable[TaskReport]) -> str:
         for policy, stats in task.episodes.items():
             writer.writerow((task.index, policy, *stats.model_dump().values()))
     return text.getvalue()
+
+
+def _calibration(report: Report) -> Table:
+    """What critics expected of the adapted policies, and what these earned; no rows where that is not known."""
+    rows = [
+        (str(task.index), number(row.discount), number(row.expected), number(row.earned))
+        for task, row in zip(report.tasks, report.calibration.rows(), strict=False)
+    ]
+    return Table(("task", "discount", "expected by the critic", "earned, discounted"), rows)
 
 
 def _estimates(report: Report) -> Table:

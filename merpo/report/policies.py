@@ -91,6 +91,15 @@ POLICIES: dict[str, ReportedPolicy] = {
         color="#e69f00",
         marker="^",
     ),
+    "meta_policy_drawn": ReportedPolicy(
+        "meta-policy, drawn",
+        "meta-policy as it is, actions drawn",
+        level=False,
+        path=False,
+        acts="stochastic",
+        color="#e69f00",
+        marker=">",
+    ),
     "adapted": ReportedPolicy(
         "adapted",
         "adapted policies",
@@ -100,6 +109,15 @@ POLICIES: dict[str, ReportedPolicy] = {
         level=False,
         color="#0072b2",
         marker="o",
+    ),
+    "adapted_drawn": ReportedPolicy(  # beside the data's return: actions are drawn in both
+        "adapted, drawn",
+        "adapted policies, actions drawn",
+        level=False,
+        path=False,
+        acts="stochastic",
+        color="#0072b2",
+        marker="h",
     ),
     "oracle": ReportedPolicy("oracle", "oracle", color="#009e73", marker="*"),
 }
@@ -117,14 +135,15 @@ def key_of(name: str) -> str:
     return name.replace("-", "_")
 
 
-def variants(name: str) -> dict[str, PolicyKind | None]:
-    """The keys under which a method's reference policy is measured, and how it acts there; see `ReportedPolicy.acts`.
+def variants(name: str, kind: PolicyKind) -> dict[str, PolicyKind]:
+    """The keys under which a method's policy is measured, and how it acts there, where policies act by `kind`.
 
-    `clone` is measured as `clone` and as `clone_drawn`.
+    `clone` is measured as `clone`, by its mode, and as `clone_drawn`; `adapted` likewise, unless all policies draw.
     """
     key = key_of(name)
     keys = (key, *(other for other in POLICIES if other == f"{key}_drawn"))
-    return {one: POLICIES[one].acts if one in POLICIES else None for one in keys}
+    found = {one: (POLICIES[one].acts if one in POLICIES else None) or kind for one in keys}
+    return {one: how for one, how in found.items() if one == key or how != found[key]}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, computed_field, mo
 from merpo.artifacts.run_folder import OUTPUTS, REPORT
 from merpo.artifacts.run_manifest import check_content, read_manifest
 from merpo.data.reference_scores import ReferenceScores, normalized_scores
+from merpo.evaluation.calibration import Calibration
 from merpo.evaluation.episode_stats import EpisodeStats
 from merpo.evaluation.estimates import Estimates
 from merpo.evaluation.videos import Videos
@@ -136,6 +137,7 @@ class Report(_Model):
     duals: DualCurves = DualCurves()
     model: ModelErrors = ModelErrors()
     estimates: Estimates = Estimates()
+    calibration: Calibration = Calibration()  # empty for a report of an older merpo
     videos: Videos = Videos()
 
     @computed_field  # type: ignore[prop-decorator]

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from merpo.data.reference_scores import ReferenceScores
+    from merpo.evaluation.calibration import Calibration
     from merpo.report.health import Check
     from merpo.report.report import Report
 
 __all__ = [
     "DIAGNOSTICS",
     "UNMEASURED",
+    "calibration_line",
     "check_line",
     "combine",
     "health_summary",
@@ -150,6 +152,8 @@ def print_summary(report: Report, console: Console) -> None:
     if scores := scores_line(report.tasks):
         _print_text(scores, console)
     _print_terminations(report, console)
+    if calibrated := calibration_line(report.calibration):
+        _print_text(calibrated, console)
     print_verdict(summary, console)
     _print_notes(report.notes, console)
     print_health(report.health, console)
@@ -168,6 +172,18 @@ def _print_terminations(report: Report, console: Console) -> None:
             f"{POLICIES[name].label} {share(s.termination_rate)} of {s.length:.0f} steps" for name, s in found.items()
         ]
         _print_text(f"episodes that terminated, and their mean length: {', '.join(parts)}", console)
+
+
+def calibration_line(calibration: Calibration) -> str:
+    """`critics expect 12.00 of the adapted policies at the start of episodes, which earned 9.50 (discounted)`."""
+    rows = calibration.rows()
+    if not rows:
+        return ""
+    expected, earned = (sum(values) / len(rows) for values in (calibration.expected, calibration.earned))
+    return (
+        f"critics expect {number(expected)} of the adapted policies at the start of episodes; these earned "
+        f"{number(earned)}, discounted (means over tasks)"
+    )
 
 
 def _print_estimates(report: Report, console: Console) -> None:

@@ -19,8 +19,9 @@ from merpo.evaluation.videos import Videos
 from merpo.recipe.recipe import Recipe, resolved
 from merpo.report.curves import DualCurves, bands, per_task
 from merpo.report.policies import POLICIES, in_order
-from merpo.report.report import CurvePoint, DatasetEntry, Estimates, ModelErrors, Report, TaskReport
+from merpo.report.report import CurvePoint, DatasetEntry, ModelErrors, Report, TaskReport
 from merpo.run.health import health
+from merpo.run.runner import Measurements
 from merpo.run.stage_times import StageTimes
 from merpo.support.metrics import Record, read_metrics
 
@@ -36,9 +37,8 @@ def assemble(
     train: Loaded,
     test: Loaded,
     adapted: Adapted,
-    evaluations: Mapping[str, Evaluation],
+    measured: Measurements,
     times: StageTimes,
-    estimates: Estimates,
     videos: Videos,
     notes: Sequence[str] = (),
 ) -> Report:
@@ -48,7 +48,7 @@ def assemble(
     }
     training = bands(_once(read_metrics(folder.path)), "meta-policy")
     curve = _curve(folder)
-    tasks = [_task(t, data, manifest, evaluations) for t, (data, manifest) in enumerate(test)]
+    tasks = [_task(t, data, manifest, measured.evaluations) for t, (data, manifest) in enumerate(test)]
     return Report(
         title=recipe.title,
         seed=seed,
@@ -64,7 +64,8 @@ def assemble(
         training_curve=curve,
         duals=DualCurves(training=training, adaptation=per_task(adapted.curves)),
         model=ModelErrors(**scores),
-        estimates=estimates,
+        estimates=measured.estimates,
+        calibration=measured.calibration,
         videos=videos,
     )
 

@@ -20,7 +20,7 @@ from merpo.nn.policy import act
 from merpo.policies.references import behavior_clones, behavior_policies, meta_policy, references
 from merpo.policies.saved import SavedPolicies, read_policies
 from merpo.recipe.sections import PolicyKind
-from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
+from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat, variants
 from merpo.report.report import TaskReport, report_of, scores
 from merpo.report.text import scores_line
 from merpo.support.format import number, share
@@ -104,17 +104,20 @@ def _measure(
 ) -> tuple[Evaluation, dict[str, Evaluation]]:
     """Evaluations of the adapted policies, and of the other policies that are known, by key."""
     tasks = [task.params for task in saved.tasks]
+    kind: PolicyKind = "stochastic" if stochastic else "deterministic"
 
     def play(act: Actor) -> Evaluation:
         return evaluate(family, tasks, act, episodes, starts(seed), device)
 
-    def policies(given: SavedPolicies, drawn: bool = stochastic) -> Evaluation:
+    def policies(name: str, given: SavedPolicies) -> dict[str, Evaluation]:
         there = given._replace(
             policy=to_device(given.policy, device), normalization=to_device(given.normalization, device)
         )
-        return play(_player(there, drawn, seed, device))
+        kinds = variants(name, kind) if can_draw(saved.method) else {name: kind}
+        return {key: play(_player(there, how, seed, device)) for key, how in kinds.items()}
 
-    found, others = policies(saved), {}
+    others = policies("adapted", saved)
+    found = others.pop("adapted")
     if behavior is not None:
         noise = Streams.seeded((derive_seed(seed, "evaluate-behavior", task.index) for task in saved.tasks), device)
         behavior = to_device(behavior, device)
@@ -122,19 +125,16 @@ def _measure(
         if not stochastic:
             others["behavior_mode"] = play(lambda observations: act(behavior, observations))
     if (clones := behavior_clones(saved)) is not None:
-        others["clone"] = policies(clones, drawn=False)
-        if can_draw(saved.method):
-            others["clone_drawn"] = policies(clones, drawn=True)
+        others |= policies("clone", clones)
     if (meta := meta_policy(saved)) is not None:
-        others["meta_policy"] = policies(meta)
+        others |= policies("meta_policy", meta)
     if (oracle := oracle_evaluation(family, tasks, episodes, starts(seed))) is not None:
         others["oracle"] = oracle
     return found, others
 
 
-def _player(saved: SavedPolicies, drawn: bool, seed: int, device: str) -> Actor:
+def _player(saved: SavedPolicies, kind: PolicyKind, seed: int, device: str) -> Actor:
     """The policies at observations as the environments give them."""
-    kind: PolicyKind = "stochastic" if drawn else "deterministic"
     act = actor(saved.method, saved.policy, kind, saved.action_dim, seed, [task.index for task in saved.tasks], device)
     return lambda observations: act(saved.normalized(observations))
 

@@ -158,12 +158,12 @@ def _run_seed(
             )
             with keeper.named():
                 runner = Runner(recipe, folder, context, (train, test), times, given)
-                adapted, evaluations, estimates = runner.stages()
+                adapted, measured = runner.stages()
                 videos = runner.videos(adapted, progress.note)
             notes += [*folder.notes, *runner.notes]
         times.write()  # includes the time for saving the last artifact
         with watch.stage("report"):
-            report = assemble(recipe, folder, seed, train, test, adapted, evaluations, times, estimates, videos, notes)
+            report = assemble(recipe, folder, seed, train, test, adapted, measured, times, videos, notes)
             write_report(report, path, trust)
         keeper.finish()
     return report, runner.damaged

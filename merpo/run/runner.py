@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from merpo.artifacts.run_folder import META, RunFolder, mean_return
 from merpo.components.context import Adapted, Context
@@ -15,9 +15,11 @@ from merpo.data.manifest import Manifest
 from merpo.data.needed import behavior_policy
 from merpo.data.normalize import NORMALIZATION, fit_normalization, normalize_tasks, with_normalization
 from merpo.errors import MerpoError
+from merpo.evaluation.calibration import Calibration, calibration
 from merpo.evaluation.estimates import Estimates, estimate
 from merpo.evaluation.evaluate import Actor, Evaluation, actor, evaluate, oracle_evaluation, starts
 from merpo.evaluation.videos import Videos
+from merpo.lazy import torch
 from merpo.nn.params import stack_alike, to_device
 from merpo.nn.policy import act
 from merpo.policies.task_name import task_header, task_name
@@ -33,9 +35,17 @@ from merpo.support.metrics import check_finite, to_numbers
 from merpo.support.stop import check
 from merpo.types import Normalization, Params
 
-__all__ = ["Loaded", "Runner"]
+__all__ = ["Loaded", "Measurements", "Runner"]
 
 Loaded: TypeAlias = "Sequence[tuple[TaskDataset, Manifest]]"
+
+
+class Measurements(NamedTuple):
+    """What is known of the unseen tasks' policies, in environments or from logs."""
+
+    evaluations: Mapping[str, Evaluation]
+    estimates: Estimates = Estimates()
+    calibration: Calibration = Calibration()
 
 
 class Runner:
@@ -63,7 +73,7 @@ class Runner:
         labels = tuple(f"unseen-{manifest.task_index}" for _, manifest in self.test)
         self.unseen = replace(context, labels=labels, snapshots=recipe.evaluate.snapshots)
 
-    def stages(self) -> tuple[Adapted, dict[str, Evaluation], Estimates]:
+    def stages(self) -> tuple[Adapted, Measurements]:
         """Meta-training, adaptation and evaluation; a signal may stop the run between stages."""
         whole = self.folder.whole()
         with self.watch.stage("fit"), naming_data(self.train):
@@ -84,8 +94,9 @@ class Runner:
             evaluations = self.evaluate(adapted)
             unmeasured = not self.recipe.tasks.has_environment
             estimates = estimate(self.recipe.method, adapted, self.data) if unmeasured else Estimates()
+            calibrated = self._calibration(adapted, evaluations)
         check()
-        return adapted, evaluations, estimates
+        return adapted, Measurements(evaluations, estimates, calibrated)
 
     def stack(self, loaded: Loaded) -> TaskData:
         """Datasets as the input of training: stacked, and normalised if the recipe says so."""
@@ -122,14 +133,14 @@ class Runner:
         save_adaptation(self.folder, adapted, meta, snapshots, self.normalization, self.names)
         return adapted
 
-    def play(self, policy: Params, kind: PolicyKind | None = None) -> Evaluation:
+    def play(self, policy: Params, kind: PolicyKind | None = None, discount: torch.Tensor | None = None) -> Evaluation:
         """The evaluation of one policy per task, deterministic or stochastic as in the recipe or as given."""
-        return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test], kind))
+        return self.measure(self.actor(policy, [manifest.task_index for _, manifest in self.test], kind), discount)
 
-    def measure(self, act: Actor) -> Evaluation:
-        """The evaluation of an actor, on the run's evaluation episodes."""
+    def measure(self, act: Actor, discount: torch.Tensor | None = None) -> Evaluation:
+        """The evaluation of an actor, on the run's evaluation episodes; with discounted returns for a `discount`."""
         episodes, seed, device = self.recipe.evaluate.episodes, starts(self.base.seed), self.base.device
-        return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device)
+        return evaluate(self.recipe.tasks, self.tasks, act, episodes, seed, device, discount)
 
     def actor(self, policy: Params, tasks: Sequence[int], kind: PolicyKind | None = None) -> Actor:
         """The actor of policies [T, ...], one per task of `tasks`, with normalised observations.
@@ -157,9 +168,10 @@ class Runner:
         """Evaluations by key: of the adapted policies, their snapshots (`step-k`), the references and the oracle."""
         if not self.recipe.tasks.has_environment:
             return {}
-        found = {"adapted": self.play(adapted.policy)}
-        for name, policy in adapted.references.items():
-            found |= {key: self.play(policy, kind) for key, kind in self._measurable(name).items()}
+        found: dict[str, Evaluation] = {}
+        for name, policy in {"adapted": adapted.policy, **adapted.references}.items():
+            discount = adapted.scores.get("discount") if name == "adapted" else None
+            found |= {key: self.play(policy, kind, discount) for key, kind in self._measurable(name).items()}
         found |= self._behavior_modes()
         found |= {f"step-{step}": self.play(policy) for step, policy in sorted(adapted.snapshots.items())}
         oracle = oracle_evaluation(self.recipe.tasks, self.tasks, self.recipe.evaluate.episodes, starts(self.base.seed))
@@ -167,10 +179,22 @@ class Runner:
         self.base.log("evaluate", len(found), len(found), {name: e.returns.mean(1) for name, e in found.items()})
         return found
 
-    def _measurable(self, name: str) -> dict[str, PolicyKind | None]:
-        """The variants of a reference policy, without drawn actions where the method cannot draw."""
-        drawn = can_draw(self.recipe.method)
-        return {key: kind for key, kind in variants(name).items() if drawn or kind != "stochastic"}
+    def _calibration(self, adapted: Adapted, evaluations: Mapping[str, Evaluation]) -> Calibration:
+        """What the tasks' critics expected of the adapted policies at the starts of the episodes that were measured."""
+        begun = evaluations["adapted"].begun if evaluations else None
+        if begun is None:
+            return Calibration()
+        observations, actions = (x.to(self.base.device) for x in (begun.observations, begun.actions))
+        if self.normalization is not None:
+            observations = self.normalization.apply(observations)
+        with torch.no_grad():
+            values = self.recipe.method.value(adapted, observations, actions)
+        return Calibration() if values is None else calibration(adapted.scores["discount"], values, begun.discounted)
+
+    def _measurable(self, name: str) -> dict[str, PolicyKind]:
+        """The variants of a policy, without drawn actions where the method cannot draw."""
+        kinds = variants(name, self.recipe.evaluate.policy)
+        return {key: kind for key, kind in kinds.items() if can_draw(self.recipe.method) or kind != "stochastic"}
 
     def _behavior_modes(self) -> dict[str, Evaluation]:
         """The evaluation of the behaviour policies' modes; empty, with a note, if one of the policies is missing.

@@ -33,7 +33,7 @@ RANDOM = ReportedPolicy(
     color="#cc79a7",
     marker="v",
 )
-LATER = ["clone", "clone_drawn"]
+LATER = ["clone", "clone_drawn", "meta_policy_drawn", "adapted_drawn"]
 TASK = ["index", "params", "behavior", "behavior_mode", "adapted", "meta_policy", "oracle", *LATER, "snapshots",
         "reference", "episodes", "trajectories", "gap_closed", "normalized"]  # fmt: skip
 SUMMARY = ["tasks", "seeds", "behavior", "behavior_mode", "adapted", "meta_policy", "oracle", *LATER, "gap_closed",
@@ -42,7 +42,7 @@ SUMMARY = ["tasks", "seeds", "behavior", "behavior_mode", "adapted", "meta_polic
            "worse_than_meta_policy", "seeds_of", "data_sets"]  # fmt: skip
 MEASURED = ["name", "index", "returns", "lengths", "terminated", "behavior", "behavior_mode", "meta_policy", "oracle",
             *LATER, "reported", "reference", "normalized"]  # fmt: skip
-JOB = ["variant", "seed", "status", "exit_code", "seconds", "behavior", *LATER, "meta_policy", "adapted", "oracle",
+JOB = ["variant", "seed", "status", "exit_code", "seconds", "behavior", *LATER[:2], "meta_policy", LATER[2], "adapted", LATER[3], "oracle",
        "gap_closed", "folder", "log", "reason"]  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_a_further_policy_is_in_the_files(random_policy: Report, tmp_path: Path)
     assert load_report(tmp_path / "report.json") == random_policy
     stored = json.loads((tmp_path / "report.json").read_text())
     task, summary = stored["tasks"][1], stored["summary"]
-    assert list(task) == [*TASK[:9], "random", *TASK[9:]]
+    assert list(task) == [*TASK[:11], "random", *TASK[11:]]
     assert task["random"] == -32.25
     assert task["normalized"]["random"] == pytest.approx(100 * (40 - 32.25) / 35)
     assert stored["training_curve"][0]["random"] == [-31.25] * 4
@@ -127,13 +127,13 @@ def test_a_further_policy_is_measured_again(random_policy: Report) -> None:
         name="task-0", index=0, returns=[-1.0], lengths=[1], terminated=[False], others={"random": -31.25}
     )
     stored = json.loads(task.model_dump_json())
-    assert list(stored) == [*MEASURED[:11], "random", *MEASURED[11:]]
+    assert list(stored) == [*MEASURED[:13], "random", *MEASURED[13:]]
     assert MeasuredTask.model_validate(stored) == task
     console = terminal()
     mean = random_policy.summary.returns["adapted"]
     print_measured(Measured(source="", seed=0, episodes=1, stochastic=False, tasks=[task], mean=mean), console)
     assert "| random actions |" in written(console)
-    assert stored_fields(JobRow) == [*JOB[:11], "random", *JOB[11:]]
+    assert stored_fields(JobRow) == [*JOB[:13], "random", *JOB[13:]]
 
 
 def test_files_have_the_fields_that_they_always_had() -> None:

@@ -26,6 +26,7 @@ def full(scale: float) -> Report:
     for task in data["tasks"]:
         task["behavior_mode"] = task["behavior"] + 0.5
         task["clone"], task["clone_drawn"] = task["behavior"] + 0.4, task["behavior"] - 0.1
+        task["meta_policy_drawn"], task["adapted_drawn"] = task["meta_policy"] - 0.2, task["adapted"] - 0.3
         for key in POLICIES:
             task[key] *= scale
         task["reference"] = {"random": -40.0 * scale, "expert": -5.0 * scale, "source": "metadata of mujoco/x-v0"}

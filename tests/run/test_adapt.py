@@ -277,7 +277,7 @@ def test_behaviour_and_meta_policy_are_measured_where_they_were_kept(
     answer = merpo_cli("evaluate", str(run))
     assert re.search(
         r"return \| length \| terminated \| behaviour \| behaviour's mode \| clone \| clone, drawn \| meta-policy "
-        r"\| oracle \| reported",
+        r"\| meta-policy, drawn \| adapted, drawn \| oracle \| reported",
         answer.out,
     ), answer.out
     adapt_new(run, [f"{collection.name}/task-003.medium"], tmp_path / "new")
@@ -332,9 +332,20 @@ def test_the_clones_are_measured_by_mode_and_drawn_and_measured_again(
     (alone,) = evaluate_saved(tmp_path / "new").tasks
     assert alone.others["clone"] == pytest.approx(measured.tasks[1].others["clone"], abs=1e-4)
     monkeypatch.setattr(type(recipe.method), "sample", Method.sample)
-    assert "clone_drawn" not in evaluate_saved(run).tasks[0].others
+    assert not {"clone_drawn", "adapted_drawn"} & evaluate_saved(run).tasks[0].others.keys()
     run_again = load_report(finished_run(store, tmp_path / "mode", {"evaluate": {"videos": 0}}) / "report.json")
-    assert run_again.tasks[0].returns.keys() == report.tasks[0].returns.keys() - {"clone_drawn"}
+    assert run_again.tasks[0].returns.keys() == {key for key in report.tasks[0].returns if not key.endswith("_drawn")}
+
+
+def test_policies_are_measured_by_mode_and_drawn(run: Path) -> None:
+    told = load_report(run / "report.json").tasks
+    measured, drawn = evaluate_saved(run), evaluate_saved(run, stochastic=True)
+    for report, by_mode, by_draw in zip(told, measured.tasks, drawn.tasks, strict=True):
+        assert report.returns["adapted_drawn"] == pytest.approx(by_mode.others["adapted_drawn"], abs=1e-5)
+        assert by_mode.others["adapted_drawn"] == pytest.approx(by_draw.mean, abs=1e-5)
+        assert by_mode.others["meta_policy_drawn"] == pytest.approx(by_draw.others["meta_policy"], abs=1e-5)
+        assert abs(report.returns["adapted"] - report.returns["adapted_drawn"]) > 1e-3
+        assert not {"adapted_drawn", "meta_policy_drawn"} & by_draw.others.keys(), "they would be the same again"
 
 
 def test_a_stochastic_evaluation_draws_each_tasks_own_actions(run: Path, collection: Path, tmp_path: Path) -> None:
@@ -382,7 +393,7 @@ def test_a_device_is_chosen_as_for_a_run(
     seen: list[str] = []
     monkeypatch.setattr(reevaluate, "evaluate", lambda *given: seen.append(given[-1]) or evaluation.evaluate(*given))
     evaluate_saved(run, device="auto")
-    assert seen == ["cpu"] * 6
+    assert seen == ["cpu"] * 8
 
 
 def test_a_method_without_stochastic_policies_says_so(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
