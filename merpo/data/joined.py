@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, final
 
 from merpo.data.parquet_table import ParquetTable
-from merpo.data.reading.float32 import to_float32
+from merpo.data.reading.float32 import float32_pair, to_float32
 from merpo.data.table_files import Table, dims, numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
@@ -46,10 +46,16 @@ class Joined:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         if len(self.names) == 1:
-            made = self._column(self.names[0])
+            made = self._single()
         else:
             made = self._joined_columns() if self._are_columns else self._joined_matrices()
         return made if dtype is None else made.astype(dtype)
+
+    def _single(self) -> NDArray[Any]:
+        found = self._column(self.names[0])
+        if not self.rounded or found.dtype.kind not in "biuf":
+            return found
+        return to_float32(found) if found.ndim == 1 else float32_pair(found, None, own=True)[0]
 
     @property
     def _are_columns(self) -> bool:
@@ -66,7 +72,8 @@ class Joined:
                 column = self._column(name)
             if column.shape != rows:
                 self._refuse(name, column, len(made))
-            made[:, i] = column
+            with np.errstate(over="ignore"):
+                made[:, i] = column
         return made
 
     def _joined_matrices(self) -> NDArray[Any]:
@@ -77,10 +84,12 @@ class Joined:
             if array.ndim not in (1, 2) or len(array) != rows:
                 self._refuse(name, array, rows)
         widths = [array[:1].size if rows else 1 for array in arrays]
-        made, end = np.empty((rows, sum(widths)), np.result_type(*arrays), order="F"), 0
+        kind = np.float32 if self.rounded else np.result_type(*arrays)
+        made, end = np.empty((rows, sum(widths)), kind, order="F"), 0
         for width in widths:
             array = arrays.pop(0)
-            made[:, end : end + width] = array.reshape(rows, width)
+            with np.errstate(over="ignore"):
+                made[:, end : end + width] = array.reshape(rows, width)
             end += width
         return made
 
@@ -96,8 +105,6 @@ class Joined:
                 raise DatasetError(f"{self.place}: {name[:80]} {_unequal(found)}")
             found = np.asarray(found)
         kept: NDArray[Any] = found if self.keep is None else found[self.keep]
-        if self.rounded and kept.dtype.kind in "biuf" and kept.dtype != np.float32:
-            return to_float32(kept)
         return kept
 
 

@@ -89,7 +89,10 @@ def read_minari(
     place = str(dataset.folder)
     episodes = Episodes(reader(dataset, require_numbers(leave_out, place)), _rows(dataset))
     origin = Origin(labels={"observations": _labels(dataset)}, unused=unused_arrays(dataset))
-    data, account = read_arrays(episodes, choices, task=task, name=place, origin=origin)
+    try:
+        data, account = read_arrays(episodes, choices, task=task, name=place, origin=origin)
+    except MemoryError:
+        raise DatasetError(f"{place}: does not fit into memory") from None
     account = account.model_copy(update={"subtracted": _total(_recorded_offsets(dataset), account.subtracted)})
     kept = {
         key: str(value)[:200]
