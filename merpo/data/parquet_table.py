@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetTable"]
 
-BATCH = 16_384  # rows
+BATCH, LEAST = 16_384, 64  # rows that are read at a time, at most and at least
+BLOCK = 4 << 20  # bytes of a column that are read at a time, about
 BUFFER = 1 << 18  # bytes that are read at a time; by default a whole column of a group of rows
 MAX_DEPTH = 8  # of structs in structs
 BYTES = 8  # of a number
@@ -147,8 +148,9 @@ class ParquetTable(Mapping[str, Any]):
         path, _ = self._field(name)
         total = 0
         with self._reading(), self._open() as file:
-            self._check_declared(name)
-            for batch in file.iter_batches(BATCH, columns=[name], use_threads=False):
+            declared = self._declared(name)
+            rows = min(BATCH, max(LEAST, BLOCK * self._metadata.num_rows // max(1, declared)))
+            for batch in file.iter_batches(rows, columns=[name], use_threads=False):
                 batch.validate(full=True)
                 total += batch.nbytes
                 if total > self.limit:
@@ -158,8 +160,8 @@ class ParquetTable(Mapping[str, Any]):
                     array = array.storage
                 yield self._pa.compute.struct_field(array, list(path[1:])) if len(path) > 1 else array
 
-    def _check_declared(self, name: str) -> None:
-        """Raise `DatasetError` if the file declares more values in a column than the limit allows."""
+    def _declared(self, name: str) -> int:
+        """The bytes of a column's values as the file declares them; raises `DatasetError` for more than the limit."""
         metadata, declared = self._metadata, 0
         for i in range(metadata.num_row_groups):
             group = metadata.row_group(i)
@@ -168,6 +170,7 @@ class ParquetTable(Mapping[str, Any]):
                     declared += group.column(j).num_values * BYTES
         if declared > self.limit:
             raise DatasetError(f"{self.path}: {name[:80]} declares {declared} bytes, expected at most {self.limit}")
+        return declared
 
     def _values(self, name: str, array: Any, row: int) -> NDArray[Any] | list[Any]:
         """The values of a batch that begins at a row."""

@@ -235,3 +235,14 @@ def test_batches_of_other_types_and_shapes_are_one_column(
     if batch > 1:  # a batch with missing lists only has no shape
         np.testing.assert_array_equal(table["even"], [[1, 2], [3, 4], [np.nan] * 2, [5, 6]])
         assert table.width("even") == 2
+
+
+def test_wide_rows_are_read_fewer_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many as take a block of bytes, but not one by one."""
+    monkeypatch.setattr("merpo.data.parquet_table.BLOCK", 1000)
+    monkeypatch.setattr("merpo.data.parquet_table.LEAST", 3)
+    path = written(tmp_path, {"wide": [[float(i)] * 100 for i in range(10)], "narrow": list(range(10))})
+    table = ParquetTable(path, MAX_BYTES)
+    assert [len(array) for array in table._arrays("wide")] == [3, 3, 3, 1]
+    assert [len(array) for array in table._arrays("narrow")] == [10]
+    assert table["wide"].shape == (10, 100)
