@@ -99,7 +99,7 @@ class Columns(Settings):
         taken = {one for found in names.values() for one in found}
         unused = [one for one in table if one not in taken]
         suspects = [one for one in unused if one not in self.ignore]
-        log = FileLog(table, names, place, gaps=self.gaps != "refuse")
+        log = FileLog(table, names, place, gaps=self.gaps != "refuse", exact=bool(self.subtract))
         log.load(suspects, leave_out)
         given = log.arrays()
         flags = {key: given[key] for key in FLAGS if key in given}
@@ -110,7 +110,15 @@ class Columns(Settings):
         choices = choices._replace(leave_out=log.numbers_left_out)
         origin = self._origin(names, widths, unused)
         try:
-            made = read_arrays(given, choices, episodes=log.labels, task=task, name=place, origin=origin)
+            made = read_arrays(
+                given,
+                choices,
+                episodes=log.take_labels(),
+                task=task,
+                name=place,
+                origin=origin,
+                own=log.reads_matrices(given),
+            )
         except DatasetError as error:
             text = f"{error}{log.position(error)}{self._column(str(error), names)}"
             raise DatasetError(text, error.at, error.column) from None

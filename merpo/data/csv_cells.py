@@ -13,6 +13,7 @@ from merpo.data.labels import Labels
 from merpo.data.looked import Looked
 from merpo.data.runs import Runs
 from merpo.lazy import np
+from merpo.support.mapped_memory import mapped_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,9 +47,10 @@ class DecimalCommaError(Exception):
 class NumberColumn:
     """A column of numbers; `TRUE` and `FALSE` are 1 and 0, and a cell without a value is NaN."""
 
-    def __init__(self, place: int, decimal: Decimal | None) -> None:
+    def __init__(self, place: int, decimal: Decimal | None, rows: int = 0, rounded: bool = False) -> None:
+        """`rows`: for how many there is to be room at once. `rounded`: numbers are kept in float32."""
         self.place, self.decimal = place, decimal
-        self.values = array("d")
+        self.values, self.count = mapped_memory(rows, np.float32 if rounded else np.float64), 0
         self.gap: Cell | None = None  # the first without a value
         self.word: Cell | None = None  # the first TRUE or FALSE
 
@@ -59,7 +61,13 @@ class NumberColumn:
 
     def extend(self, numbers: NDArray[Any]) -> None:
         """Append float64 numbers."""
-        self.values.frombytes(np.ascontiguousarray(numbers).data.cast("B"))
+        start, self.count = self.count, self.count + len(numbers)
+        if self.count > len(self.values):
+            before = self.values
+            self.values = mapped_memory(max(self.count, len(before) + len(before) // 2), before.dtype)
+            self.values[:start] = before[:start]
+        with np.errstate(over="ignore"):
+            self.values[start : self.count] = numbers
 
     def parse(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         """Append the numbers in cells, which end in these lines."""
@@ -72,7 +80,7 @@ class NumberColumn:
 
     def done(self) -> NDArray[Any]:
         """The column as an array, without a copy."""
-        return np.frombuffer(self.values, np.float64) if self.values else np.empty(0)
+        return self.values[: self.count]
 
     def _value(self, text: str, line: int) -> float:
         try:
@@ -178,7 +186,7 @@ class LabelColumn:
 
     def __init__(self, place: int) -> None:
         self.place = place
-        self.codes = array("q")
+        self.codes = array("i")
         self.known: dict[str, int] = {}
 
     def parse(self, cells: Sequence[str]) -> None:
@@ -188,5 +196,5 @@ class LabelColumn:
 
     def done(self) -> Labels:
         """The column's labels."""
-        codes = np.frombuffer(self.codes, np.int64) if self.codes else np.empty(0, np.int64)
+        codes = np.frombuffer(self.codes, np.intc) if self.codes else np.empty(0, np.intc)
         return Labels(codes, list(self.known))

@@ -14,6 +14,7 @@ from merpo.data.labels import Labels
 from merpo.data.looked import Looked
 from merpo.errors import DatasetError
 from merpo.lazy import np
+from merpo.support.read import open_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["CsvTable"]
 
 CHUNK = 8192  # lines
+BLOCK = 1 << 20  # bytes
 MARKS = {".": "a decimal point", ",": "a decimal comma"}
 
 
@@ -77,19 +79,31 @@ class CsvTable(Mapping[str, list[str]]):
         self._numbers.clear()
         self._labels.clear()
 
-    def load(self, numbers: Sequence[str], labels: Sequence[str] = (), watched: Sequence[str] = ()) -> None:
-        """Read columns in one pass, which `numbers`, `labels` and `looked` then give without reading again."""
+    def load(
+        self,
+        numbers: Sequence[str],
+        labels: Sequence[str] = (),
+        watched: Sequence[str] = (),
+        rounded: Collection[str] = (),
+    ) -> None:
+        """Read columns in one pass, which `numbers`, `labels` and `looked` then give without reading again.
+
+        Numbers of the columns in `rounded` are kept in float32.
+        """
         if numbers and self.dialect.decimal is None:
             self.dialect = self.dialect._replace(decimal=find_decimal(self.path, self.dialect, numbers))
         try:
-            self._read(numbers, labels, watched)
+            self._read(numbers, labels, watched, rounded)
         except DecimalCommaError:  # the first of the file is below the sample of its dialect
             mark = find_decimal(self.path, self.dialect, numbers, whole=True)
             self.dialect = self.dialect._replace(decimal=mark)
-            self._read(numbers, labels, watched)
+            self._read(numbers, labels, watched, rounded)
 
     def numbers(self, name: str) -> NDArray[Any]:
-        """A column as float64, NaN in its `gaps`; the array is the caller's, and the next call reads it again."""
+        """A column as float64 (float32 if loaded so), NaN in its `gaps`.
+
+        The array is the caller's, and the next call reads it again.
+        """
         if name not in self._numbers:
             self.load([name])
         return self._numbers.pop(name)
@@ -136,10 +150,12 @@ class CsvTable(Mapping[str, list[str]]):
                 raise DatasetError(f"{self.path}: line {line} has {len(row)} values, expected {width}{hint}")
             yield line, row
 
-    def _read(self, numbers: Sequence[str], labels: Sequence[str], watched: Sequence[str]) -> None:
-        decimal = self.dialect.decimal
+    def _read(
+        self, numbers: Sequence[str], labels: Sequence[str], watched: Sequence[str], rounded: Collection[str]
+    ) -> None:
+        decimal, rows = self.dialect.decimal, _most_rows(self.path, len(self.names)) if numbers else 0
         columns = _Columns(
-            {name: NumberColumn(self.place(name), decimal) for name in numbers},
+            {name: NumberColumn(self.place(name), decimal, rows, name in rounded) for name in numbers},
             {name: LabelColumn(self.place(name)) for name in labels},
             {name: WatchedColumn(self.place(name), decimal) for name in watched},
         )
@@ -249,6 +265,18 @@ class CsvTable(Mapping[str, list[str]]):
                 f"{self.path}: {name[:80]} is {values[row]:g} in line {self.line(row)}, expected TRUE or FALSE as in "
                 f"line {column.word.line}"
             )
+
+
+def _most_rows(path: Path, width: int) -> int:
+    """The number of rows of so many columns that a file has at most: its lines, or what its bytes suffice for."""
+    lines, size = 1, 0
+    with open_regular(path) as file:
+        while block := file.read(BLOCK):
+            lines += block.count(b"\n")
+            if b"\r" in block:
+                lines += block.count(b"\r") - block.count(b"\r\n")
+            size += len(block)
+    return min(lines, size // max(2, width) + 1)
 
 
 def _cells(lines: Iterable[str], delimiter: str, place: int) -> list[str]:

@@ -32,7 +32,8 @@ class TaskDataset:
 
     def episode_returns(self) -> torch.Tensor:
         """Undiscounted return of every episode [E]."""
-        total = torch.cat([self.rewards.new_zeros(1), self.rewards.double().cumsum(0)])
+        total = torch.zeros(len(self) + 1, dtype=torch.float64, device=self.rewards.device)
+        torch.cumsum(self.rewards, 0, dtype=torch.float64, out=total[1:])
         return (total[self.episode_offsets[1:]] - total[self.episode_offsets[:-1]]).float()
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, final
 
-from merpo.data.joined import by_row
+from merpo.data.joined import Joined, by_row
 from merpo.data.leave_out import require_labels, require_numbers
 from merpo.data.parquet_table import ParquetTable
+from merpo.data.reading.ends import FLAGS, as_truths
 from merpo.data.reading.layout import MATRICES
 from merpo.data.table_columns import label_column, matrix_of, number_column, width_of
 from merpo.data.table_files import CsvTable, Table, dims
@@ -22,10 +23,15 @@ __all__ = ["FileLog"]
 
 @final
 class FileLog:
-    """The columns `names` of a table, by the arrays that they hold; messages of `DatasetError` begin with `place`."""
+    """The columns `names` of a table, by the arrays that they hold; messages of `DatasetError` begin with `place`.
 
-    def __init__(self, table: Table, names: Mapping[str, Sequence[str]], place: str, gaps: bool) -> None:
-        self.table, self.names, self.place, self.gaps = table, names, place, gaps
+    Next observations are read as they are stored, in float32, unless they are needed `exact`.
+    """
+
+    def __init__(
+        self, table: Table, names: Mapping[str, Sequence[str]], place: str, gaps: bool, exact: bool = False
+    ) -> None:
+        self.table, self.names, self.place, self.gaps, self.exact = table, names, place, gaps, exact
         self.labels: Any = None  # of the rows that are read
         self.keep: NDArray[Any] | None = None  # the rows that are read; None for all
         self.numbers_left_out: list[int] = []
@@ -41,7 +47,8 @@ class FileLog:
             if labelled and leave_out:
                 self.table.leave_out(labelled[0], leave_out)
             numeric = [one for key, found in self.names.items() if key != "episodes" for one in found]
-            self.table.load(list(dict.fromkeys(numeric)), labelled, watched)
+            rounded = [] if self.exact else self.names.get("next_observations", ())
+            self.table.load(list(dict.fromkeys(numeric)), labelled, watched, rounded)
         if labelled:
             self._load_labels(labelled[0], leave_out)
         else:
@@ -52,12 +59,23 @@ class FileLog:
         others = {key: found for key, found in self.names.items() if key != "episodes"}
         if self.by_row:
             return self._episodes(others)
-        return {
-            key: matrix_of(self.table, tuple(found), self.place, self.gaps, self.keep)
-            if key in MATRICES
-            else number_column(self.table, found[0], self.place, self.gaps and key == "rewards", self.keep)
-            for key, found in others.items()
-        }
+        return {key: self._array(key, found) for key, found in others.items()}
+
+    def reads_matrices(self, given: Mapping[str, Any]) -> bool:
+        """Whether all matrices of `arrays` are read from the file, so that nobody else has them."""
+        return all(isinstance(given[key], Joined) for key in MATRICES if key in given)
+
+    def take_labels(self) -> Any:
+        """The labels of the rows, which are not kept here."""
+        labels, self.labels = self.labels, None
+        return labels
+
+    def _array(self, key: str, names: Sequence[str]) -> Any:
+        if key in MATRICES:
+            rounded = key == "next_observations" and not self.exact
+            return matrix_of(self.table, tuple(names), self.place, self.gaps, self.keep, rounded)
+        found = number_column(self.table, names[0], self.place, self.gaps and key == "rewards", self.keep)
+        return as_truths(found) if key in FLAGS else found
 
     def _episodes(self, names: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         """Arrays per episode; joined, with a label for each row, where an episode has no observation after its last."""

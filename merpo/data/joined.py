@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, final
 
 from merpo.data.parquet_table import ParquetTable
+from merpo.data.reading.float32 import float32_pair, to_float32
 from merpo.data.table_files import Table, dims, numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
@@ -23,7 +24,7 @@ class Joined:
 
     `numpy.asarray` reads them, one column after the other, and nothing is kept: the array is in memory as long as its
     user holds it. `keep` are the rows that are read, all by default; cells without a value are NaN if `gaps`, else an
-    error with `advice`. `DatasetError` begins with `place`.
+    error with `advice`. Numbers are in float32 if `rounded`. `DatasetError` begins with `place`.
     """
 
     def __init__(
@@ -34,41 +35,63 @@ class Joined:
         keep: NDArray[Any] | None = None,
         gaps: bool = False,
         advice: str = "",
+        rounded: bool = False,
     ) -> None:
         self.table, self.names, self.place, self.keep = table, tuple(names), place, keep
-        self.gaps, self.advice = gaps, advice
+        self.gaps, self.advice, self.rounded = gaps, advice, rounded
         self.ndim = 2 if len(names) > 1 else dims(table, names[0])
 
     def __len__(self) -> int:
         return len(self._column(self.names[0]))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        first = self._column(self.names[0])
         if len(self.names) == 1:
-            return first if dtype is None else first.astype(dtype)
-        made = self._joined_columns(first) if self._are_columns else self._joined_matrices(first)
+            made = self._single()
+        else:
+            made = self._joined_columns() if self._are_columns else self._joined_matrices()
         return made if dtype is None else made.astype(dtype)
+
+    def _single(self) -> NDArray[Any]:
+        found = self._column(self.names[0])
+        if not self.rounded or found.dtype.kind not in "biuf":
+            return found
+        return to_float32(found) if found.ndim == 1 else float32_pair(found, None, own=True)[0]
 
     @property
     def _are_columns(self) -> bool:
         return all(dims(self.table, name) == 1 for name in self.names)
 
-    def _joined_columns(self, first: NDArray[Any]) -> NDArray[Any]:
+    def _joined_columns(self) -> NDArray[Any]:
         """Columns [N] joined, with one more than the result in memory at a time."""
-        made = np.empty((len(first), len(self.names)), order="F")
+        column = self._column(self.names[0])
+        rows, kind = column.shape, np.float32 if self.rounded else np.float64
+        made = np.empty((*rows, len(self.names)), kind, order="F")
         for i, name in enumerate(self.names):
-            column = first if i == 0 else self._column(name)
-            if column.shape != first.shape:
-                self._refuse(name, column, len(first))
-            made[:, i] = column
+            if i:
+                del column
+                column = self._column(name)
+            if column.shape != rows:
+                self._refuse(name, column, len(made))
+            with np.errstate(over="ignore"):
+                made[:, i] = column
         return made
 
-    def _joined_matrices(self, first: NDArray[Any]) -> NDArray[Any]:
-        arrays = [first, *map(self._column, self.names[1:])]
+    def _joined_matrices(self) -> NDArray[Any]:
+        """Columns [N] and matrices [N, .] joined; each is given up when it is in the result, which lies by columns."""
+        arrays = [self._column(name) for name in self.names]
+        rows = len(arrays[0])
         for name, array in zip(self.names, arrays, strict=True):
-            if array.ndim not in (1, 2) or len(array) != len(first):
-                self._refuse(name, array, len(first))
-        return np.concatenate([array if array.ndim == 2 else array[:, None] for array in arrays], axis=1)
+            if array.ndim not in (1, 2) or len(array) != rows:
+                self._refuse(name, array, rows)
+        widths = [array[:1].size if rows else 1 for array in arrays]
+        kind = np.float32 if self.rounded else np.result_type(*arrays)
+        made, end = np.empty((rows, sum(widths)), kind, order="F"), 0
+        for width in widths:
+            array = arrays.pop(0)
+            with np.errstate(over="ignore"):
+                made[:, end : end + width] = array.reshape(rows, width)
+            end += width
+        return made
 
     def _refuse(self, name: str, array: NDArray[Any], rows: int) -> None:
         expected = f"({rows},) or ({rows}, .)"

@@ -1,4 +1,4 @@
-"""Labels of rows as codes, so that a column of text takes eight bytes a row."""
+"""Labels of rows as codes, so that a column of text takes few bytes a row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Labels", "label_text", "labels_of"]
 class Labels(NamedTuple):
     """The code of every row, an index of `texts`; -1 where there is no label."""
 
-    codes: NDArray[Any]  # [N] int64
+    codes: NDArray[Any]  # [N] integers
     texts: list[str]
 
     def values(self) -> NDArray[Any]:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ParquetTable"]
 
-BATCH = 65_536  # rows
+BATCH, LEAST = 16_384, 64  # rows that are read at a time, at most and at least
+BLOCK = 4 << 20  # bytes of a column that are read at a time, about
+BUFFER = 1 << 18  # bytes that are read at a time; by default a whole column of a group of rows
 MAX_DEPTH = 8  # of structs in structs
 BYTES = 8  # of a number
 
@@ -48,14 +50,28 @@ class ParquetTable(Mapping[str, Any]):
             self.top_names: list[str] = list(file.schema_arrow.names)  # of whole columns, also where two have the same
 
     def __getitem__(self, name: str) -> Any:
-        parts, row = [], 0
+        made: NDArray[Any] | None = None  # of the whole column, while its rows are numbers of one shape
+        others: list[Any] = []
+        row = 0
         for array in self._arrays(name):
-            parts.append(self._values(name, array, row))
+            part = self._values(name, array, row)
+            if not row and isinstance(part, np.ndarray):
+                made = np.empty((self._metadata.num_rows, *part.shape[1:]), part.dtype)
+            if row + len(part) > self._metadata.num_rows:
+                raise DatasetError(
+                    f"{self.path}: {name[:80]} has more than the declared {self._metadata.num_rows} rows"
+                )
+            if made is not None and isinstance(part, np.ndarray) and part.shape[1:] == made.shape[1:]:
+                made = made.astype(np.result_type(made, part), copy=False)
+                made[row : row + len(part)] = part
+            else:
+                others.extend(part if made is None else [*made[:row], *part])
+                made = None
             row += len(array)
-        shapes = {part.shape[1:] if isinstance(part, np.ndarray) else None for part in parts}
-        if len(shapes) == 1 and None not in shapes:
-            return np.concatenate(parts) if len(parts) > 1 else parts[0]
-        return [value for part in parts for value in part] if parts else np.empty(0)
+        self._pa.default_memory_pool().release_unused()
+        if made is not None:
+            return made[:row]
+        return others or np.empty(0)
 
     def __contains__(self, name: object) -> bool:
         return name in self._fields or name in self._structs
@@ -73,11 +89,15 @@ class ParquetTable(Mapping[str, Any]):
 
     def width(self, name: str, within: bool = False) -> int:
         """The numbers in a row, or in each item `within` the list of a row; 1 where lists differ in length."""
-        values = self[name]
-        if isinstance(values, list) and not within:
-            return 1
-        shape = np.shape(values[0])[int(within) :] if len(values) else ()
-        return int(np.prod(shape, dtype=np.float64))
+        shapes: set[tuple[int, ...]] = set()
+        for array in self._arrays(name):
+            values = self._values(name, array, 0)
+            if within and len(values):
+                return int(np.prod(np.shape(values[0])[1:], dtype=np.float64))
+            if isinstance(values, list):
+                return 1
+            shapes.add(values.shape[1:])
+        return int(np.prod(shapes.pop(), dtype=np.float64)) if len(shapes) == 1 else 1
 
     def is_plain(self, name: str) -> bool:
         """Whether a column has a number, a truth value, a time or text per row."""
@@ -128,8 +148,9 @@ class ParquetTable(Mapping[str, Any]):
         path, _ = self._field(name)
         total = 0
         with self._reading(), self._open() as file:
-            self._check_declared(name)
-            for batch in file.iter_batches(BATCH, columns=[name], use_threads=False):
+            declared = self._declared(name)
+            rows = min(BATCH, max(LEAST, BLOCK * self._metadata.num_rows // max(1, declared)))
+            for batch in file.iter_batches(rows, columns=[name], use_threads=False):
                 batch.validate(full=True)
                 total += batch.nbytes
                 if total > self.limit:
@@ -139,8 +160,8 @@ class ParquetTable(Mapping[str, Any]):
                     array = array.storage
                 yield self._pa.compute.struct_field(array, list(path[1:])) if len(path) > 1 else array
 
-    def _check_declared(self, name: str) -> None:
-        """Raise `DatasetError` if the file declares more values in a column than the limit allows."""
+    def _declared(self, name: str) -> int:
+        """The bytes of a column's values as the file declares them; raises `DatasetError` for more than the limit."""
         metadata, declared = self._metadata, 0
         for i in range(metadata.num_row_groups):
             group = metadata.row_group(i)
@@ -149,6 +170,7 @@ class ParquetTable(Mapping[str, Any]):
                     declared += group.column(j).num_values * BYTES
         if declared > self.limit:
             raise DatasetError(f"{self.path}: {name[:80]} declares {declared} bytes, expected at most {self.limit}")
+        return declared
 
     def _values(self, name: str, array: Any, row: int) -> NDArray[Any] | list[Any]:
         """The values of a batch that begins at a row."""
@@ -160,7 +182,10 @@ class ParquetTable(Mapping[str, Any]):
 
     @contextmanager
     def _open(self) -> Iterator[Any]:
-        with open_regular(self.path) as opened, self._parquet.ParquetFile(opened, metadata=self._metadata) as file:
+        with (
+            open_regular(self.path) as opened,
+            self._parquet.ParquetFile(opened, metadata=self._metadata, pre_buffer=False, buffer_size=BUFFER) as file,
+        ):
             yield file
 
     @contextmanager

@@ -13,7 +13,7 @@ from merpo.data.looked import Looked
 from merpo.data.npz_table import NpzTable
 from merpo.data.parquet_table import ParquetTable
 from merpo.data.reading.gaps import ADVICE
-from merpo.data.reading.unused import look_at
+from merpo.data.reading.unused import can_tell, look_at
 from merpo.data.table_files import CsvTable, Table, dims, numbers
 from merpo.errors import DatasetError, nearest
 from merpo.lazy import np
@@ -48,16 +48,23 @@ def number_column(table: Table, name: str, place: str, gaps: bool = False, keep:
 
 
 def matrix_of(
-    table: Table, names: tuple[str, ...], place: str, gaps: bool = False, keep: NDArray[Any] | None = None
+    table: Table,
+    names: tuple[str, ...],
+    place: str,
+    gaps: bool = False,
+    keep: NDArray[Any] | None = None,
+    rounded: bool = False,
 ) -> Any:
     """Columns [N] and matrices [N, .] joined along dim 1; a single array stays as it is, also a block of episodes.
 
-    Of a file they are read when they are converted to an array.
+    Of a file they are read when they are converted to an array, in float32 if `rounded`.
     """
     if len(names) == 1 and not isinstance(table, CsvTable | NpzTable | ParquetTable | Hdf5Table):
         return number_column(table, names[0], place, gaps, keep)  # an array of any kind, such as a masked one
-    joined = Joined(table, names, place, keep, gaps, ADVICE)
-    return joined if joined.ndim <= 2 else np.asarray(joined)
+    joined = Joined(table, names, place, keep, gaps, ADVICE, rounded)
+    if joined.ndim <= 2:
+        return joined
+    return np.asarray(Joined(table, names, place, keep, gaps, ADVICE))
 
 
 def label_column(table: Table, name: str) -> Labels:
@@ -94,6 +101,8 @@ def look(table: Table, name: str, rows: tuple[int, ...]) -> Looked:
         return UNKNOWN
     if isinstance(table, Hdf5Table) and (shape := table.holds_others(name)) is not None:
         return UNKNOWN._replace(runs=TEXT if shape == rows else "")
+    if isinstance(table, NpzTable | Hdf5Table) and not can_tell(name, int(np.prod(table.shape(name))), rows):
+        return UNKNOWN  # without reading it
     return look_at(table[name], rows)
 
 

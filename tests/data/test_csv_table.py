@@ -247,3 +247,24 @@ def test_marks_in_columns_that_are_not_used_do_not_matter(tmp_path: Path) -> Non
     assert table.numbers("a").tolist() == [1.5, 2.5]
     with pytest.raises(DatasetError, match=r"version is '1.5' in line 2, expected a number with a decimal comma"):
         table.numbers("version")
+
+
+@given(st.lists(st.sampled_from(["1,2", '"3",4', '"5\n6",7', ""]), max_size=30), st.sampled_from(["\n", "\r\n", "\r"]))
+@QUIET
+def test_there_is_room_for_all_rows_of_a_file(tmp_path: Path, rows: list[str], line: str) -> None:
+    """Whatever ends its lines, and with few numbers too many."""
+    path = put(tmp_path, line.join(["a,b", *rows]))
+    table = CsvTable(path, CsvFormat(delimiter=",", header=True), ["a", "b"])
+    count = len([row for row in rows if row])
+    assert len(list(table.rows())) == count <= csv_table._most_rows(path, 2) <= 1 + 2 * (1 + len(rows))
+    with pytest.MonkeyPatch.context() as patch:  # columns never grow
+        patch.setattr("merpo.data.csv_cells.max", lambda *sizes: pytest.fail("no room"), raising=False)
+        table.load(["b"], ["a"])
+    assert table.numbers("b").shape == (count,)
+
+
+def test_numbers_can_be_kept_in_single_precision(tmp_path: Path) -> None:
+    table = CsvTable(put(tmp_path, "a,b\n0.1,0.1\n1e300,2\n"), None, ["a", "b"])
+    table.load(["a", "b"], rounded=["a"])
+    assert table.numbers("a").tolist() == [float(np.float32(0.1)), np.inf]
+    assert table.numbers("b").tolist() == [0.1, 2]

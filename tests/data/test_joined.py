@@ -35,6 +35,16 @@ def test_columns_and_matrices_are_joined_in_order(names: list[str], expected: An
         np.testing.assert_array_equal(np.asarray(Joined(table, names, "x", kept)), np.asarray(expected)[kept])
 
 
+@pytest.mark.parametrize("names", [["a"], ["b"], ["a", "c"], ["b", "a", "b"]])
+def test_columns_are_joined_in_single_precision_where_asked(names: list[str], tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", **{**ARRAYS, "a": np.array([0.1, 1e300, 3])})
+    table = read_table(tmp_path / "a.npz")
+    found, exact = np.asarray(Joined(table, names, "x", rounded=True)), np.asarray(Joined(table, names, "x"))
+    assert found.dtype == np.float32
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(found, exact.astype(np.float32))
+
+
 def test_columns_of_other_lengths_are_refused() -> None:
     for names in (["a", "d"], ["b", "d"]):
         with pytest.raises(DatasetError, match=r"x: d has shape \(2,\), expected \(3,\) or \(3, \.\)"):

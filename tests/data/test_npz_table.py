@@ -74,3 +74,20 @@ def test_a_file_that_is_gone_when_an_array_is_asked_for_is_named(tmp_path: Path)
     (tmp_path / "a.npz").unlink()
     with pytest.raises(DatasetError, match=r"a.npz: cannot be read: No such file"):
         columns.dataset(table, str(tmp_path / "a.npz"), {}, "a")
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "is_read"), [("infos", 3, False), ("infos", 2, True), ("done_images", 3, True)]
+)
+def test_large_arrays_that_are_not_used_are_not_read(
+    name: str, width: int, is_read: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With more than two numbers for a reward they tell nothing of episodes, unless their name says so."""
+    log = {"observations": np.random.rand(4, 2), "actions": np.zeros((4, 1)), "rewards": np.arange(4.0)}
+    np.savez(tmp_path / "a.npz", **log, terminals=[0, 1, 0, 1], **{name: np.random.rand(4, width)})
+    read: list[str] = []
+    real = NpzTable.__getitem__
+    monkeypatch.setattr(NpzTable, "__getitem__", lambda table, key: (read.append(key), real(table, key))[1])
+    made = Columns().read(Columns().table(tmp_path / "a.npz"), "a", {}, "a")
+    assert made.account.unused == (name,)
+    assert (name in read) == is_read

@@ -217,3 +217,32 @@ def test_an_image_in_a_tensor_is_one(tmp_path: Path) -> None:
         Columns().dataset(Columns().table(path), "a", {}, "a")
     flat = changed(Columns(), "here", {"flatten": True})
     assert flat.dataset(flat.table(path), "a", {}, "a").observations.shape == (5, 48)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+def test_batches_of_other_types_and_shapes_are_one_column(
+    batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("merpo.data.parquet_table.BATCH", batch)
+    even, odd = [[1, 2], [3, 4], None, [5, 6]], [[1.0], [2.0], [3.0, 4.0], [5.0]]
+    path = written(tmp_path, {"gaps": [1, 2, None, 4], "even": even, "odd": odd, "text": ["a", None, "b", "c"]})
+    table = ParquetTable(path, MAX_BYTES)
+    np.testing.assert_array_equal(table["gaps"], [1, 2, np.nan, 4])
+    assert [np.asarray(row).tolist() for row in table["odd"]] == odd
+    assert table["text"] == ["a", "", "b", "c"]
+    assert table.width("odd") == 1
+    assert table.width("odd", within=True) == 1
+    if batch > 1:  # a batch with missing lists only has no shape
+        np.testing.assert_array_equal(table["even"], [[1, 2], [3, 4], [np.nan] * 2, [5, 6]])
+        assert table.width("even") == 2
+
+
+def test_wide_rows_are_read_fewer_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many as take a block of bytes, but not one by one."""
+    monkeypatch.setattr("merpo.data.parquet_table.BLOCK", 1000)
+    monkeypatch.setattr("merpo.data.parquet_table.LEAST", 3)
+    path = written(tmp_path, {"wide": [[float(i)] * 100 for i in range(10)], "narrow": list(range(10))})
+    table = ParquetTable(path, MAX_BYTES)
+    assert [len(array) for array in table._arrays("wide")] == [3, 3, 3, 1]
+    assert [len(array) for array in table._arrays("narrow")] == [10]
+    assert table["wide"].shape == (10, 100)

@@ -17,9 +17,10 @@ from merpo.data.minari.hdf5 import read_hdf5
 from merpo.data.minari.unused import unused_arrays
 from merpo.data.reading.account import KEY as KEY_OF_ACCOUNT
 from merpo.data.reading.choices import Choices
-from merpo.data.reading.layout import no_encoder
+from merpo.data.reading.layout import Episodes, no_encoder
 from merpo.data.reading.transitions import Origin, read_arrays
 from merpo.data.reference_scores import KEY, minari_reference
+from merpo.data.table_files import MAX_BYTES
 from merpo.data.task_params import task_params
 from merpo.errors import DatasetError, MerpoError
 from merpo.recipe.sources import minari_place
@@ -30,7 +31,6 @@ __all__ = ["SUBTRACTED", "TASK_KEY", "import_minari", "read_minari"]
 
 TASK_KEY = "merpo_task"  # in a dataset's metadata: {"family": ..., "task": {...}}, as `merpo data export` writes it
 SUBTRACTED = "subtracted"  # in the same place: numbers that were subtracted from the observations before the export
-ARRAYS = ("observations", "actions", "rewards", "terminations", "truncations")
 READERS = {"hdf5": read_hdf5, "arrow": read_arrow, "parquet": read_arrow}
 
 
@@ -87,10 +87,12 @@ def read_minari(
     reading = reading or Columns()
     choices = _choices(dataset, reading)
     place = str(dataset.folder)
-    episodes = list(reader(dataset, require_numbers(leave_out, place)))
-    arrays = {key: [episode[key] for episode in episodes] for key in ARRAYS}
+    episodes = Episodes(reader(dataset, require_numbers(leave_out, place)), _rows(dataset))
     origin = Origin(labels={"observations": _labels(dataset)}, unused=unused_arrays(dataset))
-    data, account = read_arrays(arrays, choices, task=task, name=place, origin=origin)
+    try:
+        data, account = read_arrays(episodes, choices, task=task, name=place, origin=origin)
+    except MemoryError:
+        raise DatasetError(f"{place}: does not fit into memory") from None
     account = account.model_copy(update={"subtracted": _total(_recorded_offsets(dataset), account.subtracted)})
     kept = {
         key: str(value)[:200]
@@ -133,6 +135,13 @@ def _choices(dataset: MinariDataset, reading: Columns) -> Choices:
             "give those of the machine: --action-low NUMBERS --action-high NUMBERS"
         )
     return choices._replace(action_low=low, action_high=high)
+
+
+def _rows(dataset: MinariDataset) -> int:
+    """The number of observations by the metadata, which may be wrong; at most what may be in memory."""
+    counts = [dataset.metadata.get(key) for key in ("total_steps", "total_episodes")]
+    known = sum(count for count in counts if isinstance(count, int) and count > 0)
+    return min(known, MAX_BYTES // (8 * sum(box.size for box in (*dataset.observations, *dataset.actions))))
 
 
 def _widths(dataset: MinariDataset) -> dict[str, int]:

@@ -14,8 +14,13 @@ USED = ("observations", "actions", "rewards", "terminations", "truncations", "se
 
 
 def unused_arrays(dataset: MinariDataset) -> tuple[str, ...]:
-    """What the first episode has besides the arrays of every episode, such as `infos`; the reader reports damage."""
-    names = _of_hdf5(dataset) if dataset.format == "hdf5" else _of_arrow(dataset)
+    """What the first episode has besides the arrays of every episode, such as `infos`.
+
+    The reader reports damage, and libraries that are missing.
+    """
+    names: list[str] = []
+    with suppress(ImportError):
+        names = _of_hdf5(dataset) if dataset.format == "hdf5" else _of_arrow(dataset)
     return tuple(name[:80] for name in names if name not in USED)[:50]
 
 

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from merpo.data.reading.choices import Bound, Choices
+from merpo.data.reading.in_place import blocks
 from merpo.data.reading.real_numbers import as_numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Bounds = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 __all__ = ["TOLERANCE", "scaled_actions"]
 
@@ -42,12 +45,15 @@ def scaled_actions(
             at=None,
         )
     low, high = bounds if bounds is not None else (-np.ones(actions.shape[1]), np.ones(actions.shape[1]))
-    exact = actions.astype(np.float64)
-    scaled = exact if bounds is None else 2.0 * (exact - low) / (high - low) - 1.0
-    with np.errstate(invalid="ignore"):
-        outside = np.abs(scaled) > 1.0 + TOLERANCE
+    made, outside = np.empty(actions.shape, np.float32), np.zeros(actions.shape, np.bool_)
+    for block in blocks(*actions.shape):
+        with np.errstate(over="ignore", invalid="ignore"):
+            scaled = _scaled(actions[block], bounds)
+            made[block], outside[block] = scaled, np.abs(scaled) > 1.0 + TOLERANCE
     if not outside.any():
-        return scaled.astype(np.float32), [TWO_LABELS] if bounds is None and _are_two(actions) else []
+        return made, [TWO_LABELS] if bounds is None and _are_two(actions) else []
+    exact = actions.astype(np.float64)
+    scaled = _scaled(exact, bounds)
     if not choices.clip_actions or not np.isfinite(scaled[outside]).all():
         raise _refusal(exact, scaled, outside, low, high, bounded=bounds is not None, name=name)
     rows, columns = int(outside.any(axis=1).sum()), np.flatnonzero(outside.any(axis=0)).tolist()
@@ -57,12 +63,17 @@ def scaled_actions(
         for c in columns
     ]
     note = f"actions clipped to their bounds in {rows:,} of {len(actions):,} rows: {', '.join(parts)}"
-    return np.clip(scaled, -1.0, 1.0).astype(np.float32), [note]
+    made[...] = np.clip(scaled, -1.0, 1.0, out=scaled)
+    return made, [note]
 
 
-def _bounds(
-    low: Bound | None, high: Bound | None, dims: int, name: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+def _scaled(actions: NDArray[Any], bounds: Bounds | None) -> NDArray[np.float64]:
+    """Actions in float64, from their bounds to [-1, 1]."""
+    exact = actions.astype(np.float64)
+    return exact if bounds is None else 2.0 * (exact - bounds[0]) / (bounds[1] - bounds[0]) - 1.0
+
+
+def _bounds(low: Bound | None, high: Bound | None, dims: int, name: str) -> Bounds | None:
     """The least and the greatest action per dimension, None if none is given."""
     if low is None and high is None:
         return None
@@ -82,12 +93,10 @@ def _bounds(
 
 def _are_labels(actions: NDArray[Any]) -> bool:
     """Whether actions outside of [-1, 1] are whole numbers from 0 or 1 on, few and with hardly one left out."""
-    with np.errstate(invalid="ignore"):
-        if not actions.size or not np.isfinite(actions).all() or np.abs(actions).max() <= 1:
-            return False
-        whole = (actions == np.floor(actions)).all()
-    least, most = float(actions.min()), float(actions.max())
-    if not whole or least not in (0.0, 1.0) or most > LABELS:
+    if not actions.size:
+        return False
+    least, most = float(actions.min()), float(actions.max())  # NaN if one is
+    if least not in (0.0, 1.0) or not 1 < most <= LABELS or not (actions == np.floor(actions)).all():
         return False
     return actions.dtype.kind in "iu" or 2 * len(np.unique(actions)) >= most + 1 - least
 

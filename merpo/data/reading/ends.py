@@ -16,7 +16,7 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FLAGS", "Ends", "read_ends"]
+__all__ = ["FLAGS", "Ends", "as_truths", "read_ends"]
 
 FLAGS = ("terminations", "truncations", "ends", "starts", "finals")
 MARKS: tuple[str, ...] = ("terminations", "truncations", "ends")  # at the row of an episode's last action
@@ -69,6 +69,14 @@ def read_ends(
     last[-1] = True
     ended = np.zeros_like(last) if terminated is None else _at_action(terminated, final, last)
     return Ends(ended, truncated if finals is None else None, last, final, notes)
+
+
+def as_truths(array: Any) -> Any:
+    """A flag of zeros and ones as truth values, which take less memory; anything else as it is."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf" or isinstance(array, np.ma.MaskedArray):
+        return array
+    ones = array == 1
+    return ones if (ones | (array == 0)).all() else array
 
 
 def _flag(array: NDArray[Any], key: str, name: str) -> NDArray[np.bool_]:

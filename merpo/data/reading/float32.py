@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from merpo.data.reading.choices import Bound
+from merpo.data.reading.in_place import blocks, halved, is_reusable
 from merpo.data.reading.real_numbers import as_numbers
 from merpo.errors import DatasetError
 from merpo.lazy import np
@@ -13,7 +14,7 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["offsets_of", "subtracted", "to_float32", "unresolved"]
+__all__ = ["float32_pair", "offsets_of", "subtracted", "to_float32", "unresolved", "write_float32"]
 
 FUSED = 0.01  # share of distinct values that become equal to others
 OF_STEP = 0.1  # rounding, of the usual difference between rows in sequence
@@ -39,17 +40,41 @@ def offsets_of(chosen: Bound | None, width: int, name: str) -> NDArray[np.float6
 
 def to_float32(array: NDArray[Any], offsets: NDArray[np.float64] | None = None) -> NDArray[np.float32]:
     """An array [N] or [N, .] in float32, less the offset of each column; too large values become infinite."""
+    made = np.empty(array.shape, dtype=np.float32)
+    write_float32(array, made, offsets)
+    return made
+
+
+def write_float32(array: NDArray[Any], made: NDArray[np.float32], offsets: NDArray[np.float64] | None = None) -> None:
+    """`to_float32` into another array."""
     with np.errstate(over="ignore", invalid="ignore"):
         if offsets is None or not offsets.any():
-            return array.astype(np.float32, order="C", copy=True)
-        made = np.empty(array.shape, dtype=np.float32)
+            made[...] = array
+            return
         for column, offset in enumerate(offsets.tolist()):
-            made[:, column] = subtracted(array[:, column], offset)
-        return made
+            for block in blocks(len(array)):
+                made[block, column] = subtracted(array[block, column], offset)
+
+
+def float32_pair(
+    array: NDArray[Any], offsets: NDArray[np.float64] | None, own: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """A matrix as `to_float32` gives it, and room for another one if the memory of `array` has it.
+
+    `own`: the memory may be used, and its numbers are lost.
+    """
+    offsets = offsets if offsets is not None and offsets.any() else None
+    if own and is_reusable(array) and array.dtype == np.float64:
+        return halved(array, offsets)
+    if own and array.dtype == np.float32 and array.flags.c_contiguous and offsets is None:
+        return array, None
+    return to_float32(array, offsets), None
 
 
 def subtracted(column: NDArray[Any], offset: float) -> NDArray[Any]:
-    """A column less an offset, exact for integers."""
+    """A column less an offset, exact for integers; the column itself where nothing is subtracted."""
+    if not offset and column.dtype == np.float64:
+        return column
     if column.dtype.kind in "iu" and offset.is_integer() and abs(offset) < 2**62:
         return column.astype(np.int64) - int(offset)
     return column.astype(np.float64) - offset
@@ -65,19 +90,23 @@ def unresolved(
     table = array[:, None] if array.ndim == 1 else array
     if table.dtype.kind == "b" or table.dtype in (np.float16, np.float32) or table.dtype.itemsize < 4:
         return []
+    less = np.zeros(table.shape[1]) if offsets is None else offsets
+    wrong, largest, spread = _figures(table, less)
     notes = []
     for column, label in enumerate(labels):
-        values = subtracted(table[:, column], 0.0 if offsets is None else float(offsets[column]))
+        known, offset = table[:, column], float(less[column])
+        if not _is_wrong(known, float(wrong[column]), float(spread[column])):
+            continue
+        values = subtracted(known, offset)
         found = _fused(values)
         if found is None:
             continue
-        before, after, largest, spread = found
-        what = f"{label}: {before:,} distinct values become {after:,} in float32, in which numbers are stored"
-        if largest < SMALL or spread <= NOISE * largest:
+        what = f"{label}: {found[0]:,} distinct values become {found[1]:,} in float32, in which numbers are stored"
+        if largest[column] < SMALL or spread[column] <= NOISE * largest[column]:
             notes.append(what)
             continue
         offset = float(np.floor(np.nanmin(values)))
-        if array.ndim == 2 and _fused(subtracted(table[:, column], offset)) is None:
+        if array.ndim == 2 and not _loses(subtracted(known, offset)):
             advice = f"subtract an offset: subtract = {{ {label!r} = {offset!r} }} in --columns"
             advice += f", or --subtract '{label}={offset!r}'"
         else:
@@ -86,27 +115,64 @@ def unresolved(
     return notes
 
 
-def _fused(values: NDArray[Any]) -> tuple[int, int, float, float] | None:
-    """Distinct values before and after rounding, the largest and the spread; None if nothing is lost that matters."""
-    known = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-    if known.size < 2:
-        return None
+def _figures(table: NDArray[Any], offsets: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """The greatest rounding error, the largest number and the standard deviation of each column [N, .], by blocks.
+
+    Numbers that are not finite do not count.
+    """
+    width = table.shape[1]
+    wrong, largest, count, mean, squares = np.zeros((5, width))
     with np.errstate(over="ignore", invalid="ignore"):
-        rounded = known.astype(np.float32)
-        wrong = float(np.abs(rounded.astype(np.float64) - known).max())
-        largest, spread = float(np.abs(known.astype(np.float64)).max()), float(known.astype(np.float64).std())
+        for block in blocks(len(table), width):
+            for column in range(width):
+                known = _finite(subtracted(table[block, column], float(offsets[column])))
+                if not known.size:
+                    continue
+                numbers = known.astype(np.float64)
+                error = np.abs(known.astype(np.float32).astype(np.float64) - known).max()
+                wrong[column] = max(wrong[column], error)
+                largest[column] = max(largest[column], np.abs(numbers).max())
+                own, total = numbers.mean(), count[column] + known.size
+                away = own - mean[column]
+                squares[column] += ((numbers - own) ** 2).sum() + away**2 * count[column] * known.size / total
+                mean[column] += away * known.size / total
+                count[column] = total
+        return wrong, largest, np.sqrt(squares / np.maximum(count, 1.0))
+
+
+def _is_wrong(column: NDArray[Any], wrong: float, spread: float) -> bool:
+    """Whether the greatest rounding error may matter in a column."""
     if not 0.0 < wrong < np.inf:
-        return None
-    if wrong <= OF_SPREAD * spread and wrong <= OF_STEP * _usual_step(known):
-        return None
-    before, after = len(np.unique(known)), len(np.unique(rounded))
-    return (before, after, largest, spread) if before - after > FUSED * before else None
+        return False
+    return not (wrong <= OF_SPREAD * spread and wrong <= OF_STEP * _usual_step(_finite(column)))
+
+
+def _fused(values: NDArray[Any]) -> tuple[int, int] | None:
+    """Distinct values before and after rounding, None if few are lost."""
+    known = _finite(values)
+    with np.errstate(over="ignore"):
+        before, after = len(np.unique(known)), len(np.unique(known.astype(np.float32)))
+    return (before, after) if before - after > FUSED * before else None
+
+
+def _loses(values: NDArray[Any]) -> bool:
+    """Whether float32 holds too few of the values of a column."""
+    wrong, _, spread = _figures(values[:, None], np.zeros(1))
+    return _is_wrong(values, float(wrong[0]), float(spread[0])) and _fused(values) is not None
+
+
+def _finite(values: NDArray[Any]) -> NDArray[Any]:
+    """The finite values, without a copy if all are."""
+    if values.dtype.kind != "f":
+        return values
+    finite = np.isfinite(values)
+    return values if finite.all() else values[finite]
 
 
 def _usual_step(known: NDArray[Any]) -> float:
     """The median of the differences between rows in sequence that differ."""
     every = -(-len(known) // PAIRS)
-    steps = np.abs((known[1:] - known[:-1])[::every].astype(np.float64))
+    steps = np.abs((known[1:][::every] - known[:-1][::every]).astype(np.float64))
     steps = steps[steps > 0]
     return float(np.median(steps)) if steps.size else np.inf
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from merpo.data.reading.in_place import blocks
+from merpo.data.reading.layout import MATRICES
 from merpo.errors import DatasetError
 from merpo.lazy import np
 
@@ -27,19 +29,31 @@ def gap_mask(array: NDArray[Any]) -> NDArray[np.bool_]:
     return found
 
 
-def with_gaps(arrays: Mapping[str, NDArray[Any]], missing: Sequence[float]) -> dict[str, NDArray[Any]]:
-    """The arrays with NaN for every number that stands for a missing value."""
+def with_gaps(arrays: Mapping[str, NDArray[Any]], missing: Sequence[float], own: bool) -> dict[str, NDArray[Any]]:
+    """The arrays with NaN for every number that stands for a missing value; `own` matrices may be changed."""
     made = dict(arrays)
-    for key in COLUMNS:
-        if key in made and missing and (found := _stand(made[key], missing)).any():
-            made[key] = np.where(found, np.nan, made[key].astype(np.float64))
+    for key in COLUMNS if missing else ():
+        if key in made:
+            made[key] = _with_nan(made[key], missing, own and key in MATRICES)
+    return made
+
+
+def _with_nan(array: NDArray[Any], missing: Sequence[float], own: bool) -> NDArray[Any]:
+    """An array with NaN where numbers stand for missing values, itself if none does."""
+    made = array
+    for block in blocks(len(array), array[:1].size):
+        found = _stand(array[block], missing)
+        if found.any():
+            if made is array and not (own and array.dtype.kind == "f" and array.flags.writeable):
+                made = array.astype(np.float64)
+            made[block][found] = np.nan
     return made
 
 
 def _stand(array: NDArray[Any], missing: Sequence[float]) -> NDArray[np.bool_]:
     """Where numbers stand for missing values: equal to one of them as they are, or as they would be stored."""
     found = np.isin(array, list(missing))
-    if array.dtype == np.float64:
+    if array.dtype in (np.float32, np.float64):
         with np.errstate(over="ignore"):
             found |= np.isin(array.astype(np.float32), np.asarray(missing, dtype=np.float32))
     return found
@@ -62,13 +76,14 @@ def held(
     arrays: Mapping[str, NDArray[Any]],
     offsets: NDArray[np.int64],
     acting: NDArray[np.bool_],
-    numbers: NDArray[np.int64],
+    numbers: range | NDArray[Any],
     name: str,
+    own: bool,
 ) -> tuple[dict[str, NDArray[Any]], dict[tuple[str, int], int]]:
     """The arrays with every missing value replaced by the one before it in the episode, and how many by column.
 
     A missing next observation is that of its own row. Raises `DatasetError` for a gap at the beginning of an episode,
-    with the number of its row in `numbers` [N].
+    with the number of its row in `numbers` [N]. `own` matrices may be changed.
     """
     filled, counts = dict(arrays), {}
     for key in COLUMNS:
@@ -79,7 +94,9 @@ def held(
             gaps &= acting if gaps.ndim == 1 else acting[:, None]
         if not gaps.any():
             continue
-        array = arrays[key].copy()
+        array = arrays[key]
+        if not (own and key in MATRICES and array.flags.writeable):
+            array = array.copy()
         if key == "next_observations":
             array[gaps] = filled["observations"][gaps]
         else:
@@ -95,7 +112,7 @@ def _filled(
     array: NDArray[Any],
     gaps: NDArray[np.bool_],
     offsets: NDArray[np.int64],
-    numbers: NDArray[np.int64],
+    numbers: range | NDArray[Any],
     place: str,
     key: str,
 ) -> NDArray[Any]:

@@ -25,7 +25,7 @@ def last_rows(episodes: Any, rows: int, name: str) -> NDArray[np.bool_]:
     last = np.ones(rows, dtype=np.bool_)
     try:
         last[:-1] = labels[1:] != labels[:-1]
-        distinct = len(set(labels.tolist()))
+        distinct = len(set(labels[last].tolist()))
     except (TypeError, ValueError) as error:
         raise DatasetError(f"{name}: episodes holds {labels.dtype} that cannot be compared ({error!s:.80})") from None
     if int(last.sum()) != distinct:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from merpo.data.reading.real_numbers import dims, real_array
@@ -12,7 +12,7 @@ from merpo.lazy import np, torch
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MATRICES", "Rows", "flat_rows", "no_encoder", "require_episodes"]
+__all__ = ["MATRICES", "Episodes", "Rows", "flat_rows", "no_encoder", "require_episodes"]
 
 MATRICES = ("observations", "actions", "next_observations")
 
@@ -26,6 +26,7 @@ class Rows(NamedTuple):
     blocks: str  # what a block is: "episode", "environment", or "" for rows that are one array
     numbers: list[int]  # of the blocks that were read
     notes: list[str]
+    own: bool  # whether the matrices are nobody else's, and may be changed
 
     def place(self, row: int) -> str:
         """The position of a row in its block, empty for rows that are one array."""
@@ -35,12 +36,27 @@ class Rows(NamedTuple):
         return f"row {row - int(self.offsets[block])} of {self.blocks} {self.numbers[block]}"
 
 
-def flat_rows(given: Mapping[str, Any], name: str, flatten: bool = False, leave_out: Collection[int] = ()) -> Rows:
+class Episodes(NamedTuple):
+    """Episodes that are read one after the other, each as arrays with an observation more than actions."""
+
+    each: Iterable[Mapping[str, Any]]
+    rows: int  # observations of all, as far as is known: memory is taken for so many
+
+
+def flat_rows(
+    given: Mapping[str, Any] | Episodes,
+    name: str,
+    flatten: bool = False,
+    leave_out: Collection[int] = (),
+    own: bool = False,
+) -> Rows:
     """The arrays of `given` as flat rows; None is left out. Raises `DatasetError` that begins with `name`.
 
     An array by episode with an observation more than actions gets a row for it, which is marked as final. Of arrays by
-    episode those with a number in `leave_out` are not read.
+    episode those with a number in `leave_out` are not read. `own`: the matrices may be changed.
     """
+    if isinstance(given, Episodes):
+        return _joined(given.each, given.rows, name, flatten, "episode", None)
     known = {key: value for key, value in given.items() if value is not None}
     for key in ("observations", "actions", "rewards"):
         if key not in known:
@@ -51,9 +67,9 @@ def flat_rows(given: Mapping[str, Any], name: str, flatten: bool = False, leave_
     if _in_blocks(known):
         known, blocks = _by_environment(known, name)
         if blocks != "":
-            return _joined(known, name, flatten, blocks, leave_out if blocks == "episode" else ())
+            return _in_turn(known, name, flatten, blocks, leave_out if blocks == "episode" else ())
     arrays = {key: _shaped(value, key, name, flatten) for key, value in known.items()}
-    return _one_array(arrays, name)
+    return _one_array(arrays, name, own)
 
 
 def _in_blocks(known: Mapping[str, Any]) -> bool:
@@ -134,7 +150,7 @@ def no_encoder(row: tuple[int, ...], dtype: object) -> str:
     )
 
 
-def _one_array(arrays: dict[str, NDArray[Any]], name: str) -> Rows:
+def _one_array(arrays: dict[str, NDArray[Any]], name: str, own: bool) -> Rows:
     """Rows that are one array; one observation more than there are other rows is that after the last row."""
     rows, notes = len(arrays["observations"]), []
     others = {key: len(array) for key, array in arrays.items() if key != "observations"}
@@ -148,7 +164,7 @@ def _one_array(arrays: dict[str, NDArray[Any]], name: str) -> Rows:
             raise DatasetError(f"{name}: {key} has {len(array)} rows, expected {rows}, as observations have")
     if not rows:
         raise DatasetError(f"{name}: is empty, expected at least one transition")
-    return Rows(arrays, None, final, "", [], notes)
+    return Rows(arrays, None, final, "", [], notes, own)
 
 
 def _padded(array: NDArray[Any]) -> NDArray[Any]:
@@ -165,7 +181,7 @@ def require_episodes(leave_out: Collection[int], count: int, name: str) -> None:
         raise DatasetError(f"{name}: all of its {count} episodes are left out, expected one that is not")
 
 
-def _joined(known: Mapping[str, Any], name: str, flatten: bool, blocks: str, leave_out: Collection[int]) -> Rows:
+def _in_turn(known: Mapping[str, Any], name: str, flatten: bool, blocks: str, leave_out: Collection[int]) -> Rows:
     """Blocks that are given one by one, such as episodes, joined."""
     for key, value in known.items():
         if not isinstance(value, list | tuple) and dims(value) == 0:
@@ -177,22 +193,54 @@ def _joined(known: Mapping[str, Any], name: str, flatten: bool, blocks: str, lea
     if not count:
         raise DatasetError(f"{name}: is empty, expected at least one transition")
     require_episodes(leave_out, count, name)
-    parts: dict[str, list[NDArray[Any]]] = {key: [] for key in known}
-    lengths, final = [], []
     numbers = [e for e in range(count) if e not in leave_out]
-    for e in numbers:
-        given = {key: value[e] for key, value in known.items()}
-        one, ends = _block(given, f"{name}, {blocks} {e}", flatten, blocks == "episode")
+    rows = sum(_length(known["observations"][e]) for e in numbers)
+    each = ({key: value[e] for key, value in known.items()} for e in numbers)
+    return _joined(each, rows, name, flatten, blocks, numbers)
+
+
+def _joined(
+    each: Iterable[Mapping[str, Any]], rows: int, name: str, flatten: bool, blocks: str, numbers: list[int] | None
+) -> Rows:
+    """Blocks with these numbers, by default from 0, each copied when it is read, and about `rows` rows in total."""
+    arrays: dict[str, NDArray[Any]] = {}
+    offsets, ends = [0], []
+    for i, given in enumerate(each):
+        where = f"{name}, {blocks} {i if numbers is None else numbers[i]}"
+        one, final = _block(given, where, flatten, blocks == "episode")
+        start, end = offsets[-1], offsets[-1] + len(final)
         for key, array in one.items():
-            parts[key].append(array)
-        lengths.append(len(one["actions"]))
-        final.append(ends)
+            made = arrays[key] if key in arrays else np.empty((rows, *array.shape[1:]), array.dtype)
+            if made.shape[1:] != array.shape[1:]:
+                raise DatasetError(
+                    f"{name}: {blocks}s differ in their dimensions ({key} has rows of shape {array.shape[1:]} in "
+                    f"{where.removeprefix(f'{name}, ')}, expected {made.shape[1:]})"
+                )
+            if made.dtype != array.dtype or end > len(made):
+                made = _with_room(made, start, end, np.result_type(made, array))
+            made[start:end] = array
+            arrays[key] = made
+        offsets.append(end)
+        ends.append(final)
+    arrays = {key: made[: offsets[-1]] for key, made in arrays.items()}
+    known = list(range(len(ends))) if numbers is None else numbers
+    return Rows(arrays, np.asarray(offsets), np.concatenate(ends), blocks, known, [], own=True)
+
+
+def _length(value: Any) -> int:
+    """The length of an array or a list, 0 for anything else."""
     try:
-        arrays = {key: np.concatenate(parts.pop(key)) for key in list(parts)}
-    except ValueError as error:
-        raise DatasetError(f"{name}: {blocks}s differ in their dimensions ({error!s:.120})") from None
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    return Rows(arrays, offsets, np.concatenate(final), blocks, numbers, [])
+        return len(value)
+    except TypeError:
+        return 0
+
+
+def _with_room(array: NDArray[Any], used: int, rows: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    """An array of a type with room for so many rows, and the `used` first ones of another."""
+    size = len(array) if rows <= len(array) else max(rows, len(array) + len(array) // 2)
+    made = np.empty((size, *array.shape[1:]), dtype)
+    made[:used] = array[:used]
+    return made
 
 
 def _block(

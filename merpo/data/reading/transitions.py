@@ -11,10 +11,11 @@ from merpo.data.reading.actions import scaled_actions
 from merpo.data.reading.choices import Choices, check_gaps
 from merpo.data.reading.ends import Ends, read_ends
 from merpo.data.reading.extremes import FAR, extremes
-from merpo.data.reading.float32 import offsets_of, to_float32, unresolved
+from merpo.data.reading.float32 import float32_pair, offsets_of, to_float32, unresolved, write_float32
 from merpo.data.reading.gaps import ADVICE, COLUMNS, gappy_episodes, held, with_gaps
+from merpo.data.reading.in_place import blocks, compacted, is_reusable
 from merpo.data.reading.labels import last_rows
-from merpo.data.reading.layout import Rows, flat_rows, require_episodes
+from merpo.data.reading.layout import MATRICES, Episodes, Rows, flat_rows, require_episodes
 from merpo.data.validate import check_dataset
 from merpo.errors import DatasetError
 from merpo.lazy import np, torch
@@ -46,21 +47,23 @@ class Origin(NamedTuple):
 
 
 def read_arrays(
-    given: Mapping[str, Any],
+    given: Mapping[str, Any] | Episodes,
     choices: Choices,
     *,
     episodes: Any = None,
     task: Task | None = None,
     name: str = "dataset",
     origin: Origin | None = None,
+    own: bool = False,
 ) -> Read:
     """The dataset in logged arrays under the names of `from_arrays`, or flags under those of `ends.FLAGS`.
 
-    Raises `DatasetError` whose `at` is the array and the row in the given arrays.
+    `own`: the matrices are nobody else's, so that the dataset may be made in their memory. Raises `DatasetError` whose
+    `at` is the array and the row in the given arrays.
     """
     origin = origin or Origin()
     check_gaps(choices.gaps, name)
-    rows = flat_rows(given, name, choices.flatten, choices.leave_out)
+    rows = flat_rows(given, name, choices.flatten, choices.leave_out, own)
     seen, after = rows.arrays["observations"].shape, rows.arrays.get("next_observations")
     if after is not None and after.shape != seen:
         raise DatasetError(f"{name}: next_observations has shape {after.shape}, expected {seen}, as observations have")
@@ -78,6 +81,7 @@ def read_arrays(
     except DatasetError as error:
         place = rows.place(error.at[1]) if error.at else ""
         raise DatasetError(f"{error}{f'; that is {place}' if place else ''}", error.at) from None
+    del episodes  # which nothing else may hold
     reading = _Reading(rows, ends, choices, origin, name)
     del rows
     return reading.read(dict(task or {}))
@@ -98,11 +102,12 @@ class _Reading:
     """One log on its way to a dataset: N rows of which some are left out."""
 
     def __init__(self, rows: Rows, ends: Ends, choices: Choices, origin: Origin, name: str) -> None:
-        self.arrays, self.choices, self.origin, self.name = dict(rows.arrays), choices, origin, name
+        self.arrays = {key: rows.arrays[key] for key in COLUMNS if key in rows.arrays}
+        self.choices, self.origin, self.name = choices, origin, name
         self.layout = rows._replace(arrays={})
         self.terminated, self.truncated, self.last, self.final = ends[:4]
         self.notes = [*rows.notes, *ends.notes]
-        self.rows = np.arange(len(self.last))  # the number of each row in the given arrays
+        self.rows: range | NDArray[Any] = range(len(self.last))  # the number of each row in the given arrays
         self.followed = "next_observations" in self.arrays
         self.has_finals = bool(self.final.any())
         self.widths = {key: array.shape[1] if array.ndim == 2 else 1 for key, array in self.arrays.items()}
@@ -113,17 +118,16 @@ class _Reading:
             self.leave_out()
         self.mend_gaps()
         kept, offsets = self.kept, self.offsets
-        lengths = np.add.reduceat(kept.astype(np.int64), offsets[:-1])
+        lengths = np.add.reduceat(kept, offsets[:-1], dtype=np.int64)
         if (lengths < 1).any():
             at = int((lengths < 1).argmax())
             raise DatasetError(f"{self.name}: episode {at} has one row, expected two, or next_observations")
         index = np.flatnonzero(kept)
-        after = np.where(self.last[index], index, index + 1)
-        data = self.dataset(index, after, np.concatenate([[0], np.cumsum(lengths)]), task)
+        data = self.dataset(index, np.concatenate([[0], np.cumsum(lengths)]), task)
         try:
             check_dataset(data)
         except DatasetError as error:
-            raise self.located(error, data, index, after) from None
+            raise self.located(error, data, index) from None
         if self.followed:
             self.count_breaks(data)
         self.tell_extremes(data, index)
@@ -152,11 +156,11 @@ class _Reading:
 
     def mend_gaps(self) -> None:
         """Leave out the episodes with missing values, or hold the last ones, as the user chose."""
-        self.arrays = with_gaps(self.arrays, self.choices.missing)
+        self.arrays = with_gaps(self.arrays, self.choices.missing, self.layout.own)
         if self.choices.gaps == "drop":
             self.drop_episodes()
         if self.choices.gaps == "hold":
-            self.arrays, counts = held(self.arrays, self.offsets, self.kept, self.rows, self.name)
+            self.arrays, counts = held(self.arrays, self.offsets, self.kept, self.rows, self.name, self.layout.own)
             parts = [f"{count:,} of {self.labels(key)[column]}" for (key, column), count in counts.items()]
             self.notes += [f"gaps: the value before was held {', '.join(parts)}"] if parts else []
 
@@ -184,33 +188,40 @@ class _Reading:
     def remove(self, episodes: NDArray[np.bool_]) -> None:
         """Leave out episodes [E]."""
         keep = np.repeat(~episodes, np.diff(self.offsets))
-        self.arrays = {key: self.arrays.pop(key)[keep] for key in list(self.arrays)}
-        self.rows, self.last, self.final = self.rows[keep], self.last[keep], self.final[keep]
+        index = np.flatnonzero(keep)
+        for key, array in self.arrays.items():
+            self.arrays[key] = self.of_rows(array, index) if key in MATRICES else array[keep]
+        self.rows = index if isinstance(self.rows, range) else self.rows[keep]
+        self.last, self.final = self.last[keep], self.final[keep]
         self.terminated = self.terminated[keep]
         self.truncated = None if self.truncated is None else self.truncated[keep]
 
-    def dataset(
-        self, index: NDArray[np.int64], after: NDArray[np.int64], offsets: NDArray[np.int64], task: Task
-    ) -> TaskDataset:
-        """The rows of `index` as transitions to the rows of `after`, in float32."""
-        arrays = self.arrays
-        seen, rewards = arrays.pop("observations"), arrays["rewards"]  # large, and not kept in two precisions
-        less = offsets_of(self.choices.subtract, seen.shape[1], self.name)
-        self.notes += unresolved(seen, self.labels("observations"), self.name, less)
-        self.notes += unresolved(rewards[index], self.labels("rewards"), self.name)
+    def of_rows(self, matrix: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+        """The rows of an increasing index; the matrix is lost, as the result may lie in its memory."""
+        if len(index) == len(matrix):
+            return matrix
+        return compacted(matrix, index) if self.layout.own and is_reusable(matrix) else matrix[index]
+
+    def dataset(self, index: NDArray[np.int64], offsets: NDArray[np.int64], task: Task) -> TaskDataset:
+        """The rows of `index` as transitions, in float32."""
+        less = offsets_of(self.choices.subtract, self.widths["observations"], self.name)
+        self.notes += unresolved(self.arrays["observations"], self.labels("observations"), self.name, less)
+        rewards = self.arrays["rewards"]
+        rewards = rewards[index] if len(index) < len(rewards) else rewards
+        self.notes += unresolved(rewards, self.labels("rewards"), self.name)
         try:
-            actions, notes = scaled_actions(arrays["actions"][index], self.choices, self.labels("actions"), self.name)
+            chosen = self.of_rows(self.arrays.pop("actions"), index)
+            actions, notes = scaled_actions(chosen, self.choices, self.labels("actions"), self.name)
         except DatasetError as error:
-            raise self.located(error, None, index, after) from None
+            raise self.located(error, None, index) from None
+        del chosen
         self.notes += notes
-        observations = to_float32(seen, less)
-        del seen
-        following = to_float32(arrays.pop("next_observations"), less) if self.followed else observations[after]
+        observations, following = self.states(index, less)
         ended = self.terminated[index]
         return TaskDataset(
-            observations=torch.from_numpy(observations if self.followed else observations[index]),
+            observations=torch.from_numpy(observations),
             actions=torch.from_numpy(actions),
-            rewards=torch.from_numpy(to_float32(rewards[index])),
+            rewards=torch.from_numpy(to_float32(rewards)),
             next_observations=torch.from_numpy(following),
             terminations=torch.from_numpy(ended.astype(np.float32)),
             truncations=torch.from_numpy(self.cut(index, offsets, ended).astype(np.float32)),
@@ -218,6 +229,24 @@ class _Reading:
             task=task,
             name=self.name,
         )
+
+    def states(
+        self, index: NDArray[np.int64], less: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The observations and next observations of the rows of `index` in float32, less an offset per column."""
+        own = self.layout.own
+        observations, room = float32_pair(self.arrays.pop("observations"), less, own)
+        if self.followed:  # all rows are kept
+            given = self.arrays.pop("next_observations")
+            if room is None:
+                return observations, float32_pair(given, less, own)[0]
+            write_float32(given, room, less)
+            return observations, room
+        following = np.empty_like(observations) if room is None else room
+        for block in blocks(len(index), observations.shape[1]):
+            rows = index[block]
+            following[block] = observations[np.where(self.last[rows], rows, rows + 1)]
+        return compacted(observations, index), following[: len(index)]
 
     def cut(self, index: NDArray[np.int64], offsets: NDArray[np.int64], ended: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Truncations of the dataset's rows: as given, or at every end that does not terminate."""
@@ -227,15 +256,15 @@ class _Reading:
         found[offsets[1:] - 1] = ~ended[offsets[1:] - 1]
         return found
 
-    def located(
-        self, error: DatasetError, data: TaskDataset | None, index: NDArray[np.int64], after: NDArray[np.int64]
-    ) -> DatasetError:
+    def located(self, error: DatasetError, data: TaskDataset | None, index: NDArray[np.int64]) -> DatasetError:
         """An error on a row of the dataset, with the name of its column, and the row of the given arrays."""
         if error.at is None:
             return error
         key, row = error.at
-        source = after if key == "next_observations" and not self.followed else index
-        row_given, text = int(self.rows[source[row]]), str(error)
+        source = int(index[row])
+        if key == "next_observations" and not self.followed and not self.last[source]:
+            source += 1
+        row_given, text = int(self.rows[source]), str(error)
         place = self.layout.place(row_given)
         text += f"; that is {place}" if place else ""
         if error.column is not None and (label := self.labels(key)[error.column]) not in (
@@ -252,11 +281,14 @@ class _Reading:
         seen, following = data.observations.numpy(), data.next_observations.numpy()
         inside = np.ones(len(data), dtype=np.bool_)
         inside[data.episode_offsets.numpy()[1:] - 1] = False
-        far = np.abs(following[:-1] - seen[1:]) > CONTINUES * np.abs(seen).max(axis=0)
-        breaks = far.any(axis=1) & inside[:-1]
+        count = int(inside.sum())
+        least = CONTINUES * np.maximum(seen.max(axis=0), -seen.min(axis=0))
+        breaks = inside[:-1]
+        for block in blocks(len(breaks), seen.shape[1]):
+            breaks[block] &= (np.abs(following[:-1][block] - seen[1:][block]) > least).any(axis=1)
         if breaks.any():
             self.notes.append(
-                f"next_observations do not continue in the next row at {int(breaks.sum()):,} of {int(inside.sum()):,} "
+                f"next_observations do not continue in the next row at {int(breaks.sum()):,} of {count:,} "
                 f"rows within episodes, the first is row {int(self.rows[breaks.argmax()])}: that is right for "
                 "transitions in any order, whose returns then mean nothing; in a log, an episode ends there"
             )
@@ -276,7 +308,7 @@ class _Reading:
 
     def account(self, kept: NDArray[np.bool_], offsets: NDArray[np.int64]) -> Account:
         """The account; the log's returns are those of all its rows."""
-        rewards = np.nan_to_num(self.arrays["rewards"].astype(np.float64))
+        rewards = np.nan_to_num(self.arrays["rewards"].astype(np.float64), copy=False)
         acting = ~self.final
         returns = np.add.reduceat(rewards, offsets[:-1])
         left = acting & ~kept

@@ -16,7 +16,7 @@ from merpo.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_unused", "look_at", "truths"]
+__all__ = ["can_tell", "check_unused", "look_at", "truths"]
 
 WORDS = {**BOOLEANS, "1": 1.0, "0": 0.0, "1.0": 1.0, "0.0": 0.0}
 FLAG_NAME = re.compile(
@@ -30,6 +30,11 @@ DISCOUNTS = ("discount", "discounts")  # of RLDS, 0 where an episode terminates;
 def look_at(value: Any, rows: tuple[int, ...]) -> Looked:
     """What the values of a column or array tell, where there are `rows` [N] or [E, L] rewards."""
     return Looked(truths(value), _is_set(value), _restarts(value, rows), _runs(value, rows))
+
+
+def can_tell(name: str, size: int, rows: tuple[int, ...]) -> bool:
+    """Whether an array of this size may tell of episodes: one with several numbers for a reward by its name only."""
+    return size <= 2 * int(np.prod(rows)) or FLAG_NAME.search(name.lower()) is not None
 
 
 def check_unused(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from merpo.data.columns import Columns, changed
 from merpo.data.from_arrays import from_arrays
-from merpo.data.reading.float32 import to_float32
+from merpo.data.reading import in_place
+from merpo.data.reading.float32 import _figures, to_float32
 from merpo.errors import DatasetError
 
 N = 200
@@ -151,3 +152,23 @@ def test_matrices_are_named_with_numbers() -> None:
 def test_the_conversion_copies() -> None:
     array = np.zeros((2, 2), np.float32)
     assert not np.shares_memory(to_float32(array), array)
+
+
+@given(st.integers(1, 500), st.sampled_from([1, 7, 64]), st.booleans())
+def test_figures_of_blocks_are_those_of_whole_columns(rows: int, block: int, gaps: bool) -> None:
+    random = np.random.default_rng(rows)
+    table = random.normal(size=(rows, 2)) * [1.0, 1e-3] + [0.0, 1e6]
+    if gaps:
+        table[random.random((rows, 2)) < 0.3] = np.nan
+        table[0, 0] = np.inf
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(in_place, "BLOCK", block)
+        wrong, largest, spread = _figures(table, np.array([0.0, 5.0]))
+    for column, offset in enumerate((0.0, 5.0)):
+        known = table[:, column][np.isfinite(table[:, column])] - offset
+        if known.size:
+            assert wrong[column] == np.abs(known.astype(np.float32) - known).max()
+            assert largest[column] == np.abs(known).max()
+            np.testing.assert_allclose(spread[column], known.std(), rtol=1e-6, atol=1e-9)
+        else:
+            assert wrong[column] == largest[column] == spread[column] == 0

@@ -279,3 +279,12 @@ def test_the_number_that_is_named_is_the_one_that_was_meant(value: float, negati
     named = float(next(line for line in said if "missing = [" in line).split("missing = [")[1].split("]")[0])
     from_arrays(seen, np.zeros(50), np.zeros(50), seen, missing=[named], gaps="hold", note=said.append)
     assert sum("extreme" in line for line in said) == 1
+
+
+def test_a_number_for_gaps_is_found_in_single_precision() -> None:
+    """As it would be stored, also where a file has it so."""
+    observations = np.array([[1.0], [-9999.1], [2.0], [3.0]], np.float32)
+    data = from_arrays(
+        observations, np.zeros((4, 1)), np.zeros(4), missing=(-9999.1,), gaps="hold", note=lambda _: None
+    )
+    assert data.observations.tolist() == [[1], [1], [2]]
