@@ -14,16 +14,20 @@ from merpo.compare.stored import StoredInterval
 from merpo.errors import MerpoError, nearest
 from merpo.lazy import np
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, in_order, to_flat
-from merpo.report.report import Report, TaskReport
-from merpo.support.statistics import (
-    Interval,
+from merpo.report.report import TaskReport
+from merpo.report.seeds import data_of, data_sets, sources_of
+from merpo.support.statistics.holm import holm
+from merpo.support.statistics.interval import SOURCES, Interval, Source, Verdict, covered, judged
+from merpo.support.statistics.scores import (
     ScoreProfile,
     iqm,
+    mean_difference,
     mean_score,
     median,
     optimality_gap,
     performance_profile,
     probability_of_improvement,
+    worst_decile,
 )
 
 __all__ = ["SCORES", "ArmScores", "Comparison", "Pair", "compare_runs"]
@@ -51,6 +55,7 @@ class ArmScores(_Model):
     iqm: StoredInterval
     median: StoredInterval
     mean: StoredInterval
+    worst_decile: StoredInterval
     mean_return: StoredInterval
     others: Annotated[dict[str, StoredInterval], OTHERS] = {}  # mean returns of the policies beside the adapted one
     optimality_gap: StoredInterval | None = None  # None where a task has no oracle better than its behaviour policy
@@ -66,11 +71,17 @@ class ArmScores(_Model):
 
 
 class Pair(_Model):
-    """The probability that a run of `first` has a higher score than one of `second` on the same task."""
+    """Two arms: the probability that a run of `first` has a higher score than one of `second` on the same task, and
+    the difference of their mean scores with the p-value of Welch's test, alone and corrected for all pairs (Holm).
+    """
 
     first: str
     second: str
     probability: StoredInterval
+    difference: StoredInterval
+    p: float | None = None  # None where an arm has one seed
+    p_holm: float | None = None
+    verdict: Verdict  # on the claim that the first is better, after the correction
 
 
 class Comparison(_Model):
@@ -86,6 +97,11 @@ class Comparison(_Model):
     def score_name(self) -> str:
         """The score's name in headings."""
         return SCORES[self.score]
+
+    @property
+    def covers(self) -> str:
+        """What the arms' intervals are for; empty where no arm has any."""
+        return " or ".join(dict.fromkeys(covered(arm.mean.covers) for arm in self.arms if arm.mean.covers))
 
 
 def compare_runs(paths: Sequence[Path], score: str = "auto", trust: bool = False) -> Comparison:
@@ -103,16 +119,41 @@ def compare_runs(paths: Sequence[Path], score: str = "auto", trust: bool = False
     thresholds = _thresholds(float(every.min()), float(every.max()))
     with_gap = not _lacking(arms, "gap")
     rows = [_arm(arm, table, thresholds, with_gap) for arm, table in zip(arms, tables, strict=True)]
-    pairs = [
-        Pair(first=first.label, second=second.label, probability=probability_of_improvement(x, y))
-        for (first, x), (second, y) in combinations(zip(arms, tables, strict=True), 2)
-    ]
     tasks = [task.index for task in arms[0].reports[0].tasks]
-    return Comparison(score=kind, tasks=tasks, arms=rows, pairs=pairs, notes=_notes(arms))
+    return Comparison(score=kind, tasks=tasks, arms=rows, pairs=_pairs(arms, tables), notes=_notes(arms))
+
+
+def _pairs(arms: Sequence[Arm], tables: Sequence[list[list[float]]]) -> list[Pair]:
+    """Every pair of arms, whose runs are independent."""
+    compared = list(combinations(zip(arms, tables, strict=True), 2))
+    covers = [_both(sources_of(first.reports), sources_of(second.reports)) for (first, _), (second, _) in compared]
+    differences = [mean_difference(x, y, own) for ((_, x), (_, y)), own in zip(compared, covers, strict=True)]
+    p_values = [one.p_value() for one in differences]
+    return [
+        Pair(
+            first=first.label,
+            second=second.label,
+            probability=probability_of_improvement(x, y, own),
+            difference=difference.interval,
+            p=p,
+            p_holm=corrected,
+            verdict=judged(difference.interval, corrected=corrected),
+        )
+        for ((first, x), (second, y)), own, difference, p, corrected in zip(
+            compared, covers, differences, p_values, holm(p_values), strict=True
+        )
+    ]
+
+
+def _both(first: tuple[Source, ...], second: tuple[Source, ...]) -> tuple[Source, ...]:
+    """What a difference of two arms covers: the seeds of each, and new data if both have it."""
+    return tuple(
+        one for one in SOURCES if one in (*first, *second) and (one != "data" or (one in first and one in second))
+    )
 
 
 def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_gap: bool) -> ArmScores:
-    returns = _scores(arm, "return")
+    returns, covers = _scores(arm, "return"), sources_of(arm.reports)
     others = {key: arm.returns(key) for key in POLICIES if key != "adapted"}
     return ArmScores(
         label=arm.label,
@@ -120,12 +161,13 @@ def _arm(arm: Arm, scores: list[list[float]], thresholds: Sequence[float], with_
         runs=[str(path) for path in arm.paths],
         scores=scores,
         returns=returns,
-        iqm=iqm(scores),
-        median=median(scores),
-        mean=mean_score(scores),
-        mean_return=mean_score(returns),
-        others={key: mean_score(table) for key, table in others.items() if table is not None},
-        optimality_gap=optimality_gap(_scores(arm, "gap")) if with_gap else None,
+        iqm=iqm(scores, covers),
+        median=median(scores, covers),
+        mean=mean_score(scores, covers),
+        worst_decile=worst_decile(scores, covers),
+        mean_return=mean_score(returns, covers),
+        others={key: mean_score(table, covers) for key, table in others.items() if table is not None},
+        optimality_gap=optimality_gap(_scores(arm, "gap"), covers) if with_gap else None,
         worse_than_behavior=sum(
             adapted < behavior
             for rows in zip(returns, arm.returns("behavior") or [], strict=True)
@@ -183,10 +225,12 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
         notes.append(f"One seed only, hence no interval: {', '.join(single)}.")
     if len({arm.seeds for arm in arms}) > 1:
         notes.append("The arms were run with different seeds.")
-    mixed = [arm.label for arm in arms if len({_data(report) for report in arm.reports}) > 1]
+    mixed = [arm.label for arm in arms if len({data_of(report) for report in arm.reports}) > 1]
     notes += [f"The seeds of {label} were trained on different data." for label in mixed]
-    if len({_data(arm.reports[0]) for arm in arms}) > 1:
+    if len({data_of(arm.reports[0]) for arm in arms}) > 1:
         notes.append("The arms were trained on different data.")
+    if data_sets([report for arm in arms for report in arm.reports]) == 1 and len(single) < len(arms):
+        notes.append("All runs share one data set: no interval covers other data.")
     for key, what in (("episodes", "numbers of episodes"), ("policy", "kinds of actions (drawn, or the mean)")):
         if len({report.section("evaluate").get(key) for arm in arms for report in arm.reports}) > 1:
             notes.append(f"The arms were measured with different {what}.")
@@ -195,7 +239,3 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
     ]
     more = len(told) - MOST_NOTES
     return [*notes, *told[:MOST_NOTES], *([f"{more} more notes are in the runs' reports."] if more > 0 else [])]
-
-
-def _data(report: Report) -> frozenset[str]:
-    return frozenset(entry.sha256 for entry in report.datasets)

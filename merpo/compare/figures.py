@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from merpo.compare.comparison import Comparison, Pair
-    from merpo.support.statistics import Interval
+    from merpo.support.statistics.interval import Interval
 
 __all__ = ["aggregates", "comparison_pictures", "improvement", "profiles"]
 
@@ -62,8 +62,8 @@ def aggregates(comparison: Comparison) -> Picture:
     return Picture(
         "aggregates",
         f"{comparison.score_name.capitalize()}, aggregated over tasks and seeds",
-        "Bars are 95 % stratified bootstrap intervals over seeds; an arm of one seed has none. Higher is better. The "
-        "interquartile mean leaves out the best and the worst quarter of all runs; the median is that of tasks' means.",
+        f"Bars are 95 % intervals by Student's t{_for(comparison)}; an arm of one seed has none. Higher is better. The "
+        "interquartile mean leaves out the best and the worst quarter of a run's tasks.",
         f"Dot plot of interquartile mean, median and mean of {len(arms)} arms; the highest interquartile mean is "
         f"{best.iqm.mean:.2f}, of {best.label}.",
         png(figure),
@@ -77,8 +77,8 @@ def profiles(comparison: Comparison) -> Picture:
     for i, arm in enumerate(comparison.arms):
         color, _, dashes = series_style(i)
         profile = arm.profile
-        if profile.low is not None and profile.high is not None:
-            axis.fill_between(profile.thresholds, profile.low, profile.high, color=color, alpha=0.13, linewidth=0)
+        for run in profile.runs if len(profile.runs) > 1 else ():
+            axis.plot(profile.thresholds, run, color=color, linewidth=0.7, alpha=0.35)
         axis.plot(
             profile.thresholds, profile.share, color=color, linestyle=dashes, linewidth=2.0, label=label_text(arm.label)
         )
@@ -89,8 +89,8 @@ def profiles(comparison: Comparison) -> Picture:
     return Picture(
         "performance_profiles",
         "Performance profiles",
-        "The share of (seed, task) pairs whose score is above τ, with 95 % bands. A curve that lies above another "
-        "everywhere is better everywhere; where a curve crosses one half is the median of all runs.",
+        "The share of (seed, task) pairs whose score is above τ; thin lines are single seeds. A curve that lies above "
+        "another everywhere is better everywhere; where a curve crosses one half is the median of all runs.",
         f"Line chart of the share of runs above a score for {len(comparison.arms)} arms.",
         png(figure),
     )
@@ -120,7 +120,8 @@ def improvement(comparison: Comparison) -> Picture | None:
         "probability_of_improvement",
         "Probability of improvement",
         "How likely a run of the first has a higher score than one of the second on the same task, mean over tasks, "
-        "with 95 % intervals. One half: neither is better; filled dots have an interval that leaves it out.",
+        f"with 95 % intervals{_for(comparison)}, each of one comparison alone. One half: neither is better; filled "
+        "dots have an interval that leaves it out.",
         "Dot plot of probabilities of improvement: "
         + "; ".join(f"{pair.first} over {pair.second} {pair.probability.mean:.2f}" for pair in pairs[:12])
         + ".",
@@ -135,6 +136,11 @@ def _whisker(axis: Axes, i: int, pair: Pair) -> None:
         axis.hlines(i, *pair.probability.bounds, color=color, linewidth=7, alpha=0.3)
     face = color if pair.probability.excludes(0.5) else "white"
     axis.scatter([pair.probability.mean], [i], 46, color=face, edgecolors=color, linewidths=1.6, zorder=3)
+
+
+def _for(comparison: Comparison) -> str:
+    """What the intervals cover, as part of a sentence."""
+    return f" for {comparison.covers}" if comparison.covers else ""
 
 
 def _wrapped(label: str, width: int = 32) -> str:

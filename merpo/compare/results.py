@@ -14,6 +14,7 @@ from merpo.compare.arms import Arm, read_arms
 from merpo.compare.rows import Row
 from merpo.errors import MerpoError
 from merpo.report.report import Report, training_seconds
+from merpo.report.seeds import data_sets
 from merpo.support.read import FileKind
 
 __all__ = ["Results", "networks", "read_results", "results_of", "steps"]
@@ -66,6 +67,7 @@ def _row(arm: Arm, trust: bool) -> Row:
         quality=", ".join(sorted({dataset.quality for dataset in unseen})),
         data=_digest(arm),
         seeds=list(arm.seeds),
+        data_sets=data_sets(arm.reports) or 1,
         train_tasks=sum(dataset.split == "train" for dataset in first.datasets),
         tasks=[task.index for task in first.tasks],
         params=[task.params for task in first.tasks],

@@ -12,7 +12,8 @@ from merpo.compare.rows import Row
 from merpo.data.reference_scores import sources
 from merpo.support.files import atomic_write_text
 from merpo.support.format import duration, interval_text, number
-from merpo.support.statistics import Interval
+from merpo.support.statistics.holm import holm
+from merpo.support.statistics.interval import Interval, covered, judged
 from merpo.support.tables import markdown_table, plain
 from merpo.support.terminal import say
 
@@ -23,21 +24,25 @@ Column: TypeAlias = tuple[str, Callable[[Row], str]]  # its heading, and the cel
 HEAD = """# Results
 
 Made by `merpo compare` from the folders of finished runs; no number on this page is typed by hand. Brackets are 95 %
-intervals from stratified percentile bootstraps: seeds are resampled within each task, so the intervals are for new
-seeds on these tasks. With few seeds they are somewhat too narrow; with one seed there is none. The column *on new
-tasks* resamples tasks, too. Differences to the meta-policy are paired by seed. Returns are undiscounted and of whole
-episodes; the behaviour policy's is the mean of the data's episodes, in which actions were drawn. Adapted policies act
-by their modes, as does *behaviour's mode*: the policy that collected the data, on the same episodes and seeds; a dash
-means that it was not measured. *Worse* counts the pairs of seed and task in which the adapted policy earned less than
-the data.
+intervals by Student's t over seeds: a run gives one number, such as its mean over the tasks, and with one seed there is
+none. They are for new seeds on the same tasks and data, of which a line below each table says more; the column *on new
+tasks* is for new tasks, too, and wide where there are few. Differences within a recipe are paired by seed. Tables of
+returns are exploratory: each interval is of one number alone, and is not corrected for how many there are. Returns are
+undiscounted and of whole episodes; the behaviour policy's is the mean of the data's episodes, in which actions were
+drawn. Adapted policies and meta-policies act by their modes, as does *behaviour's mode*: the policy that collected the
+data, on the same episodes and seeds; a dash means that it was not measured. *Worse* counts the pairs of seed and task
+in which the adapted policy earned less than the data.
 """
 BY_TASK_INTRO = "Task by task:"
 ON_THE_WAY_INTRO = "After so many steps of adaptation:"
-PAIRS_INTRO = "Adapted returns on the same data, the row's recipe minus the column's; bold where 0 is outside:"
+PAIRS_INTRO = """\
+Adapted returns on the same data, the row's recipe minus the column's, by Welch's t; bold where the difference can be
+told from 0 with Holm's correction for all pairs of the table:"""
 SIZES_INTRO = """\
 Sizes as the recipe states them; the time is the wall time of training and adaptation, beside whatever else
 the machine did, from the quickest seed to the slowest; a dash where a reused stage has no stored time, or the processor
 was not kept:"""
+MOST_ALIKE = 4  # tasks from which on an interquartile mean is not the mean
 MOST_TASKS = 12  # of a recipe whose tasks have a row each
 MOST_CHARACTERS = 40  # of a task's parameters
 DASH = "–"
@@ -70,6 +75,7 @@ def results_page(results: Results) -> str:
         parts += [
             f"## {plain(_title(family))}\n",
             _table(rows, (NAME, *RETURNS)) + _references(rows),
+            _covers(rows),
             _full_names(rows),
         ]
         by_task = [one for row in rows if 1 < len(row.tasks) <= MOST_TASKS for one in row.by_task()]
@@ -90,6 +96,7 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], left: int = 1) -> str
     """A line per row; normalised scores and clones are left out where no row has them."""
     absent = [SCORE] if not any(row.mean_normalized for row in rows) else []
     absent += CLONES if not any(row.clone for row in rows) else []
+    absent += SPREAD if not any(len(row.tasks) >= MOST_ALIKE for row in rows) else []
     shown = [column for column in columns if column not in absent]
     return markdown_table([heading for heading, _ in shown], [[cell(row) for _, cell in shown] for row in rows], left)
 
@@ -97,6 +104,17 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], left: int = 1) -> str
 def _full_names(rows: Sequence[Row]) -> str:
     items = [f"- {plain(row.name)}: {plain(row.whole)}\n" for row in rows if row.whole]
     return "Names that are short, and what for:\n\n" + "".join(items) if items else ""
+
+
+def _covers(rows: Sequence[Row]) -> str:
+    """What intervals over seeds are for, and of how many data sets the seeds are."""
+    kinds: dict[str, list[str]] = {}
+    for row in rows:
+        sets = "one data set" if row.data_sets == 1 else f"{row.data_sets} data sets"
+        kinds.setdefault(f"{covered(row.covers)}, all on {sets}", []).append(row.name)
+    most = max(kinds, key=lambda kind: len(kinds[kind]))
+    others = [f" For {plain('; '.join(names))}: {kind}." for kind, names in kinds.items() if kind != most]
+    return f"Intervals are for {most} per recipe.{''.join(others)}\n"
 
 
 def _references(rows: Sequence[Row]) -> str:
@@ -107,16 +125,17 @@ def _references(rows: Sequence[Row]) -> str:
 
 
 def _pairs(group: Sequence[Row]) -> str:
-    """Differences of mean returns between all recipes of a group, bold where the interval excludes 0."""
-
-    def cell(row: Row, other: Row) -> str:
-        difference = row.minus(other)
-        return f"**{interval_text(difference)}**" if difference.excludes(0) else interval_text(difference)
-
+    """Differences of mean returns between all recipes of a group, bold where they can be told from chance."""
+    pairs = [(i, j) for i in range(len(group)) for j in range(i)]
+    found = [group[i].minus(group[j]) for i, j in pairs]
+    texts = {}
+    for pair, difference, corrected in zip(pairs, found, holm([one.p_value() for one in found]), strict=True):
+        text = interval_text(difference.interval)
+        told = judged(difference.interval, corrected=corrected) != "cannot be told"
+        texts[pair] = f"**{text}**" if told else text
     head = ("", *(str(i) for i in range(1, len(group))))
     cells = [
-        (f"{i}. {row.name}", *(cell(row, other) if j < i else "" for j, other in enumerate(group[:-1], 1)))
-        for i, row in enumerate(group, 1)
+        (f"{i + 1}. {row.name}", *(texts.get((i, j), "") for j in range(len(group) - 1))) for i, row in enumerate(group)
     ]
     return markdown_table(head, cells, left=1)
 
@@ -163,19 +182,26 @@ DIFFERENCE: Column = ("adapted − behaviour", lambda row: _text(row.difference)
 SCORE: Column = ("normalised score", lambda row: _text(row.mean_normalized))
 CLONES: Sequence[Column] = (
     ("clone", lambda row: _text(row.mean_clone)),
+    ("clone, drawn", lambda row: _text(row.mean_clone_drawn)),
     ("adapted − clone", lambda row: _text(row.difference_to_clone)),
+)
+SPREAD: Sequence[Column] = (
+    ("interquartile mean", lambda row: _text(row.iqm_adapted)),
+    ("worst decile", lambda row: _text(row.worst_decile_adapted)),
 )
 RETURNS: Sequence[Column] = (
     ("seeds", lambda row: str(len(row.seeds))),
     ("tasks", lambda row: str(len(row.tasks))),
     BEHAVIOR,
-    CLONES[0],
+    ("behaviour's mode", lambda row: _text(row.mean_behavior_mode)),
+    *CLONES[:2],
     ("meta-policy", lambda row: _text(row.mean_meta_policy)),
     ADAPTED,
+    *SPREAD,
     DIFFERENCE,
     ("on new tasks", _new_tasks),
     ("adapted − behaviour's mode", lambda row: _text(row.difference_to_behavior_mode)),
-    CLONES[1],
+    CLONES[2],
     ("adapted − meta-policy", lambda row: _text(row.difference_to_meta_policy)),
     ("worse", lambda row: f"{row.worse} of {len(row.seeds) * len(row.tasks)}"),
     SCORE,

@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, JsonValue, computed_field, model_val
 
 from merpo.compare.stored import StoredInterval
 from merpo.data.reference_scores import ReferenceScores
-from merpo.support.statistics import Interval, mean_difference, mean_score, paired_difference
+from merpo.report.seeds import seed_sources
+from merpo.support.statistics.crossed import crossed
+from merpo.support.statistics.estimate import Estimate
+from merpo.support.statistics.interval import Interval, Source
+from merpo.support.statistics.scores import iqm, mean_difference, mean_score, worst_decile
 
 __all__ = ["Row"]
 
@@ -30,6 +34,7 @@ class Row(BaseModel):
     quality: str
     data: str  # digest of the unseen tasks' data; rows with equal digests can be compared
     seeds: list[int]
+    data_sets: int = 1  # of all seeds, training tasks included
     train_tasks: int
     tasks: list[int]  # indices of the unseen tasks
     params: list[dict[str, JsonValue]]
@@ -64,6 +69,13 @@ class Row(BaseModel):
         return self
 
     @property
+    def covers(self) -> tuple[Source, ...]:
+        """What the seeds decide, so what intervals over them cover."""
+        counts = {name: int(text.split()[0].replace(",", "")) for name, text in self.steps.items()}
+        own: tuple[Source, ...] = ("data",) if 1 < self.data_sets == len(self.seeds) else ()
+        return own + seed_sources(counts)
+
+    @property
     def key(self) -> tuple[str, str]:
         """Family and name, which identify a row."""
         return self.family, self.name
@@ -72,19 +84,43 @@ class Row(BaseModel):
     @cached_property
     def mean_adapted(self) -> StoredInterval:
         """Mean return of the adapted policies."""
-        return mean_score(self.adapted)
+        return mean_score(self.adapted, self.covers)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def iqm_adapted(self) -> StoredInterval:
+        """Interquartile mean over tasks of the adapted policies' returns."""
+        return iqm(self.adapted, self.covers)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def worst_decile_adapted(self) -> StoredInterval:
+        """Mean return of the adapted policies on each seed's worst tenth of the tasks."""
+        return worst_decile(self.adapted, self.covers)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_behavior_mode(self) -> StoredInterval | None:
+        """Mean return of the behaviour policies by their modes; their seeds are those of the episodes."""
+        return None if self.behavior_mode is None else mean_score(self.behavior_mode, ("episodes",))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @cached_property
+    def mean_clone_drawn(self) -> StoredInterval | None:
+        """Mean return of the behaviour clones by drawn actions."""
+        return None if self.clone_drawn is None else mean_score(self.clone_drawn, self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def mean_meta_policy(self) -> StoredInterval | None:
         """Mean return of the meta-policy without adaptation."""
-        return None if self.meta_policy is None else mean_score(self.meta_policy)
+        return None if self.meta_policy is None else mean_score(self.meta_policy, self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def mean_clone(self) -> StoredInterval | None:
         """Mean return of the behaviour clones by their modes."""
-        return None if self.clone is None else mean_score(self.clone)
+        return None if self.clone is None else mean_score(self.clone, self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -93,37 +129,38 @@ class Row(BaseModel):
         references = [reference for reference in self.references if reference is not None]
         if len(references) < len(self.tasks):
             return None
-        return mean_score([[r.normalized(x) for r, x in zip(references, row, strict=True)] for row in self.adapted])
+        scores = [[r.normalized(x) for r, x in zip(references, row, strict=True)] for row in self.adapted]
+        return mean_score(scores, self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference(self) -> StoredInterval:
         """Adapted minus behaviour, with an interval for new seeds on these tasks."""
-        return mean_score(self._minus(self._behaviors))
+        return mean_score(self._minus(self._behaviors), self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference_to_meta_policy(self) -> StoredInterval | None:
         """Adapted minus the meta-policy, paired by seed; None without a meta-policy."""
-        return None if self.meta_policy is None else mean_score(self._minus(self.meta_policy))
+        return None if self.meta_policy is None else mean_score(self._minus(self.meta_policy), self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference_to_behavior_mode(self) -> StoredInterval | None:
         """Adapted minus the behaviour policies' modes, paired by seed; None where these were not measured."""
-        return None if self.behavior_mode is None else mean_score(self._minus(self.behavior_mode))
+        return None if self.behavior_mode is None else mean_score(self._minus(self.behavior_mode), self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference_to_clone(self) -> StoredInterval | None:
         """Adapted minus the behaviour clones by their modes, paired by seed; None where these were not measured."""
-        return None if self.clone is None else mean_score(self._minus(self.clone))
+        return None if self.clone is None else mean_score(self._minus(self.clone), self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference_on_new_tasks(self) -> Interval | None:
         """Adapted minus behaviour, with an interval for new seeds and new tasks; None with a single task."""
-        return None if len(self.tasks) == 1 else paired_difference(self.adapted, self._behaviors)
+        return None if len(self.tasks) == 1 else crossed(self._minus(self._behaviors), self.covers)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -135,9 +172,10 @@ class Row(BaseModel):
         """A row per unseen task."""
         return [self._of_task(i) for i in range(len(self.tasks))]
 
-    def minus(self, other: Row) -> Interval:
-        """The difference of mean returns on the same tasks; the seeds of both are resampled independently."""
-        return mean_difference(self.adapted, other.adapted)
+    def minus(self, other: Row) -> Estimate:
+        """The difference of mean returns on the same tasks; the runs of both are independent."""
+        covers = tuple(dict.fromkeys(one for one in (*self.covers, *other.covers) if one != "data"))
+        return mean_difference(self.adapted, other.adapted, covers)
 
     def _of_task(self, i: int) -> Row:
         fields: dict[str, Any] = {name: getattr(self, name) for name in type(self).model_fields}

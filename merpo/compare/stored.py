@@ -6,13 +6,13 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BeforeValidator, PlainSerializer
 
-from merpo.support.statistics import Interval
+from merpo.support.statistics.interval import Interval, Source
 
 __all__ = ["StoredInterval"]
 
 
-def _to_json(interval: Interval) -> dict[str, float | None]:
-    return {"value": interval.mean, "low": interval.low, "high": interval.high}
+def _to_json(interval: Interval) -> dict[str, float | tuple[Source, ...] | None]:
+    return {"value": interval.mean, "low": interval.low, "high": interval.high, "covers": interval.covers}
 
 
 def _from_json(value: Any) -> Any:

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 
 from merpo.data.coverage import Coverage
 from merpo.support.format import number, share
-from merpo.support.statistics import Interval, paired_difference
+from merpo.support.statistics.estimate import paired
+from merpo.support.statistics.interval import Interval
 
 __all__ = ["Check", "Figures", "Status", "judge"]
 
@@ -252,13 +253,13 @@ def _against_the_clone(figures: Figures) -> Iterator[Check]:
     if clone is None:
         return
     if (meta := figures.returns.get("meta_policy")) is not None:
-        difference = paired_difference([meta], [clone])
+        difference = paired(meta, clone, ("tasks",)).interval
         status: Status = "warning" if difference.mean < 0 else "pass"
         advice = "imitating a task's data is better than what was learned from all tasks: see the checks above, then "
         advice += "raise method.meta_policy.iterations"
         yield _compared("meta-policy against the clone", status, difference, meta, clone, advice)
     if (adapted := figures.returns.get("adapted")) is not None:
-        difference = paired_difference([adapted], [clone])
+        difference = paired(adapted, clone, ("tasks",)).interval
         lost = len(adapted) > 1 and difference.bounds[1] < 0
         status = "failure" if lost else "warning" if difference.mean < 0 else "pass"
         advice = "use the clone for now, and go through the checks above from the first that did not pass"

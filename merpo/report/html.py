@@ -135,7 +135,7 @@ def _means(report: Report) -> Table:
         (label, number(i.mean), "–" if i.low == i.high else f"{number(i.low)} to {number(i.high)}")
         for label, i in summary_rows(report.summary)
     ]
-    covers = f" over {report.summary.covers}" if report.summary.covers else ""
+    covers = f" for {report.summary.covers}" if report.summary.covers else ""
     return Table(("", "mean", f"95 % interval{covers}"), rows)
 
 

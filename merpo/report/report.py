@@ -20,7 +20,7 @@ from merpo.report.health import Check
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, to_flat
 from merpo.report.summary import Summary, summarize
 from merpo.support.read import FileKind
-from merpo.support.statistics import gap_closed
+from merpo.support.statistics.crossed import gap_closed
 
 __all__ = [
     "EVALUATION_STAGES",

@@ -7,8 +7,10 @@ from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
+from merpo.lazy import np
 from merpo.report.policies import POLICIES, PerPolicy, from_flat, in_order, to_flat
-from merpo.support.statistics import Interval, bootstrap, gap_interval, paired_difference
+from merpo.support.statistics.crossed import crossed, gap_interval
+from merpo.support.statistics.interval import Interval, Source, covered
 
 __all__ = ["Summary", "summarize"]
 
@@ -32,6 +34,8 @@ class Summary(BaseModel):
     gaps_closed: Annotated[dict[str, Interval], GAPS]  # (mean J − mean B)/(mean O − mean B)
     adapted_minus: Annotated[dict[str, Interval], DIFFERENCES]
     worse_than: Annotated[dict[str, int], COUNTS]  # (task, seed) pairs on which the adapted policy's return is lower
+    seeds_of: tuple[Source, ...] = ("training",)  # what the seeds decide
+    data_sets: int = 0  # of all seeds; 0: not known
 
     _from_flat, _to_flat = from_flat, to_flat
 
@@ -42,14 +46,17 @@ class Summary(BaseModel):
 
     @property
     def covers(self) -> str:
-        """What the intervals are over: a single task or seed is not drawn anew, so they do not cover another one."""
-        return " and ".join(
-            what for what, count in (("tasks", self.tasks), ("training seeds", self.seeds)) if count > 1
-        )
+        """What the intervals are for: a single task or seed is not drawn anew, so they do not cover another one."""
+        tasks: tuple[Source, ...] = ("tasks",) if self.tasks > 1 else ()
+        return covered((self.seeds_of if self.seeds > 1 else ()) + tasks)
 
 
-def summarize(returns: Mapping[str, Returns]) -> Summary:
+def summarize(
+    returns: Mapping[str, Returns], seeds_of: tuple[Source, ...] = ("training",), data_sets: int = 0
+) -> Summary:
     """The summary of returns {policy: [seed][task]}, the behaviour policies' at least.
+
+    Differences are paired by task and seed, so that hard tasks do not widen their intervals.
 
     Raises `MerpoError` where they are not finite or of unequal shapes.
     """
@@ -58,16 +65,18 @@ def summarize(returns: Mapping[str, Returns]) -> Summary:
     gaps, differences, worse = {}, {}, {}
     for key, rows in known.items():
         policy = POLICIES[key]
-        if policy.gap and oracle is not None and (gap := gap_interval(rows, behavior, oracle)) is not None:
+        if policy.gap and oracle is not None and (gap := gap_interval(rows, behavior, oracle, seeds_of)) is not None:
             gaps[key] = gap
         if policy.baseline and adapted is not None:
-            differences[key] = paired_difference(adapted, rows)
+            differences[key] = crossed(np.subtract(adapted, rows), seeds_of)
         if policy.counted and adapted is not None:
             worse[key] = _worse(adapted, rows)
     return Summary(
         tasks=len(behavior[0]),
         seeds=len(behavior),
-        returns={key: bootstrap(rows) for key, rows in known.items()},
+        seeds_of=seeds_of,
+        data_sets=data_sets,
+        returns={key: crossed(rows, seeds_of) for key, rows in known.items()},
         gaps_closed=gaps,
         adapted_minus=differences,
         worse_than=worse,

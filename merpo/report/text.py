@@ -9,9 +9,10 @@ from merpo.data.reference_scores import sources
 from merpo.errors import MerpoError
 from merpo.report.policies import POLICIES, in_order
 from merpo.report.report import means
+from merpo.report.seeds import data_sets, sources_of
 from merpo.report.summary import Summary, summarize
 from merpo.support.format import number, share
-from merpo.support.statistics import Interval
+from merpo.support.statistics.interval import Interval
 from merpo.support.tables import frame, print_table
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def summary_rows(summary: Summary) -> list[tuple[str, Interval]]:
 
 
 def verdict(summary: Summary) -> str:
-    """A few sentences: whether adaptation improves on the other policies, and whether that is significant."""
+    """A few sentences: whether adaptation improves on the other policies, and whether that can be told from chance."""
     if not summary.adapted_minus:
         return UNMEASURED
     drawn_and_mode = "behavior_mode" in summary.adapted_minus
@@ -108,9 +109,10 @@ def _covered(summary: Summary) -> str:
     """What the intervals in the verdict cover, and what they do not."""
     if not summary.covers:
         return ""
-    alone = " of one training seed, so another seed may give other returns" if summary.seeds == 1 else ""
-    alone = " on one task, so another task may have other returns" if summary.tasks == 1 else alone
-    return f" Intervals are over {summary.covers}{alone}."
+    alone = " with this training seed; another seed may give other returns" if summary.seeds == 1 else ""
+    alone = " on this one task; another task may have other returns" if summary.tasks == 1 else alone
+    shared = " All seeds share one data set." if summary.seeds > 1 and summary.data_sets == 1 else ""
+    return f" Intervals are for {summary.covers}{alone}.{shared}"
 
 
 def _against(difference: Interval) -> str:
@@ -261,7 +263,8 @@ def combine(reports: Sequence[Report]) -> Summary:
                 f"seed {report.seed} covers the tasks {tasks}, seed {reports[0].seed} the tasks {covered[0]}"
             )
     tables = {key: _all([report.returns(key) for report in reports]) for key in POLICIES}
-    return summarize({key: table for key, table in tables.items() if table is not None})
+    found = {key: table for key, table in tables.items() if table is not None}
+    return summarize(found, sources_of(reports), data_sets(reports))
 
 
 def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:
@@ -271,7 +274,7 @@ def _all(rows: Sequence[list[float] | None]) -> list[list[float]] | None:
 
 
 def print_combined(reports: Sequence[Report], console: Console) -> Summary:
-    """Print the means of each seed and of all, with 95 % intervals over tasks and seeds."""
+    """Print the means of each seed and of all, with 95 % intervals for new tasks and seeds."""
     from rich.table import Table
 
     summary = combine(reports)

@@ -25,7 +25,8 @@ from merpo.report.report import TaskReport, report_of, scores
 from merpo.report.text import scores_line
 from merpo.support.format import number, share
 from merpo.support.machine import chosen_device, machine
-from merpo.support.statistics import Interval, bootstrap
+from merpo.support.statistics.estimate import student
+from merpo.support.statistics.interval import Interval
 from merpo.support.tables import frame, print_table
 from merpo.types import Params
 
@@ -78,7 +79,7 @@ def evaluate_saved(
         )
         for t, task in enumerate(saved.tasks)
     ]
-    mean = bootstrap([task.mean for task in rows])
+    mean = student([task.mean for task in rows], ("tasks",))
     why = behavior.damaged or behavior.missing
     return Measured(
         source=str(path),
@@ -239,7 +240,7 @@ def print_measured(measured: Measured, console: Console) -> None:
     print_table(table, console)
     text = f"mean return {number(measured.mean.mean)}"
     if len(measured.tasks) > 1:
-        text += f", 95 % interval over tasks {number(measured.mean.low)} to {number(measured.mean.high)}"
+        text += f", 95 % interval for new tasks {number(measured.mean.low)} to {number(measured.mean.high)}"
     console.print(text, highlight=False)
     for note in measured.notes:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=not console.is_terminal)

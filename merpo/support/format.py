@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from merpo.support.statistics import Interval
+    from merpo.support.statistics.interval import Interval
 
 __all__ = ["bytes_text", "duration", "interval_text", "number", "share"]
 

@@ -140,7 +140,7 @@ def _legend(summary: SweepSummary) -> list[str]:
     lines = [f"in every variant: {', '.join(summary.common)}"] if summary.common else []
     covered = {row.summary.covers for row in summary.variants if row.summary is not None and row.summary.covers}
     if covered:  # the most, where runs of a variant failed
-        lines.append(f"brackets: 95 % intervals over {max(covered, key=len)}")
+        lines.append(f"brackets: 95 % intervals for {max(covered, key=len)}")
     return lines + [f"{row.label}: {', '.join(row.overrides)}" for row in summary.variants if "…" in row.label]
 
 

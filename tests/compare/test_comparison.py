@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command import Answer
 from placed import moved, place
@@ -19,6 +20,7 @@ from merpo.compare.comparison import Comparison, compare_runs
 from merpo.compare.comparison_files import _better, write_comparison
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report.html import write_report
+from merpo.support.statistics.estimate import unpaired
 
 Merpo = Callable[..., Answer]
 
@@ -111,7 +113,15 @@ def test_the_numbers_of_a_comparison(study: Path) -> None:
     assert better.iqm.mean > worse.iqm.mean
     (pair,) = found.pairs
     assert (pair.first, pair.second, pair.probability.mean) == ("alpha.initial=0.1", "alpha.initial=0.4", 1.0)
-    assert found.notes == ["The arms were run with different seeds."]
+    assert pair.difference.mean == pytest.approx(better.mean.mean - worse.mean.mean)
+    assert (pair.p, pair.p_holm, pair.verdict) == (pair.p_holm, pair.p, "holds")
+    assert pair.p == pytest.approx(unpaired(*(np.mean(arm.scores, 1) for arm in found.arms)).p_value())
+    assert better.worst_decile.mean == pytest.approx(np.mean([min(row) for row in better.scores]))
+    assert found.covers == "new seeds of training"
+    assert found.notes == [
+        "The arms were run with different seeds.",
+        "All runs share one data set: no interval covers other data.",
+    ]
     returns = compare_runs([study], "return")
     assert returns.arms[0].scores == returns.arms[0].returns == better.returns
     assert Comparison.model_validate_json(found.model_dump_json()) == found
@@ -225,10 +235,16 @@ def test_the_files_of_a_comparison(study: Path, tmp_path: Path) -> None:
     stored = json.loads((tmp_path / "out" / "comparison.json").read_text())
     assert stored["score"] == "gap"
     aggregate = found.arms[0].iqm
-    assert stored["arms"][0]["iqm"] == {"value": aggregate.mean, "low": aggregate.low, "high": aggregate.high}
+    numbers = {"value": aggregate.mean, "low": aggregate.low, "high": aggregate.high}
+    assert stored["arms"][0]["iqm"] == {**numbers, "covers": ["training"]}
+    (pair,) = csv.DictReader((tmp_path / "out" / "pairs.csv").read_text("utf-8").splitlines())
+    assert (pair["verdict"], float(pair["difference_low"])) == ("holds", found.pairs[0].difference.low)
+    assert "interquartile mean" in page.text
+    assert "worst decile" in page.text
     first, second = found.arms
-    assert _better(found, first, second) == "1.00 [1.00, 1.00]"
-    assert _better(found, second, first) == "0.00 [0.00, 0.00]"
+    better = found.pairs[0].probability
+    assert _better(found, first, second) == f"1.00 [{better.low:.2f}, 1.00]"
+    assert _better(found, second, first) == f"0.00 [0.00, {1 - (better.low or 0):.2f}]"
     assert _better(found, first, first) == "-"
 
 

@@ -19,7 +19,7 @@ from merpo.compare.results_page import results_page
 from merpo.compare.rows import Row
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report.report import Report
-from merpo.support.statistics import mean_score
+from merpo.support.statistics.scores import mean_score
 
 ROOT = Path(__file__).resolve().parents[2]
 Merpo = Callable[..., Answer]
@@ -75,10 +75,11 @@ def test_a_row_says_what_its_runs_were(runs: Path) -> None:
     returns, behaviors, metas = ([report.returns(policy) for report in reports] for policy in policies)
     gains = np.asarray(returns) - np.asarray(behaviors)
     assert good.adapted == returns
-    assert good.mean_adapted == mean_score(returns)  # type: ignore[arg-type]
-    assert good.difference == mean_score(gains)
+    covers = ("meta-training", "adaptation")
+    assert good.mean_adapted == mean_score(returns, covers)  # type: ignore[arg-type]
+    assert good.difference == mean_score(gains, covers)
     assert good.worse == sum(gain < 0 for row in gains for gain in row)
-    assert good.difference_to_meta_policy == mean_score(np.asarray(returns) - np.asarray(metas))
+    assert good.difference_to_meta_policy == mean_score(np.asarray(returns) - np.asarray(metas), covers)
     assert type(good).model_validate({**good.model_dump(), "meta_policy": None}).difference_to_meta_policy is None
     assert good.difference_on_new_tasks is not None
     assert good.difference.low is not None
@@ -100,7 +101,8 @@ def test_clones_have_columns_where_a_run_has_them(runs: Path) -> None:
     assert row.difference_to_clone.mean == pytest.approx(1.5)
     assert row.by_task()[0].clone_drawn == [[-9.5]]
     page = results_page(results_of([runs / "cloned"]))
-    assert "| clone | meta-policy |" in page
+    assert "| clone | clone, drawn | meta-policy |" in page
+    assert "| -9.50 |" in page
     assert "| adapted − clone | adapted − meta-policy |" in page
     assert "| 1.50 |" in page
 
@@ -141,7 +143,7 @@ def test_only_rows_on_the_same_data_are_compared(runs: Path) -> None:
     assert sorted(row.name for row in group) == ["bad", "good"]
     page = results_page(results)
     bad, good = (next(row for row in group if row.name == name) for name in ("bad", "good"))
-    difference = good.minus(bad)
+    difference = good.minus(bad).interval
     assert difference.mean == pytest.approx(good.mean_adapted.mean - bad.mean_adapted.mean)
     assert re.search(rf"\| 2\. good \| \*\*{difference.mean:.2f} \[", page)
     assert "| other | 40: direction 0 |" in page

@@ -31,7 +31,7 @@ from merpo.report.html import build_report_html, write_report
 from merpo.report.report import Report, load_report
 from merpo.report.text import print_summary, scores_line
 from merpo.run.evaluate import Measured, MeasuredTask, print_measured
-from merpo.support.statistics import bootstrap
+from merpo.support.statistics.estimate import student
 
 PUBLISHED = {  # https://github.com/Farama-Foundation/D4RL, d4rl/infos.py
     "halfcheetah": (-280.178953, 12135.0), "hopper": (-20.272305, 3234.3), "walker2d": (1.629008, 4592.3),
@@ -146,7 +146,7 @@ def test_what_is_measured_anew_has_them() -> None:
     assert json.loads(found[1].model_dump_json())["normalized"] == {"adapted": 45.0}
 
     def printed(tasks: list[MeasuredTask]) -> str:
-        text, mean = io.StringIO(), bootstrap([task.mean for task in tasks])
+        text, mean = io.StringIO(), student([task.mean for task in tasks])
         measured = Measured(source="run", seed=0, episodes=1, stochastic=False, tasks=tasks, mean=mean)
         print_measured(measured, Console(file=text, width=200))
         return text.getvalue()

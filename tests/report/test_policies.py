@@ -39,7 +39,7 @@ TASK = ["index", "params", "behavior", "behavior_mode", "adapted", "meta_policy"
 SUMMARY = ["tasks", "seeds", "behavior", "behavior_mode", "adapted", "meta_policy", "oracle", *LATER, "gap_closed",
            "gap_closed_by_meta_policy", "adapted_minus_behavior", "adapted_minus_behavior_mode",
            "adapted_minus_meta_policy", "adapted_minus_clone", "worse_than_behavior",
-           "worse_than_meta_policy"]  # fmt: skip
+           "worse_than_meta_policy", "seeds_of", "data_sets"]  # fmt: skip
 MEASURED = ["name", "index", "returns", "lengths", "terminated", "behavior", "behavior_mode", "meta_policy", "oracle",
             *LATER, "reported", "reference", "normalized"]  # fmt: skip
 JOB = ["variant", "seed", "status", "exit_code", "seconds", "behavior", *LATER, "meta_policy", "adapted", "oracle",

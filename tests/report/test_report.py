@@ -170,13 +170,19 @@ def test_one_or_two_values_make_no_interval_to_believe() -> None:
 def test_the_verdict_and_the_page_say_what_the_intervals_cover() -> None:
     one_seed, one_task = synthetic(3), synthetic(1)
     said = verdict(one_seed.summary)
-    assert said.endswith("Intervals are over tasks of one training seed, so another seed may give other returns.")
+    assert said.endswith("Intervals are for new tasks with this training seed; another seed may give other returns.")
     both = combine([one_seed, synthetic(3, 1)])
-    assert verdict(both).endswith("Intervals are over tasks and training seeds.")
+    assert verdict(both).endswith(
+        "Intervals are for new seeds of training and new tasks. All seeds share one data set."
+    )
     seeds = combine([one_task, synthetic(1, 1), synthetic(1, 2)])
-    assert verdict(seeds).endswith("over training seeds on one task, so another task may have other returns.")
+    assert "for new seeds of training on this one task; another task may have other returns." in verdict(seeds)
+    own = [entry.model_copy(update={"sha256": "f" * 64}) for entry in one_task.datasets]
+    apart = combine([one_task, synthetic(1, 1, datasets=[one.model_dump() for one in own])])
+    assert "Intervals are for new seeds of data and training on this one task" in verdict(apart)
+    assert "one data set" not in verdict(apart)
     assert "Intervals" not in verdict(one_task.summary)
-    assert "95 % interval over tasks" in build_report_html(one_seed)
+    assert "95 % interval for new tasks" in build_report_html(one_seed)
     assert ">95 % interval<" in build_report_html(one_task)
 
 

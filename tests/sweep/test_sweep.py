@@ -151,7 +151,7 @@ def test_a_sweep_says_what_its_intervals_cover() -> None:
     variants = [VariantRow(name=n, overrides=[], seeds=list(range(k)), failed=0, summary=s) for n, s, k in found]
     text = io.StringIO()
     print_sweep(SweepSummary(recipe="r.toml", variants=variants, jobs=[]), Console(file=text, width=200))
-    assert "brackets: 95 % intervals over tasks and training seeds" in text.getvalue().splitlines()
+    assert "brackets: 95 % intervals for new seeds of training and new tasks" in text.getvalue().splitlines()
 
 
 def python(code: str, log: Path) -> Command:

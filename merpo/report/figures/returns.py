@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from merpo.lazy import np
 from merpo.report.figures.style import LINE, axis_title, blank, color_of, grid_of, label_of, legend, marker_of, png
 from merpo.report.policies import POLICIES
-from merpo.support.statistics import Interval, bootstrap
+from merpo.support.statistics.estimate import student
+from merpo.support.statistics.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,8 @@ def return_over_training(report: Report) -> Picture | None:
     return Picture(
         "return_over_training",
         "Return on unseen tasks during meta-training",
-        "Mean over the unseen tasks; the bands are 95 % intervals over them, for one training seed. Higher is better.",
+        "Mean over the unseen tasks; the bands are 95 % intervals for new tasks (none where there are two), with this "
+        "training seed. Higher is better.",
         f"Line chart of the mean return on unseen tasks over meta-training, ending at {last:.2f} "
         f"after {points[-1].step} iterations.",
         png(figure),
@@ -69,7 +71,8 @@ def adaptation_steps(report: Report) -> Picture | None:
     return Picture(
         "adaptation_steps",
         "Return against adaptation steps",
-        "Thin lines are single tasks; the thick line is their mean with its 95 % interval over tasks.",
+        "Thin lines are single tasks; the thick line is their mean with its 95 % interval for new tasks (none "
+        "where there are two).",
         "Line chart of the return after "
         + ", ".join(f"{s} steps: {np.mean([task.snapshots[s] for task in report.tasks]):.2f}" for s in steps)
         + ".",
@@ -104,7 +107,7 @@ def per_task_returns(report: Report) -> Picture | None:
             edgecolors="white",
             linewidths=0.5,
         )
-        _mean_dot(right, offsets[name], bootstrap(y), name)
+        _mean_dot(right, offsets[name], _over_tasks(y), name)
     left.set_xticks(range(n), [str(task.index) for task in report.tasks])
     left.grid(False, axis="x")
     left.use_sticky_edges = False  # or the columns would cut the lowest markers in half
@@ -120,11 +123,17 @@ def per_task_returns(report: Report) -> Picture | None:
         "per_task_returns",
         "Return of every policy on every unseen task",
         "Higher is better. A grey column spans a task's worst to best policy; whiskers of means are 95 % intervals "
-        "over the tasks.",
+        "for new tasks (none where there are two).",
         f"Dot plot of the returns of {', '.join(label_of(name) for name in present)} on {n} unseen tasks; the adapted "
         f"policy is worse than the behaviour policy on {worse} of them.",
         png(figure),
     )
+
+
+def _over_tasks(values: Sequence[float]) -> Interval:
+    """The mean over tasks with its interval; without one for two tasks, whose width would hide everything else."""
+    found = student(values, ("tasks",))
+    return Interval(found.mean) if len(values) == 2 else found
 
 
 def _mean_dot(axis: Axes, x: float, interval: Interval, name: str) -> None:
@@ -148,7 +157,7 @@ def _mean_line(axis: Axes, policy: str, steps: Sequence[int], rows: Sequence[Seq
     """The mean of `rows` [step][task] with its 95 % interval."""
     if not rows:
         return
-    intervals = [bootstrap(row) for row in rows]
+    intervals = [_over_tasks(row) for row in rows]
     lows, highs = zip(*(i.bounds for i in intervals), strict=True)
     color = color_of(policy)
     axis.fill_between(steps, lows, highs, color=color, alpha=0.13, linewidth=0)

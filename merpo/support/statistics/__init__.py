@@ -1,0 +1,1 @@
+"""Estimates from independent runs, with intervals by Student's t that say what they cover."""
