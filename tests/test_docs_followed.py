@@ -33,7 +33,9 @@ FIGURE, PLANNED = "merpo reproduce fig4 --seeds 0:5 --jobs 2", "merpo reproduce 
 
 # What stands on a page for something of the reader's, or takes long, and what this reader has instead.
 STAND_INS = {
-    "docs/commands.md": {FIGURE: PLANNED, "COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1"},
+    "docs/commands.md": {
+        FIGURE: PLANNED, "COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1",
+    },
     "docs/after_training.md": {
         MINE: COLLECTION, "task-040": "task-002", "task-041": "task-003", "--task 40": "--task 2",
         "0.1,0.3,0.5": "0.1", "0:4": "0:1", FIGURE: PLANNED,

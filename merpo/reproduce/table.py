@@ -91,8 +91,8 @@ def _value(tables: Mapping[str, Any], row: TableRow) -> Any:
 
 
 def _equal(stated: object, here: object) -> bool:
-    if isinstance(stated, bool) or isinstance(here, bool) or isinstance(stated, str):
-        return stated == here
+    if isinstance(stated, bool | str) or isinstance(here, bool):
+        return type(stated) is type(here) and stated == here
     if isinstance(stated, int | float) and isinstance(here, int | float):
         return math.isclose(stated, here, rel_tol=1e-9, abs_tol=1e-12)
     return False

@@ -24,7 +24,7 @@ from merpo.support import stop
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits")
 
 CODE = "import sys\nfrom merpo.cli.app import main\nprint('begun', file=sys.stderr, flush=True)\nmain()"
-RESUMABLE = ("run", "collect", "adapt", "sweep")
+RESUMABLE = ("run", "collect", "adapt", "sweep", "reproduce")
 
 
 @pytest.fixture(scope="module")
