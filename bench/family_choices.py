@@ -1,6 +1,7 @@
 """Effect of two choices on returns of seeded random actions: stale constants (walker), contact forces (ant).
 
-Each pair has the same tasks, seeds and actions; differences are paired, with 95 % intervals over episodes.
+Each pair has the same tasks, seeds and actions; differences are paired, with 95 % intervals for new episodes
+by Student's t.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import torch
 from _options import options, parse
 from _results import write_results
 
+from merpo.support.statistics.estimate import student
 from merpo_tasks import AntFwdBack, Walker2DParams
 
 SCALE = 0.3  # standard deviation of the actions, small enough for bodies to stay upright for a while
@@ -35,14 +37,13 @@ def main() -> None:
     write_results(arguments.script, {arguments.out / "family_choices.json": found})
 
 
-def _difference(one: Any, other: Any, tasks: int, episodes: int) -> dict[str, float]:
+def _difference(one: Any, other: Any, tasks: int, episodes: int) -> dict[str, Any]:
     first, second = (_returns(family, tasks, episodes) for family in (one, other))
     gaps = (first - second).ravel()
-    half = 1.96 * float(gaps.std(ddof=1)) / len(gaps) ** 0.5
-    mean = float(gaps.mean())
+    found = student(gaps, ("episodes",))
     return {
-        "first": float(first.mean()), "second": float(second.mean()), "difference": mean, "low": mean - half,
-        "high": mean + half, "mean_size": float(np.abs(gaps).mean()), "episodes": len(gaps),
+        "first": float(first.mean()), "second": float(second.mean()), "difference": found.mean, "low": found.low,
+        "high": found.high, "covers": found.covers, "mean_size": float(np.abs(gaps).mean()), "episodes": len(gaps),
     }  # fmt: skip
 
 

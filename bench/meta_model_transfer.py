@@ -25,7 +25,7 @@ from merpo import Context, MetaModelSettings, adapt_models, fit_meta_model, fit_
 from merpo.collect.collect import ensure_data
 from merpo.data.needed import load_data
 from merpo.data.normalize import normalize_tasks
-from merpo.support.statistics import bootstrap
+from merpo.support.statistics.estimate import student
 
 STEPS = (0, 10, 25, 100, 400, 1600)
 RATES = (3e-4, 1e-3, 3e-3)
@@ -51,7 +51,8 @@ def main() -> None:
         "nll": {str(steps): _row([seed[steps] for seed in table]) for steps in arguments.steps},
     }
     for steps, row in found["nll"].items():
-        print(f"{steps:>5} steps", {name: tuple(round(x, 2) for x in value.values()) for name, value in row.items()})
+        means = {name: tuple(round(value[key], 2) for key in ("mean", "low", "high")) for name, value in row.items()}
+        print(f"{steps:>5} steps", means)
     write_results(arguments.script, {arguments.out / "meta_model_transfer.json": found})
 
 
@@ -84,11 +85,14 @@ def _one_seed(
     return found
 
 
-def _row(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, dict[str, float]]:
-    """Means over seeds, with bootstrap intervals over the unseen tasks; lower is better."""
+def _row(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, dict[str, Any]]:
+    """Means over seeds, with intervals for new tasks by Student's t; lower is better."""
     meta, scratch = (torch.stack(values).mean(0) for values in zip(*pairs, strict=True))
     columns = {"meta_model": meta, "scratch": scratch, "meta_model_minus_scratch": meta - scratch}
-    return {name: asdict(bootstrap(values.tolist())) for name, values in columns.items()}
+    return {
+        name: {**asdict(student(values.tolist(), ("tasks",))), "tasks": values.tolist()}
+        for name, values in columns.items()
+    }
 
 
 def _arguments() -> argparse.Namespace:

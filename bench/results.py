@@ -3,7 +3,8 @@
 Every arm is a recipe run by `merpo run` with one thread, two at a time. Finished runs are not repeated, so that the
 script can be interrupted and resumed. Arms marked `@` use the meta-artifact of MerPO-Adp and change only the
 adaptation. The winds differ from those used for tuning the recipes. Prints the tables of the existing runs; writes
-`point_robot_wind.json` and the tables of `point_robot_wind.md` once all runs exist.
+`point_robot_wind.json` and the tables of `point_robot_wind.md` once all runs exist. With `--stored` the tables are made
+anew from `point_robot_wind.json`, without any run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from _command import merpo
 from _options import options, parse
-from _results import write_results
+from _results import RESULTS, write_results
 from _stored import own_store
 from _tiny import tiny_overrides
 
@@ -42,6 +43,7 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ time-outs as terminations": "merpo_adp",
 }
 CUT = "@ time-outs as terminations"  # the arm whose datasets record time-outs as terminations
+SEEDS = ("meta-training", "adaptation")  # what the seed of a run decides
 WINDS = 2026  # seed of the tasks: winds other than those used for tuning the recipes (1337, 11)
 ABLATIONS = (  # on medium data
     "alpha_1",
@@ -108,6 +110,9 @@ class Plan:
 def main() -> None:
     """Run what is missing, print the tables, and write them if complete."""
     arguments = _arguments()
+    if arguments.stored:
+        write_stored(arguments)
+        return
     plan = _plan(arguments)
     with own_store() if arguments.tiny else contextlib.nullcontext():
         if not arguments.tables:
@@ -122,6 +127,13 @@ def main() -> None:
     }
     missing = [f"run without a report: {plan.folder(*job)}" for job in plan.jobs() if not plan.finished(*job)]
     write_results(arguments.script, files, missing, indent=None)
+
+
+def write_stored(arguments: argparse.Namespace) -> None:
+    """The tables of the stored returns."""
+    stored = json.loads((RESULTS / "point_robot_wind.json").read_text("utf-8"))
+    text = "\n".join(tables(stored["arms"], stored["ablations"])) + "\n"
+    write_results(arguments.script, {arguments.out / "point_robot_wind.md": text})
 
 
 def run_all(plan: Plan, at_once: int) -> None:
@@ -227,7 +239,11 @@ def tables(arms: dict[str, dict[str, Arm]], ablations: dict[str, Arm]) -> list[s
         "# Point-Robot-Wind, unseen tasks",
         "",
         f"Made by `python bench/results.py`, on winds drawn with seed {WINDS}: no recipe was tuned on them.",
-        "Brackets: 95 % bootstrap intervals over tasks and seeds; task by task, the least and greatest seed.",
+        "Brackets: 95 % intervals by Student's t, for gaps closed Fieller's. In the first table of each quality they",
+        "are for new seeds of meta-training and adaptation and new winds together; those of the interquartile mean and",
+        "of the worst decile (a seed's worst tenth of the winds) are for new seeds on these winds. Of an arm with one",
+        "seed they are for new winds with these trained policies. The tables are exploratory: intervals are not",
+        f"corrected for how many there are. {_data(arms)}",
         "",
     ]
     for quality, table in arms.items():
@@ -237,6 +253,8 @@ def tables(arms: dict[str, dict[str, Arm]], ablations: dict[str, Arm]) -> list[s
             *_table(table),
             "",
             *_differences(table),
+            "",
+            "Task by task, over the seeds: mean, least and greatest.",
             "",
             *_by_task(table["MerPO-Adp"]),
             "",
@@ -248,14 +266,17 @@ def tables(arms: dict[str, dict[str, Arm]], ablations: dict[str, Arm]) -> list[s
 
 def _table(table: dict[str, Arm]) -> list[str]:
     from merpo.report.summary import summarize
+    from merpo.support.statistics.scores import iqm, worst_decile
 
-    columns = ["arm", "seeds", "behaviour", "meta-policy", "adapted, 100 steps", "oracle", "gap closed"]
+    columns = ["arm", "seeds", "behaviour", "meta-policy", "adapted, 100 steps", "interquartile mean", "worst decile"]
+    columns += ["oracle", "gap closed"]
     columns += ["adapted − behaviour", "adapted − meta-policy", "worse than behaviour / meta-policy"]
     lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for arm, rows in table.items():
         shown = ("behavior", "meta_policy", "adapted", "oracle")
-        s = summarize({key: rows[key] for key in shown})
-        intervals = (*(s.returns.get(key) for key in shown), s.gap_closed)
+        s = summarize({key: rows[key] for key in shown}, SEEDS)
+        spread = (iqm(rows["adapted"], SEEDS), worst_decile(rows["adapted"], SEEDS))
+        intervals = (*(s.returns.get(key) for key in shown[:3]), *spread, s.returns.get("oracle"), s.gap_closed)
         intervals += (s.adapted_minus["behavior"], s.adapted_minus["meta_policy"])
         cells = [arm, str(s.seeds), *map(_i, intervals)]
         cells.append(f"{s.worse_than['behavior']} / {s.worse_than['meta_policy']} of {s.tasks * s.seeds}")
@@ -264,16 +285,35 @@ def _table(table: dict[str, Arm]) -> list[str]:
 
 
 def _differences(table: dict[str, Arm]) -> list[str]:
-    """MerPO-Adp's adapted policies against every other arm's."""
-    from merpo.support.statistics import paired_difference
+    """MerPO-Adp's adapted policies against every other arm's, paired by seed.
 
-    ours = table["MerPO-Adp"]["adapted"]
-    lines = ["| MerPO-Adp minus | difference of adapted returns |", "|---|---|"]
-    return lines + [
-        f"| {arm} | {_i(paired_difference(ours, rows['adapted']))} |"
-        for arm, rows in table.items()
-        if arm != "MerPO-Adp"
+    Runs with one seed start from the same networks and draw the same numbers, as far as their recipes are the same.
+    """
+    from merpo.support.statistics.crossed import crossed
+    from merpo.support.statistics.estimate import paired
+    from merpo.support.statistics.holm import holm
+    from merpo.support.statistics.interval import judged
+
+    ours, others = table["MerPO-Adp"]["adapted"], {arm: rows["adapted"] for arm, rows in table.items()}
+    del others["MerPO-Adp"]
+    means = {arm: [sum(row) / len(row) for row in rows] for arm, rows in (("", ours), *others.items())}
+    found = {arm: paired(means[""], means[arm], SEEDS) for arm in others}
+    corrected = dict(zip(found, holm([one.p_value() for one in found.values()]), strict=True))
+    head = ["MerPO-Adp minus", "on new seeds", "p", "MerPO-Adp is better", "on new seeds and winds"]
+    lines = [
+        "MerPO-Adp's adapted return minus another arm's, paired by seed. On these winds MerPO-Adp is better: holds,",
+        "cannot be told, or does not hold, by the interval for new seeds and by its p, which is corrected for all arms",
+        "of the table (Holm).",
+        "",
+        f"| {' | '.join(head)} |",
+        "|---" * len(head) + "|",
     ]
+    for arm, rows in others.items():
+        difference, p = found[arm].interval, corrected[arm]
+        both = crossed([[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(ours, rows, strict=True)], SEEDS)
+        cells = (arm, _i(difference), "–" if p is None else f"{p:.2g}", judged(difference, corrected=p), _i(both))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _by_task(rows: Arm) -> list[str]:
@@ -294,7 +334,17 @@ def _by_task(rows: Arm) -> list[str]:
 def _i(interval: object) -> str:
     if interval is None:
         return "–"
+    if interval.low is None:  # type: ignore[attr-defined]
+        return f"{interval.mean:.2f}"  # type: ignore[attr-defined]
     return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"  # type: ignore[attr-defined]
+
+
+def _data(arms: dict[str, dict[str, Arm]]) -> str:
+    """Whether all seeds share their data, by the returns of its episodes."""
+    shared = all(
+        row == arm["behavior"][0] for table in arms.values() for arm in table.values() for row in arm["behavior"]
+    )
+    return "All seeds share one data set per quality." if shared else "Seeds have data sets of their own."
 
 
 def _arguments() -> argparse.Namespace:
@@ -303,6 +353,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--ablation-seeds", type=int, default=1)
     made.add_argument("--jobs", type=int, default=2)
     made.add_argument("--tables", action="store_true", help="print only the tables, from existing runs")
+    made.add_argument("--stored", action="store_true", help="only make the tables anew from point_robot_wind.json")
     made.add_argument("--runs", type=Path, metavar="FOLDER", help="folder of the runs (runs/results)")
     return parse(made, seeds=1)
 

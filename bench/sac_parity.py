@@ -9,7 +9,6 @@ seed after seed. CPU seconds are reported, too, because other processes disturb 
 from __future__ import annotations
 
 import argparse
-import math
 import platform
 import statistics
 import time
@@ -28,6 +27,7 @@ from merpo.components.interfaces import TaskFamily
 from merpo.evaluation.evaluate import evaluate, oracle_evaluation
 from merpo.recipe.recipe import load_recipe
 from merpo.recipe.sections import CollectSettings
+from merpo.support.statistics.estimate import unpaired
 from merpo.types import Params, Task
 from merpo_critics import Conservative
 from merpo_tasks import PointRobotWind
@@ -39,7 +39,6 @@ except ModuleNotFoundError:
     stable_baselines3 = None
 
 Act = Callable[[torch.Tensor, bool], torch.Tensor]  # (observations [1, E, O], the mode?) -> actions [1, E, A]
-T_95 = (12.71, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t, 1 to 9 degrees of freedom
 EPISODES = 20
 
 
@@ -189,13 +188,10 @@ def compare(runs: dict[str, list[Learned]], settings: CollectSettings, oracle: f
 
 
 def difference(ours: list[float], theirs: list[float]) -> dict[str, float]:
-    """merpo − SB3, half its 95 % interval, and the ratio of mean returns."""
-    mean, n = statistics.fmean(ours) - statistics.fmean(theirs), len(ours)
+    """merpo − SB3, half its 95 % interval for new seeds of both by Welch's t, and the ratio of mean returns."""
+    found = unpaired(ours, theirs).interval
     ratio = statistics.fmean(ours) / statistics.fmean(theirs)
-    a, b = statistics.variance(ours) / n, statistics.variance(theirs) / n
-    freedom = (a + b) ** 2 * (n - 1) / (a**2 + b**2) if a + b else 1.0
-    t = T_95[min(int(freedom), len(T_95)) - 1]
-    return {"difference": mean, "half_interval": t * math.sqrt(a + b), "ratio": ratio}
+    return {"difference": found.mean, "half_interval": (found.bounds[1] - found.bounds[0]) / 2, "ratio": ratio}
 
 
 def show(report: dict[str, object]) -> None:

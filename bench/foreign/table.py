@@ -26,7 +26,8 @@ from run_suite import ARMS, NAMES, ROOT
 
 from merpo.errors import MerpoError
 from merpo.support.format import number
-from merpo.support.statistics import Interval, student
+from merpo.support.statistics.estimate import student
+from merpo.support.statistics.interval import Interval
 
 MEASURED = ("clone", "clone_drawn", "meta_policy", "adapted")  # in a run's report
 LABELS = {
@@ -66,7 +67,7 @@ def main() -> None:
                 modes = references[name]["qualities"][quality]["behavior_mode"]
                 measured = {**rows(runs, modes), "pooled": dict(enumerate(pooled[key]))}
                 constants = {arm: value for (where, arm), value in fixed.items() if where in (key, name)}
-                found[key] = summary(measured, constants)
+                found[key] = {**summary(measured, constants), "data_sets": len({_data(path) for path in runs})}
     missing = [] if found else [f"no finished run in {arguments.runs}"]
     page = "\n".join(markdown(found)) + "\n"
     files: dict[Path, Any] = {arguments.out / "foreign.json": {"arguments": _recorded(arguments), "rows": found}}
@@ -97,6 +98,11 @@ def rows(runs: Sequence[Path], modes: Sequence[Any]) -> Rows:
         stages = ("unseen-models", "unseen-behavior", "adapt")
         made["seconds"][seed] = sum(times[stage] for stage in stages) / len(report["tasks"])
     return dict(made)
+
+
+def _data(report: Path) -> frozenset[str]:
+    """The digests of the data that a run read."""
+    return frozenset(entry["sha256"] for entry in json.loads(report.read_text("utf-8"))["datasets"])
 
 
 def _controllers(references: Any) -> dict[tuple[str, str], float]:
@@ -147,10 +153,11 @@ def markdown(found: Mapping[str, Any]) -> list[str]:
         "# The foreign suite",
         "",
         "Made by `python bench/foreign/table.py`; [the suite](../foreign/README.md) describes families and arms.",
-        "Constants were chosen on the families marked *. Brackets: 95 % intervals by Student's t over meta-training",
-        "seeds, of means over the four unseen tasks; (n) where an arm was measured at fewer seeds. The rules that keep",
-        "the meta-policy were settled with results of the reporting half in view (see there). Seconds per task were",
-        "measured on a machine with other work.",
+        "Constants were chosen on the families marked *. Brackets: 95 % intervals by Student's t for new seeds of",
+        "meta-training and adaptation, of means over the four unseen tasks; (n) where an arm was measured at fewer",
+        "seeds, no interval with one seed. The tables are exploratory: intervals are not corrected for how many there",
+        "are. The rules that keep the meta-policy were settled with results of the reporting half in view (see there).",
+        f"Seconds per task were measured on a machine with other work.{_shared(found)}",
         "",
     ]
     arms = [arm for arm in LABELS if any(arm in row["returns"] for row in found.values())]
@@ -174,6 +181,12 @@ def markdown(found: Mapping[str, Any]) -> list[str]:
         cells = [_text(row["differences"][kind]) if kind in row["differences"] else "–" for kind in kinds]
         lines.append(_line([_name(key, half), *cells]))
     return lines
+
+
+def _shared(found: Mapping[str, Any]) -> str:
+    """Whether the seeds of every row share their data, where the rows have the number of data sets."""
+    alone = all(row.get("data_sets") == 1 for row in found.values())
+    return " All seeds of a row share one data set." if alone else ""
 
 
 def _groups(found: Mapping[str, Any], half: set[str]) -> dict[str, list[Any]]:

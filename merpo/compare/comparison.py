@@ -234,6 +234,8 @@ def _notes(arms: Sequence[Arm]) -> list[str]:
     for key, what in (("episodes", "numbers of episodes"), ("policy", "kinds of actions (drawn, or the mean)")):
         if len({report.section("evaluate").get(key) for arm in arms for report in arm.reports}) > 1:
             notes.append(f"The arms were measured with different {what}.")
+    if {report.section("evaluate").get("policy") for arm in arms for report in arm.reports} == {"deterministic"}:
+        notes.append("Adapted policies and meta-policies act by their modes; by drawn actions they were not measured.")
     told = [
         f"{arm.label}, seed {report.seed}: {note}" for arm in arms for report in arm.reports for note in report.notes
     ]

@@ -83,6 +83,7 @@ def _row(arm: Arm, trust: bool) -> Row:
         clone_drawn=arm.returns("clone_drawn"),
         meta_policy=arm.returns("meta_policy"),
         adapted=arm.returns("adapted") or [],
+        drawn=first.section("evaluate").get("policy") == "stochastic",
         on_the_way=_on_the_way(arm.reports),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -29,9 +30,9 @@ none. They are for new seeds on the same tasks and data, of which a line below e
 tasks* is for new tasks, too, and wide where there are few. Differences within a recipe are paired by seed. Tables of
 returns are exploratory: each interval is of one number alone, and is not corrected for how many there are. Returns are
 undiscounted and of whole episodes; the behaviour policy's is the mean of the data's episodes, in which actions were
-drawn. Adapted policies and meta-policies act by their modes, as does *behaviour's mode*: the policy that collected the
-data, on the same episodes and seeds; a dash means that it was not measured. *Worse* counts the pairs of seed and task
-in which the adapted policy earned less than the data.
+drawn. Adapted policies and meta-policies act by their modes unless it says otherwise, as does *behaviour's mode*: the
+policy that collected the data, on the same episodes and seeds; a dash means that it was not measured. *Worse* counts
+the pairs of seed and task in which the adapted policy earned less than the data.
 """
 BY_TASK_INTRO = "Task by task:"
 ON_THE_WAY_INTRO = "After so many steps of adaptation:"
@@ -42,6 +43,7 @@ SIZES_INTRO = """\
 Sizes as the recipe states them; the time is the wall time of training and adaptation, beside whatever else
 the machine did, from the quickest seed to the slowest; a dash where a reused stage has no stored time, or the processor
 was not kept:"""
+WIDTH = 120  # characters of a line of prose
 MOST_ALIKE = 4  # tasks from which on an interquartile mean is not the mean
 MOST_TASKS = 12  # of a recipe whose tasks have a row each
 MOST_CHARACTERS = 40  # of a task's parameters
@@ -107,14 +109,19 @@ def _full_names(rows: Sequence[Row]) -> str:
 
 
 def _covers(rows: Sequence[Row]) -> str:
-    """What intervals over seeds are for, and of how many data sets the seeds are."""
+    """What intervals over seeds are for, the number of data sets, and whose policies were measured by drawn actions."""
     kinds: dict[str, list[str]] = {}
     for row in rows:
+        if len(row.seeds) == 1:
+            continue
         sets = "one data set" if row.data_sets == 1 else f"{row.data_sets} data sets"
         kinds.setdefault(f"{covered(row.covers)}, all on {sets}", []).append(row.name)
-    most = max(kinds, key=lambda kind: len(kinds[kind]))
-    others = [f" For {plain('; '.join(names))}: {kind}." for kind, names in kinds.items() if kind != most]
-    return f"Intervals are for {most} per recipe.{''.join(others)}\n"
+    most = max(kinds, key=lambda kind: len(kinds[kind]), default="")
+    told = [f"Intervals are for {most} per recipe."] if most else []
+    told += [f"For {plain('; '.join(names))}: {kind}." for kind, names in kinds.items() if kind != most]
+    drawn = [row.name for row in rows if row.drawn]
+    told += [f"Measured by drawn actions: {plain('; '.join(drawn))}."] if drawn else []
+    return textwrap.fill(" ".join(told), WIDTH) + "\n" if told else ""
 
 
 def _references(rows: Sequence[Row]) -> str:

@@ -50,6 +50,7 @@ class Row(BaseModel):
     clone_drawn: Returns | None = None
     meta_policy: Returns | None = None
     adapted: Returns
+    drawn: bool = False  # whether adapted policies and meta-policies were measured by drawn actions, not by their modes
     on_the_way: dict[int, float] = {}  # steps of adaptation -> mean return after that many
 
     @model_validator(mode="after")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from merpo.data.coverage import Coverage
 from merpo.support.format import number, share
 from merpo.support.statistics.estimate import paired
-from merpo.support.statistics.interval import Interval
+from merpo.support.statistics.interval import Interval, judged
 
 __all__ = ["Check", "Figures", "Status", "judge"]
 
@@ -260,8 +260,7 @@ def _against_the_clone(figures: Figures) -> Iterator[Check]:
         yield _compared("meta-policy against the clone", status, difference, meta, clone, advice)
     if (adapted := figures.returns.get("adapted")) is not None:
         difference = paired(adapted, clone, ("tasks",)).interval
-        lost = len(adapted) > 1 and difference.bounds[1] < 0
-        status = "failure" if lost else "warning" if difference.mean < 0 else "pass"
+        status = "failure" if judged(difference) == "does not hold" else "warning" if difference.mean < 0 else "pass"
         advice = "use the clone for now, and go through the checks above from the first that did not pass"
         yield _compared("policy against the clone", status, difference, adapted, clone, advice)
 

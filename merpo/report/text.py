@@ -12,7 +12,7 @@ from merpo.report.report import means
 from merpo.report.seeds import data_sets, sources_of
 from merpo.report.summary import Summary, summarize
 from merpo.support.format import number, share
-from merpo.support.statistics.interval import Interval
+from merpo.support.statistics.interval import Interval, judged
 from merpo.support.tables import frame, print_table
 
 if TYPE_CHECKING:
@@ -116,10 +116,10 @@ def _covered(summary: Summary) -> str:
 
 
 def _against(difference: Interval) -> str:
-    low, high = difference.bounds
-    if low > 0:
+    told = judged(difference)
+    if told == "holds" or (difference.low is None and difference.mean > 0):
         return f"gains {interval(difference)} over"
-    if high < 0:
+    if told == "does not hold" or (difference.low is None and difference.mean < 0):
         return f"loses {interval(0 - difference)} against"
     return f"cannot be told apart ({interval(difference)}) from"
 

@@ -19,7 +19,7 @@ from merpo.compare.results_page import results_page
 from merpo.compare.rows import Row
 from merpo.errors import ArtifactError, MerpoError
 from merpo.report.report import Report
-from merpo.support.statistics.scores import mean_score
+from merpo.support.statistics.scores import iqm, mean_score
 
 ROOT = Path(__file__).resolve().parents[2]
 Merpo = Callable[..., Answer]
@@ -111,6 +111,51 @@ def test_time_is_that_of_training(runs: Path) -> None:
     timings = {"data": 1000.0, "meta-policy": 3.0, "adapt": 2.0, "evaluate": 100.0, "report": 9.0, "unseen tasks": 7.0}
     run(runs, "timed", 0, 0.0, timings=timings)
     assert results_of([runs / "timed"]).rows[0].seconds == [5.0]
+
+
+def test_the_page_says_what_intervals_are_for_and_how_policies_acted(runs: Path) -> None:
+    first = "Intervals are for new seeds of meta-training and adaptation, all on one data set per recipe."
+    assert f"\n{first}\n" in results_page(results_of([runs]))
+    recipe = {"title": "drawn", "tasks": {"component": "point-robot-wind"}, "evaluate": {"policy": "stochastic"}}
+    for seed in range(2):
+        run(runs, "drawn", seed, 0.0, recipe={**recipe, "method": {"component": "single", "model": {"iterations": 5}}})
+    page = " ".join(results_page(results_of([runs])).split())
+    other = "For drawn: new seeds of training, all on one data set. Measured by drawn actions: drawn."
+    assert f"{first} {other}" in page
+    assert "Intervals are for" not in results_page(results_of([runs / "good" / "seed-0"]))
+
+
+def test_seeds_with_training_data_of_their_own_are_counted(runs: Path) -> None:
+    for seed in range(2):
+        report = moved(0.0, seed, 0.0, "own")
+        entry = report.datasets[0].model_copy(update={"split": "train", "sha256": f"{seed:x}" * 64})
+        run(runs, "own", seed, 0.0, datasets=[*report.datasets, entry])
+    (row,) = results_of([runs / "own"]).rows
+    assert (row.data_sets, row.covers) == (2, ("data", "meta-training", "adaptation"))
+    assert row.difference.covers == row.covers
+
+
+def test_spread_over_tasks_and_modes_have_columns(runs: Path) -> None:
+    (row,) = results_of([runs / "good"]).rows
+    assert row.worst_decile_adapted.mean == pytest.approx(np.mean([min(seed) for seed in row.adapted]))
+    assert row.iqm_adapted == iqm(row.adapted, row.covers)
+    page = results_page(Results(rows=[row.model_copy(update={"behavior_mode": [[-3.5] * 6] * 3})]))
+    assert "| behaviour's mode | meta-policy | adapted | interquartile mean | worst decile |" in page
+    assert "| -3.50 [-3.50, -3.50] |" in page
+    assert "worst decile" not in results_page(Results(rows=[row.by_task()[0]]))
+
+
+def test_verdicts_in_a_table_of_pairs_are_corrected(runs: Path) -> None:
+    """A difference that is told from chance alone, and not once it is one of three."""
+    (row,) = results_of([runs / "good"]).rows
+    adapted = ([0.0, 1.0, 2.0], [2.6, 3.6, 4.6], [1.0, 2.0, 3.5])
+    rows = [
+        row.model_copy(update={"name": str(i), "adapted": [[x] * 6 for x in values]})
+        for i, values in enumerate(adapted)
+    ]
+    alone, several = (results_page(Results(rows=rows[:count])) for count in (2, 3))
+    assert "| 2. 1 | **2.60 [" in alone
+    assert "| 2. 1 | 2.60 [" in several
 
 
 def test_the_page_says_what_short_names_stand_for(runs: Path) -> None:
