@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from merpo.compare.arms import Arm as ComparedArm
+from merpo.compare.arms import require_same_tasks
 from merpo.report.report import Report, report_of
 from merpo.report.seeds import sources_of
 from merpo.reproduce.check import ArmRuns, check_claims
@@ -27,8 +29,15 @@ def runs_of(experiment: Experiment, trust: bool = False) -> dict[str, ArmRuns]:
 
 
 def found_of(experiment: Experiment, arms: dict[str, ArmRuns]) -> Found:
-    """The verdicts on all claims of a figure on one family."""
+    """The verdicts on all claims of a figure on one family.
+
+    Raises `MerpoError` where a claim compares runs on different unseen tasks.
+    """
     figure, family = experiment.figure, experiment.family
+    for claim in figure.claims_of(family.name):
+        there = [name for name in (*claim.first, *claim.second) if arms[name].reports]
+        if there:
+            require_same_tasks([_as_compared(experiment, name, arms[name]) for name in there])
     reports = [report for arm in arms.values() for report in arm.reports.values()]
     return Found(
         figure=figure.id,
@@ -54,6 +63,12 @@ def _runs(experiment: Experiment, arm: Arm, trust: bool) -> ArmRuns:
     jobs = [job for job in experiment.jobs_of(arm.id) if is_finished(job, trust)]
     reports = {job.seed: report_of(job.folder, trust) for job in jobs}
     return ArmRuns(arm.label, reports, DATA if experiment.fresh else arm.meta or arm.id)
+
+
+def _as_compared(experiment: Experiment, name: str, arm: ArmRuns) -> ComparedArm:
+    """The arm in the form of `merpo compare`."""
+    paths = tuple(experiment.jobs[name, seed].folder for seed in arm.reports)
+    return ComparedArm(arm.label, tuple(arm.reports.values()), paths)
 
 
 def _arm(name: str, arm: ArmRuns) -> ArmResult:
