@@ -62,6 +62,33 @@ def digests() -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in RESULTS.iterdir()}
 
 
+def test_the_page_of_point_robot_wind_is_made_of_the_stored_returns(tmp_path: Path, call: Callable[..., Any]) -> None:
+    import results
+
+    call(results.main, "--stored", "--out", tmp_path)
+    assert (tmp_path / "point_robot_wind.md").read_text("utf-8") == (RESULTS / "point_robot_wind.md").read_text("utf-8")
+
+
+def test_the_page_of_the_foreign_suite_is_made_of_the_stored_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(BENCH / "foreign"))
+    import table
+
+    rows = json.loads((RESULTS / "foreign.json").read_text("utf-8"))["rows"]
+    assert "\n".join(table.markdown(rows)) + "\n" == (RESULTS / "foreign.md").read_text("utf-8")
+
+
+def test_claims_that_stand_in_the_text_are_those_of_the_page() -> None:
+    """Every difference with an interval in the list of what reproduces stands in the tables of Point-Robot-Wind."""
+    page = (RESULTS / "point_robot_wind.md").read_text("utf-8")
+    text = (ROOT / "docs" / "departures.md").read_text("utf-8").partition("## What reproduces")[2].replace("−", "-")
+    given = re.findall(r"(-?\d+\.\d\d) \[(-?\d+\.\d\d), (-?\d+\.\d\d)\]", text)
+    assert len(given) > 15
+    for mean, low, high in given:
+        turned = [f"{-float(x):.2f}" for x in (mean, high, low)]  # "better by" and "worse by" are one number
+        forms = [f"{a} [{b}, {c}]" for a, b, c in ((mean, low, high), turned)]
+        assert any(form in page for form in forms), forms
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_a_script_runs_at_its_smallest_size(script: Path, tmp_path: Path) -> None:
