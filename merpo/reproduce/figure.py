@@ -61,6 +61,7 @@ class Family(Settings):
     needs: tuple[Need, ...] = Field((), description="Data that is collected first.")
     arms: tuple[FamilyArm, ...] = Field((), description="What single arms have of their own here.")
     sizes: tuple[Size, ...] = Field(min_length=1, description="The sizes.")
+    note: str = Field("", max_length=2000, description="What differs here, for readers of the page.")
     optional: bool = Field(False, description="Run only if it is asked for by --family.")
 
     def size(self, name: str) -> Size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from merpo.report.figures.style import axis_title, blank, grid_of, label_text, legend, own_style, png, series_style
@@ -35,7 +35,7 @@ def draw(experiment: Experiment, arms: Mapping[str, ArmRuns]) -> bytes:
         canvas = blank(max(5.0, 4.2 * len(shown)), height)
         axes = grid_of(canvas, 1, max(1, len(shown)))[0]
         for axis, (title, chosen) in zip(axes, shown, strict=False):
-            runs = [arms[name] for name in chosen]
+            runs = {there.index(name): arms[name] for name in chosen}  # an arm looks alike in every panel
             if figure.x == "arms":
                 _dots(axis, runs, title)
             else:
@@ -45,31 +45,31 @@ def draw(experiment: Experiment, arms: Mapping[str, ArmRuns]) -> bytes:
         return png(canvas)
 
 
-def _dots(axis: Axes, arms: Sequence[ArmRuns], title: str) -> None:
+def _dots(axis: Axes, arms: Mapping[int, ArmRuns], title: str) -> None:
     """A dot and a bar for each arm."""
-    for i, arm in enumerate(arms):
+    for i, (style, arm) in enumerate(arms.items()):
         values = [policy_return(report, "adapted") for report in arm.reports.values()]
         known = [value for value in values if value is not None]
         if not known:
             continue
-        estimate, (color, marker, _) = student(known), series_style(i)
+        estimate, (color, marker, _) = student(known), series_style(style)
         if estimate.low is not None:
             axis.hlines(i, *estimate.bounds, color=color, linewidth=7, alpha=0.3)
         axis.scatter([estimate.mean], [i], 42, color=color, marker=marker, zorder=3)
-    axis.set_yticks(range(len(arms)), [textwrap.fill(label_text(arm.label), 26) for arm in arms])
+    axis.set_yticks(range(len(arms)), [textwrap.fill(label_text(arm.label), 26) for arm in arms.values()])
     axis.set_ylim(len(arms) - 0.5, -0.5)
     axis.grid(False, axis="y")
     axis.locator_params(axis="x", nbins=4)
     axis_title(axis, label_text(title), x="return")
 
 
-def _curves(axis: Axes, arms: Sequence[ArmRuns], title: str, x: str) -> None:
+def _curves(axis: Axes, arms: Mapping[int, ArmRuns], title: str, x: str) -> None:
     """A line and a band for each arm."""
-    for i, arm in enumerate(arms):
+    for style, arm in arms.items():
         points = _points(arm, x)
         if not points:
             continue
-        color, _, dashes = series_style(i)
+        color, _, dashes = series_style(style)
         steps = [step for step, _ in points]
         bounds = [one.bounds for _, one in points]
         axis.fill_between(steps, [a for a, _ in bounds], [b for _, b in bounds], color=color, alpha=0.13, linewidth=0)

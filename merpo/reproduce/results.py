@@ -44,7 +44,7 @@ def found_of(experiment: Experiment, arms: dict[str, ArmRuns]) -> Found:
         title=figure.title,
         caption=figure.caption,
         source=figure.source,
-        note=figure.note,
+        note=" ".join(text for text in (figure.note, family.note) if text),
         family=family.name,
         family_title=family.title,
         size=experiment.size.name,
