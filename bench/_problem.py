@@ -70,7 +70,7 @@ class Problem(NamedTuple):
 # The steps that the reference implementations take: the paper's, on rewards as they are
 TABLE_2: dict[str, Any] = {
     "discount": 0.99, "reward_scale": 1.0, "rollout_length": 1, "actor_lr": 1e-3, "polyak": 5e-3, "max_entropy": True,
-    "beta_initial": 1.0, "beta_tune": True, "lambda_initial": 5.0, "lambda_tune": True, "lambda_relative": False,
+    "beta_initial": 0.5, "beta_tune": True, "lambda_initial": 5.0, "lambda_tune": True, "lambda_relative": False,
     "clip_rollouts": False, "halt": False,
 }  # fmt: skip
 

@@ -37,14 +37,14 @@ class Reference(OneTask):
         data_values = self.values(real.observations, real.actions)
         gap = torch.stack([high - low.mean() for high, low in zip(pushed, data_values, strict=True)]).mean()
         self.tune_beta(gap.detach())
-        loss = self.log_beta.detach().exp() * gap + 0.5 * error.sum()
+        loss = self.log_beta.detach().exp() * gap + 0.5 * error.mean()
         for optimiser in self.critic_adams:
             optimiser.zero_grad()
         loss.backward()
         for optimiser in self.critic_adams:
             optimiser.step()
         self.follow()
-        return {"bellman_error": error.sum().item(), "q_gap": gap.item(), "beta": self.log_beta.exp().item()}
+        return {"bellman_error": error.mean().item(), "q_gap": gap.item(), "beta": self.log_beta.exp().item()}
 
     @torch.no_grad()
     def backup(self, batch: Batch) -> torch.Tensor:

@@ -55,7 +55,7 @@ class Shared(Reference):
         states = torch.cat([mixed.observations, rho.observations])
         values = torch.stack(self.values(states, torch.cat([mixed.actions, actions])))
         n, rows = len(real.rewards), len(mixed.rewards)
-        error = (values[:, :rows] - targets).square().mean(-1).sum()
+        error = (values[:, :rows] - targets).square().mean()
         gap = (values[:, rows:].mean(-1) - values[:, :n].mean(-1)).mean()
         self.tune_beta(gap.detach())
         loss = self.log_beta.detach().exp() * gap + 0.5 * error

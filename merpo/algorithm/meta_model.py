@@ -22,8 +22,9 @@ __all__ = ["fit_meta_model", "init_meta_model", "meta_model_iteration"]
 
 
 def init_meta_model(dynamics: DynamicsLearner, data: TaskData, generator: torch.Generator) -> Params:
-    """An untrained meta-model φ_m [member, ...], with normalisation statistics of all training tasks' rows."""
-    phi = dynamics.init(data.spec, from_rows(data.rows, data.spec), generator)
+    """An untrained meta-model φ_m [member, ...], with normalisation statistics of all tasks' rows."""
+    rows = torch.cat([data.rows[first : first + size] for first, size in zip(data.starts, data.sizes, strict=True)])
+    phi = dynamics.init(data.spec, from_rows(rows, data.spec), generator)
     return fast_layout(to_device(phi, data.rows.device))
 
 
@@ -43,10 +44,10 @@ def fit_meta_model(
 ) -> Params:
     """Algorithm 2, lines 2 to 7: the meta-model φ_m [member, ...] from the training tasks."""
     chooser, noise = context.generator("meta-model"), context.streams("meta-model", data.n_tasks)
-    phi = init_meta_model(dynamics, data, chooser)
+    train, held = data.split(settings.holdout)  # a task's best members are chosen on the rows held out here
+    phi = init_meta_model(dynamics, train, chooser)
     outer = adam_init(phi, dims=1)
     total, count, patience = settings.iterations, min(settings.task_batch, data.n_tasks), settings.meta_patience
-    train, held = data.split(settings.holdout) if patience else (data, data)
     best = first_best(phi, outer.t.new_full(outer.t.shape, math.inf)) if patience else None
     begin: Any = (phi, outer, chooser, noise, best) if patience else (phi, outer, chooser, noise)
     first, saved = context.resume("meta-model", begin)

@@ -132,7 +132,7 @@ class RacSettings(Settings):
     )
     temperature_lr: float = Field(1e-3, ge=0, le=1, description="Adam rate of the log-temperature; 0 keeps it fixed.")
     target_entropy: float = Field(-1.0, ge=-100, le=100, description="Target entropy per action dimension (SAC).")
-    beta_initial: float = Field(0.03, ge=0, le=1e6, description="Initial β of Eq. (1) (Table 2: log β initial 0).")
+    beta_initial: float = Field(0.015, ge=0, le=1e6, description="Initial β of Eq. (1) (Table 2: log β initial 0).")
     beta_tune: bool = Field(False, description="Tune β by dual ascent (Table 2: yes).")
     beta_lr: float = Field(1e-3, ge=0, le=1, description="Adam rate of log β (Table 2).")
     beta_threshold: float = Field(10.0, ge=-1e6, le=1e6, description="τ, the gap above which β grows (Table 2).")

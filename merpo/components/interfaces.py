@@ -186,7 +186,7 @@ class Critic(Kind):
 
     @abstractmethod
     def bellman_error(self, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """½ E_{d_f}[(Q − B̂Q)²] of Eq. (1), summed over critics: values [T, critic, B], targets [T, B] -> [T]."""
+        """½ E_{d_f}[(Q − B̂Q)²] of Eq. (1), averaged over critics: values [T, critic, B], targets [T, B] -> [T]."""
 
     @abstractmethod
     def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:

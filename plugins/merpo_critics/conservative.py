@@ -71,8 +71,8 @@ class Conservative(Critic):
         return batch.rewards + discount * (1.0 - batch.terminations) * soft
 
     def bellman_error(self, values: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """½ E_{d_f}[(Q_i − B̂Q)²] summed over critics, [T]."""
-        return 0.5 * (values - targets[:, None]).square().mean(-1).sum(-1)
+        """½ E_{d_f}[(Q_i − B̂Q)²], mean over critics, [T]."""
+        return 0.5 * (values - targets[:, None]).square().mean((-1, -2))
 
     def probes(self, rho: Batch, propose: Propose, noise: Streams) -> Probes:
         """The pairs at which Q is pushed down: actions of π at states of ρ; with logsumexp also π(·|s') and uniform."""

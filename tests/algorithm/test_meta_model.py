@@ -27,7 +27,7 @@ def settings(**knobs: Any) -> MetaModelSettings:
 
 
 def start(data: Any, context: Context) -> Params:
-    return init_meta_model(dynamics(), data, context.generator("meta-model"))
+    return init_meta_model(dynamics(), data.split(settings().holdout)[0], context.generator("meta-model"))
 
 
 @pytest.mark.parametrize(("name", "fields"), LEARNERS)
@@ -51,9 +51,10 @@ def test_one_iteration_is_line_6_of_algorithm_2() -> None:
     data, context, learner = task_data(2), Context(seed=3), make("meta_learner", "proximal", outer_lr=0.25)
     phi = fit_meta_model(dynamics(), learner, data, settings(iterations=1), context)
     chooser, noise = context.generator("meta-model"), context.streams("meta-model", 2)
-    before = init_meta_model(dynamics(), data, chooser)
+    train, _ = data.split(settings().holdout)
+    before = init_meta_model(dynamics(), train, chooser)
     index = torch.randperm(2, generator=chooser)
-    picked, streams = data.select(index.tolist()), noise.select(index)
+    picked, streams = train.select(index.tolist()), noise.select(index)
     theta = inner_steps(
         dynamics(), learner, before, 2, 2, learner.inner_lr, lambda: picked.sample(streams, 3, 8)
     )  # fmt: skip
@@ -183,3 +184,16 @@ def test_held_out_rows_do_not_depend_on_the_sizes_of_other_tasks() -> None:
         alone = adapt_models(dynamics(), learner, phi, data.select([t]), knobs, Context(labels=(name,)), "models")
         torch.testing.assert_close(together.scores[t], alone.scores[0], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(together.nll_before[t], alone.nll_before[0], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_the_meta_model_never_sees_the_rows_on_which_best_members_are_chosen(patience: int) -> None:
+    data, learner = task_data(3), make("meta_learner", "proximal")
+    knobs = settings(meta_patience=patience, meta_evaluate_every=100)
+    _, held = data.split(knobs.holdout)
+    rows = data.rows.clone()
+    for first, size in zip(held.starts, held.sizes, strict=True):
+        rows[first : first + size] += 1e3
+    found = [fit_meta_model(dynamics(), learner, d, knobs, Context(seed=3)) for d in (data, data._replace(rows=rows))]
+    for key, value in found[0].items():
+        assert torch.equal(value, found[1][key]), key

@@ -46,6 +46,12 @@ def test_samples_are_written_rows_of_the_same_task(capacity: int, count: int) ->
         assert set(sampled[t].tolist()) == set(rows[t, -capacity:, 0].tolist())
 
 
+def test_no_uniform_number_times_the_rows_written_rounds_up_to_their_count() -> None:
+    """The largest float32 below 1, which is the largest that is drawn, times any count that a buffer can have."""
+    counts = torch.arange(1, 2**24 + 1, dtype=torch.int64)
+    assert bool(((torch.tensor(1 - 2**-24) * counts).long() < counts).all())
+
+
 def test_tasks_that_wrote_different_numbers_of_rows() -> None:
     """As after `gather` and `scatter` of a task batch: each ring turns at its own place."""
     buffer = empty_buffer(NARROW, 2, 4, "cpu")

@@ -24,7 +24,13 @@ from merpo.support import stop
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and limits")
 
-CODE = "import sys\nfrom merpo.cli.app import main\nprint('begun', file=sys.stderr, flush=True)\nmain()"
+CODE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # pytest in the background of a shell ignores it
+from merpo.cli.app import main
+print('begun', file=sys.stderr, flush=True)
+main()
+"""
 RESUMABLE = ("run", "collect", "adapt", "sweep", "reproduce")
 
 
@@ -45,7 +51,10 @@ def start(folder: Path, store: Path, *arguments: str, **options: Any) -> subproc
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=240)
+    try:
+        out, err = process.communicate(timeout=240)
+    finally:
+        process.kill()
     assert "Traceback" not in (out or "") + (err or ""), err
     assert "Exception ignored" not in (err or ""), err
     return process.returncode, out or "", err or ""

@@ -292,7 +292,7 @@ def test_the_built_in_plugins_are_entry_points_and_all_their_components_work(ins
     assert [entry.reason for entry in ours if entry.status != "ok"] == []
     assert {entry.kind for entry in ours} == set(KINDS)
     wanted = {
-        "alpha": ["adaptive", "fixed"],
+        "alpha": ["adaptive", "fixed", "relative"],
         "meta_learner": ["maml", "proximal", "reptile"],
         "regularizer": ["kl", "tv"],
     }

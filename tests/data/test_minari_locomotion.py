@@ -142,15 +142,15 @@ def test_the_columns_of_table_1(body: str, length: int, critic_lr: float, actor_
     ("body", "weight", "length"), [("halfcheetah", 0.5, 5), ("hopper", 5.0, 5), ("walker2d", 5.0, 1)]
 )
 def test_the_public_settings_of_combo(body: str, weight: float, length: int) -> None:
-    """OfflineRL-Kit's for medium data; that its weight is our β, tests of the critic show."""
+    """OfflineRL-Kit's for medium data; that our β is half of its weight, tests of the critic show."""
     method = numbers(f"d4rl/combo_{body}")
     rac, critic = method["rac"], method["critic"]
-    assert (rac["beta_initial"], rac["beta_tune"], rac["lambda_initial"]) == (weight, False, 0.0)
+    assert (rac["beta_initial"], rac["beta_tune"], rac["lambda_initial"]) == (weight / 2, False, 0.0)
     assert (rac["critic_lr"], rac["actor_lr"], rac["temperature_lr"]) == (3e-4, 1e-4, 1e-4)
     assert (critic["penalty"], critic["proposals"], critic["hidden"]) == ("logsumexp", 10, [256, 256, 256])
     assert (rac["policy_hidden"], method["dynamics"]["hidden"]) == ([256, 256, 256], [200, 200, 200, 200])
     assert (rac["rollout_length"], rac["model_buffer"]) == (length, 250_000 * length)
-    assert numbers("combo_logsumexp")["rac"]["beta_initial"] == 0.5
+    assert numbers("combo_logsumexp")["rac"]["beta_initial"] == 0.25
 
 
 def test_a_run_on_a_body_whose_task_has_no_parameters_is_measured_again(tmp_path: Path) -> None:

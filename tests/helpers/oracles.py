@@ -88,10 +88,10 @@ def backup(
 
 
 def conservative(beta: float, rho_values: Matrix, data_values: Matrix, f_values: Matrix, targets: Vector) -> float:
-    """Eq. (1) for one task; matrices have a row per critic. Mean and sum over critics are not in the paper."""
+    """Eq. (1) for one task; matrices have a row per critic. Means over critics are not in the paper."""
     critics = range(len(f_values))
     gap = mean([mean(rho_values[i]) - mean(data_values[i]) for i in critics])
-    error = math.fsum(0.5 * mean([(q - y) ** 2 for q, y in zip(f_values[i], targets, strict=True)]) for i in critics)
+    error = mean([0.5 * mean([(q - y) ** 2 for q, y in zip(f_values[i], targets, strict=True)]) for i in critics])
     return beta * gap + error
 
 

@@ -22,7 +22,7 @@ DYNAMICS: dict[str, Any] = {"members": 3, "elites": 2, "hidden": (8,), "beta_nll
 CRITIC: dict[str, Any] = {"hidden": (8,)}
 RAC_SETTINGS: dict[str, Any] = {
     "policy_hidden": (8,), "batch_size": 8, "rollout_batch": 4, "rollout_length": 1, "model_buffer": 16,
-    "discount": 0.99, "reward_scale": 1.0, "max_entropy": True, "beta_initial": 1.0, "beta_tune": True,
+    "discount": 0.99, "reward_scale": 1.0, "max_entropy": True, "beta_initial": 0.5, "beta_tune": True,
     "lambda_initial": 5.0, "lambda_tune": True, "lambda_lr": 0.1, "lambda_relative": False,
 }  # fmt: skip
 METHOD: dict[str, Any] = {

@@ -10,9 +10,9 @@ from oracles import alpha_objective
 from pydantic import ValidationError
 from small import make
 
-from merpo_alpha import Adaptive, Fixed
+from merpo_alpha import Adaptive, Fixed, Relative
 
-DIVERGENCES = st.floats(-1e6, 1e6)
+DIVERGENCES = st.floats(-1e6, 1e6, allow_subnormal=False)
 
 
 @settings(max_examples=50)
@@ -60,7 +60,35 @@ def test_a_fixed_alpha_stays(alpha: float, to_behavior: float, to_meta: float) -
     assert torch.equal(Fixed().update(before, torch.tensor([to_behavior]), torch.tensor([to_meta])), before)
 
 
+@settings(max_examples=50)
+@given(alpha=st.floats(0.1, 0.5), to_behavior=DIVERGENCES, to_meta=DIVERGENCES, updates=st.integers(1, 50))
+def test_a_relative_step_is_a_share_of_the_range(
+    alpha: float, to_behavior: float, to_meta: float, updates: int
+) -> None:
+    size = abs(to_behavior) + abs(to_meta)
+    share = (to_behavior - to_meta) / size if size > 0 else 0.0
+    expected = min(0.5, max(0.1, alpha + 0.4 / updates * share))
+    one = [torch.tensor([x], dtype=torch.float64) for x in (alpha, to_behavior, to_meta)]
+    assert float(Relative(updates=updates).update(*one)) == pytest.approx(expected, rel=1e-9)
+
+
+@given(scale=st.floats(1e-6, 1e6))
+@settings(max_examples=20)
+def test_a_relative_step_does_not_depend_on_the_size_of_the_divergences(scale: float) -> None:
+    alpha, pair = torch.tensor([0.3]), torch.tensor([3.0, 1.0])
+    found = Relative().update(alpha, *(scale * pair).split(1))
+    torch.testing.assert_close(found, torch.tensor([0.32]))
+
+
+def test_alpha_crosses_its_range_in_so_many_updates() -> None:
+    alpha = torch.tensor([0.5])
+    for _ in range(10):
+        alpha = Relative().update(alpha, torch.tensor([0.0]), torch.tensor([7.0]))
+    assert float(alpha) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["adaptive", "relative"])
 @pytest.mark.parametrize("fields", [{"low": 0.6}, {"initial": 0.7}, {"low": 0.5, "high": 0.1}])
-def test_bounds_that_leave_the_start_outside_are_refused(fields: dict[str, float]) -> None:
+def test_bounds_that_leave_the_start_outside_are_refused(name: str, fields: dict[str, float]) -> None:
     with pytest.raises(ValidationError, match="expected low"):
-        make("alpha", "adaptive", **fields)
+        make("alpha", name, **fields)

@@ -118,8 +118,8 @@ def test_equation_1_plain(seed: int, beta: float) -> None:
 
 @settings(max_examples=10)
 @given(seed=SEEDS, weight=st.sampled_from([0.5, 5.0]))
-def test_beta_is_the_weight_of_public_code_where_there_are_two_critics(seed: int, weight: float) -> None:
-    """OfflineRL-Kit minimises MSE_i + weight · gap_i of each critic i: twice Eq. (1), as the gap is their mean."""
+def test_beta_is_half_the_weight_of_public_code(seed: int, weight: float) -> None:
+    """OfflineRL-Kit minimises MSE_i + weight · gap_i of each critic i, Eq. (1) has half of the squared error."""
     component = critic(penalty="logsumexp", proposals=2)
     params, rho, real = parameters(component, seed), batch(seed), batch(seed + 1)
     policy = double(stack([init_policy(SPEC, (4,), generator(seed, "pi", t)) for t in range(T)]))
@@ -128,10 +128,10 @@ def test_beta_is_the_weight_of_public_code_where_there_are_two_critics(seed: int
     probed = component.value(params, probes.observations, probes.actions)
     targets = normal(T, B, label=seed + 2)
     gap = component.gap(probes, probed, values)
-    found = conservative_loss(torch.full((T,), weight), gap, component.bellman_error(values, targets))
+    found = conservative_loss(torch.full((T,), weight / 2), gap, component.bellman_error(values, targets))
     errors = (values - targets[:, None]).square().mean(-1)  # [T, critic]
     gaps = torch.stack([component.gap(probes, probed[:, [c]], values[:, [c]]) for c in range(2)], dim=1)
-    torch.testing.assert_close(2 * found, (errors + weight * gaps).sum(1))
+    torch.testing.assert_close(2 * 2 * found, (errors + weight * gaps).sum(1))
 
 
 @settings(max_examples=10)
