@@ -29,12 +29,16 @@ MINE = collection_folder(load_recipe(ROOT / "recipes" / "merpo_adp.toml")).name
 GIVEN = ("good", "poor", "expert")
 FOLLOWED = sorted({block.page for block in BLOCKS})
 
+FIGURE, PLANNED = "merpo reproduce fig4 --seeds 0:5 --jobs 2", "merpo reproduce fig4 --dry-run"
+
 # What stands on a page for something of the reader's, or takes long, and what this reader has instead.
 STAND_INS = {
-    "docs/commands.md": {"COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1"},
+    "docs/commands.md": {
+        FIGURE: PLANNED, "COLLECTION": COLLECTION, "task-041": "task-003", "0:4": "0:1", "0.1,0.4": "0.1",
+    },
     "docs/after_training.md": {
         MINE: COLLECTION, "task-040": "task-002", "task-041": "task-003", "--task 40": "--task 2",
-        "0.1,0.3,0.5": "0.1", "0:4": "0:1",
+        "0.1,0.3,0.5": "0.1", "0:4": "0:1", FIGURE: PLANNED,
     },
     "docs/data.md": {
         "D4RL/door/human-v2": "lab/task-000-medium-v0", "D4RL/pen/*-v2": "lab/*-v0",
@@ -63,6 +67,7 @@ LEFT = {
         "runs/first/export/task-002.medium.safetensors", "runs/first/export/task-002.medium.onnx",
         "runs/new/artifacts/adapted.safetensors", "returns.json", "comparison/arms.csv", "comparison/runs.csv",
         "sweeps/alpha/summary.csv", "results.json", "results.md",
+        "runs/reproduce/alphas-winds-small/figure.png",
     ),
     "docs/library.md": ("runs/library/report.json", "runs/library/metrics.jsonl"),
     "docs/serving.md": ("policies/task-002.medium.onnx", "policies/README.md"),

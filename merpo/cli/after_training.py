@@ -238,7 +238,7 @@ def sweep(
 
     with folder_lock(folder / LOCK):
         try:
-            outcomes = run_sweep(recipe, planned, jobs, say, trust=trust)
+            outcomes = run_sweep(planned, jobs, say, trust=trust)
         except KeyboardInterrupt:
             finished = sum(is_finished(job, trust) for job in planned)
             done = f"{finished} of {len(planned)} runs finished"

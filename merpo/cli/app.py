@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "main"]
 
-RESUMABLE = ("adapt", "collect", "run", "sweep")  # commands that go on where they stopped
+RESUMABLE = ("adapt", "collect", "reproduce", "run", "sweep")  # commands that go on where they stopped
 INTERRUPTED = 130  # exit code of other commands after Ctrl-C, as shells and Typer have it
 
 # What a disk says that is full, may not be written, or is gone, wherever in a run it says so,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from merpo.cli import after_training
+from merpo.cli import after_training, reproduce
 from merpo.cli.data import data_app
 from merpo.cli.guard import guarded
 from merpo.cli.options import Overrides, RecipePath, Strict, Trust, parse_seeds
@@ -188,3 +188,4 @@ def schema() -> None:
 
 app.command("new-plugin")(guarded(new_plugin_command))
 after_training.register(app)
+reproduce.register(app)

@@ -11,7 +11,7 @@ from merpo.errors import RecipeError, nearest
 from merpo.recipe.shipped import shipped
 from merpo.recipe.text import read
 
-__all__ = ["merge", "read_tables"]
+__all__ = ["merge", "named_recipe", "read_tables"]
 
 MAX_CHAIN = 8  # base recipes in a chain of `extends`
 
@@ -25,7 +25,7 @@ def read_tables(path: Path) -> dict[str, Any]:
     layers, current = [read(path)], path
     seen = {_identity(path, path)}
     while "extends" in layers[-1]:
-        base = _base_path(current, layers[-1].pop("extends"))
+        base = named_recipe(current, layers[-1].pop("extends"), "extends")
         identity = _identity(base, current)
         if identity in seen:
             raise RecipeError(f"{current}: extends: {base} makes the chain circular")
@@ -67,18 +67,18 @@ def _other_component(base: Mapping[str, Any], own: Mapping[str, Any]) -> bool:
     return "component" in own and own["component"] != base.get("component")
 
 
-def _base_path(recipe: Path, value: Any) -> Path:
-    """The base recipe's path: `value`, relative to the folder of `recipe`, or a recipe that ships with merpo."""
+def named_recipe(file: Path, value: Any, key: str) -> Path:
+    """The recipe that `file` names under `key`: a path relative to its folder, or a recipe that ships with merpo."""
     hint = ""
     if isinstance(value, str):
         if value.endswith(".toml") and not _absolute(value):
-            return recipe.parent / value
+            return file.parent / value
         known = shipped()
         if value in known:
             return known[value]
         hint = nearest(value[:60], known)
     raise RecipeError(
-        f"{recipe}: extends: got {value_text(value)}{hint}, expected the relative path of a recipe such as "
+        f"{file}: {key}: got {value_text(value)}{hint}, expected the relative path of a recipe such as "
         '"../base.toml", or the name of one that ships with merpo such as "merpo_adp"'
     )
 

@@ -28,12 +28,14 @@ _OPEN, _CLOSE = "[{", "]}"
 class Job(NamedTuple):
     """One run of a sweep: a recipe with overrides, a seed, and the run's folder."""
 
+    source: Path  # the recipe's file
     variant: str
     overrides: tuple[str, ...]
     seed: int
     folder: Path
     recipe: Recipe  # with the overrides
     label: str  # the variant's name among the others: the values in which they differ
+    meta: Path | None = None  # a finished run, with whose meta-artifact this one begins
 
     @property
     def log(self) -> Path:
@@ -58,7 +60,7 @@ def plan(recipe: Path, overrides: Sequence[str], seeds: Sequence[int] | None, ou
         except RecipeError as error:
             raise RecipeError(f"{error} (in the variant {name})" if chosen else str(error)) from None
         own = [loaded.seed] if seeds is None else seeds
-        jobs += [Job(name, chosen, seed, _folder(out, name, seed), loaded, label) for seed in own]
+        jobs += [Job(recipe, name, chosen, seed, _folder(out, name, seed), loaded, label) for seed in own]
     return jobs
 
 

@@ -1,4 +1,4 @@
-"""`merpo sweep`: many runs of one recipe as processes; finished runs are skipped, failed ones reported."""
+"""`merpo sweep`: many runs as processes; finished runs are skipped, failed ones reported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ class Outcome(NamedTuple):
 
 
 def run_sweep(
-    recipe: Path,
     jobs: Sequence[Job],
     parallel: int,
     say: Callable[[str], None],
@@ -56,7 +55,7 @@ def run_sweep(
         say(f"{len(outcomes)} of {len(jobs)} runs are finished already")
     waiting = [job for job in jobs if job.folder not in outcomes]
     environment = {"OMP_NUM_THREADS": str(threads_each(parallel)), "COLUMNS": "120"}
-    outcomes |= _collect(recipe, waiting, environment, say, executor)
+    outcomes |= _collect(waiting, environment, say, executor)
     waiting = [job for job in waiting if job.folder not in outcomes]
 
     def ended(which: int, one: Ended) -> None:
@@ -64,7 +63,7 @@ def run_sweep(
         outcomes[job.folder] = _outcome(job, one)
         say(f"[{len(outcomes)}/{len(jobs)}] {_line(outcomes[job.folder])}")
 
-    run_commands([_run(recipe, job, trust) for job in waiting], parallel, environment, ended, executor)
+    run_commands([_run(job, trust) for job in waiting], parallel, environment, ended, executor)
     return [outcomes.get(job.folder, Outcome(job, "not run")) for job in jobs]
 
 
@@ -87,7 +86,6 @@ def last_line(log: Path) -> str:
 
 
 def _collect(
-    recipe: Path,
     jobs: Sequence[Job],
     environment: dict[str, str],
     say: Callable[[str], None],
@@ -103,7 +101,7 @@ def _collect(
     commands = []
     for i, (first, *_) in enumerate(groups):
         log = inside(first.folder.parent.parent, f"data-{i}.log")
-        commands.append(Command(_merpo("collect", recipe, first), log))
+        commands.append(Command(_merpo("collect", first), log))
 
     def ended(which: int, one: Ended) -> None:
         log, first = commands[which].log, groups[which][0]
@@ -134,15 +132,16 @@ def _data_key(recipe: Recipe) -> tuple[str, ...]:
     return str(collection_folder(recipe)), *(source.name for part in needed(recipe) for source in part)
 
 
-def _run(recipe: Path, job: Job, trust: bool) -> Command:
-    arguments = (*_merpo("run", recipe, job), *(["--trust"] if trust else []))
+def _run(job: Job, trust: bool) -> Command:
+    arguments = (*_merpo("run", job), *(["--trust"] if trust else []))
+    arguments += () if job.meta is None else ("--meta", str(job.meta))
     return Command((*arguments, "--seed", str(job.seed), "--out", str(job.folder)), job.log)
 
 
-def _merpo(command: str, recipe: Path, job: Job) -> tuple[str, ...]:
+def _merpo(command: str, job: Job) -> tuple[str, ...]:
     """The arguments of a `merpo` command with the job's overrides, in this Python."""
     overrides = [word for override in job.overrides for word in ("--set", override)]
-    return sys.executable, "-m", "merpo", command, str(recipe), *overrides
+    return sys.executable, "-m", "merpo", command, str(job.source), *overrides
 
 
 def _outcome(job: Job, one: Ended) -> Outcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figure_files import write_figure
 from finished import finished_run
 from tiny import write_tiny
 
@@ -30,7 +31,7 @@ from merpo.cli.app import main
 print('begun', file=sys.stderr, flush=True)
 main()
 """
-RESUMABLE = ("run", "collect", "adapt", "sweep")
+RESUMABLE = ("run", "collect", "adapt", "sweep", "reproduce")
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,20 @@ def test_a_stopped_sweep_can_go_on(folder: Path, store: Path) -> None:
     assert code == 75
     assert "of 3 runs finished; run the same command to resume" in err
     assert ended(start(folder, store, "sweep", "tiny.toml", "--seeds", "0:3", "--out", "sweep"))[0] == 0
+
+
+def test_a_stopped_figure_can_go_on(folder: Path, store: Path) -> None:
+    arms = [{"id": "low", "label": "low α", "set": ["method.alpha={component='fixed',initial=0.1}"]}]
+    write_figure(folder / "mine.toml", arms=arms, claims=[])
+    command = ("reproduce", "mine.toml", "--seeds", "0:3", "--out", "reproduced")
+    process = start(folder, store, *command)
+    until(lambda: list(folder.glob("reproduced/tiny-*/seed-*/manifest.json")))
+    process.send_signal(signal.SIGINT)
+    code, _, err = ended(process)
+    assert code == 75
+    assert "of 3 runs finished; run the same command to resume" in err
+    assert ended(start(folder, store, *command))[0] == 0
+    assert len(list(folder.glob("reproduced/tiny-*/seed-*/report.json"))) == 3
 
 
 def until(true: Callable[[], Any], seconds: float = 120.0) -> None:

@@ -194,7 +194,9 @@ def test_a_sweep_on_logs(folder: Path) -> None:
     from merpo.sweep.summary import print_sweep, summarize_sweep
     from merpo.sweep.sweep import Outcome
 
-    jobs = [Job("a", (), seed, folder / f"seed-{seed}", from_tables(logs_tables()), "a") for seed in (0, 1)]
+    jobs = [
+        Job(Path("a.toml"), "a", (), seed, folder / f"seed-{seed}", from_tables(logs_tables()), "a") for seed in (0, 1)
+    ]
     summary = summarize_sweep(Path("logs.toml"), [Outcome(job, "done") for job in jobs])
     text = io.StringIO()
     print_sweep(summary, Console(file=text, width=80))

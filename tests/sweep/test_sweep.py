@@ -196,7 +196,7 @@ def test_a_sweep_runs_on_any_executor(tmp_path: Path, monkeypatch: pytest.Monkey
     jobs = plan(write_tiny(tmp_path / "tiny.toml"), [], [0, 1, 2], tmp_path / "out")
     said: list[str] = []
     with EXECUTORS[kind]() as executor:
-        outcomes = run_sweep(tmp_path / "tiny.toml", jobs, 3, said.append, executor)
+        outcomes = run_sweep(jobs, 3, said.append, executor)
     assert [(outcome.job, outcome.status, outcome.exit_code) for outcome in outcomes] == [
         (jobs[0], "done", 0), (jobs[1], "failed", 1), (jobs[2], "done", 0),
     ]  # fmt: skip
