@@ -14,8 +14,9 @@ TABLES = ("point_robot_wind.md", "goals.md", "where.md")
 HEAD = """# Benchmarks
 
 The tables that the scripts under `bench/` wrote, unchanged; nothing on this page is typed by hand. See
-[departures](../departures.md#what-reproduces) for their interpretation, [reproduction](../reproduction.md) for what does
-and does not reproduce, [speed](../performance.md) for how speed is measured, and [results](../results.md) for recipes on other families.
+[departures](../departures.md#what-reproduces) for their interpretation, [reproduction](../reproduction.md) for what
+does and does not reproduce, [speed](../performance.md) for how speed is measured, and [results](../results.md) for
+recipes on other families.
 
 """
 

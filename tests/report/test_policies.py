@@ -42,8 +42,8 @@ SUMMARY = ["tasks", "seeds", "behavior", "behavior_mode", "adapted", "meta_polic
            "worse_than_meta_policy", "seeds_of", "data_sets"]  # fmt: skip
 MEASURED = ["name", "index", "returns", "lengths", "terminated", "behavior", "behavior_mode", "meta_policy", "oracle",
             *LATER, "reported", "reference", "normalized"]  # fmt: skip
-JOB = ["variant", "seed", "status", "exit_code", "seconds", "behavior", *LATER[:2], "meta_policy", LATER[2], "adapted", LATER[3], "oracle",
-       "gap_closed", "folder", "log", "reason"]  # fmt: skip
+JOB = ["variant", "seed", "status", "exit_code", "seconds", "behavior", *LATER[:2], "meta_policy", LATER[2], "adapted",
+       LATER[3], "oracle", "gap_closed", "folder", "log", "reason"]  # fmt: skip
 
 
 @pytest.fixture
