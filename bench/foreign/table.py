@@ -67,10 +67,15 @@ def main() -> None:
                 modes = references[name]["qualities"][quality]["behavior_mode"]
                 measured = {**rows(runs, modes), "pooled": dict(enumerate(pooled[key]))}
                 constants = {arm: value for (where, arm), value in fixed.items() if where in (key, name)}
-                found[key] = {**summary(measured, constants), "data_sets": len({_data(path) for path in runs})}
+                steps = _steps(runs[0])
+                found[key] = {
+                    **summary(measured, constants), "data_sets": len({_data(path) for path in runs}), "steps": steps,
+                }  # fmt: skip
     missing = [] if found else [f"no finished run in {arguments.runs}"]
-    page = "\n".join(markdown(found)) + "\n"
-    files: dict[Path, Any] = {arguments.out / "foreign.json": {"arguments": _recorded(arguments), "rows": found}}
+    costs = _costs(arguments.d3rlpy)
+    page = "\n".join(markdown(found, costs)) + "\n"
+    stored = {"arguments": _recorded(arguments), "rows": found, "d3rlpy": costs}
+    files: dict[Path, Any] = {arguments.out / "foreign.json": stored}
     write_results("foreign/table", {**files, arguments.out / "foreign.md": page}, missing)
     print(page)
 
@@ -103,6 +108,16 @@ def rows(runs: Sequence[Path], modes: Sequence[Any]) -> Rows:
 def _data(report: Path) -> frozenset[str]:
     """The digests of the data that a run read."""
     return frozenset(entry["sha256"] for entry in json.loads(report.read_text("utf-8"))["datasets"])
+
+
+def _steps(report: Path) -> dict[str, int]:
+    """The gradient steps on a new task, at most: of policy and critics, of the model, of the clone."""
+    method = json.loads(report.read_text("utf-8"))["recipe"]["method"]
+    return {
+        "policy": method["adaptation"]["steps"],
+        "model": method["meta_model"]["adaptation_steps"],
+        "clone": method["behavior"]["steps"],
+    }
 
 
 def _controllers(references: Any) -> dict[tuple[str, str], float]:
@@ -146,8 +161,8 @@ def summary(measured: Rows, constants: Mapping[str, float]) -> dict[str, Any]:
     }
 
 
-def markdown(found: Mapping[str, Any]) -> list[str]:
-    """The page."""
+def markdown(found: Mapping[str, Any], costs: Mapping[str, Any]) -> list[str]:
+    """The page; `costs` are those of d3rlpy's algorithms."""
     half = {cls.name.removeprefix("foreign-") for cls in DEVELOPMENT}
     lines = [
         "# The foreign suite",
@@ -180,6 +195,18 @@ def markdown(found: Mapping[str, Any]) -> list[str]:
     for key, row in found.items():
         cells = [_text(row["differences"][kind]) if kind in row["differences"] else "–" for kind in kinds]
         lines.append(_line([_name(key, half), *cells]))
+    return [*lines, "", *_cost_lines(found, costs)]
+
+
+def _cost_lines(found: Mapping[str, Any], costs: Mapping[str, Any]) -> list[str]:
+    """What a new task costs: gradient steps and seconds."""
+    lines = ["A new task costs, on one core:", "", *_table(["", "gradient steps", "seconds"])]
+    for steps in {json.dumps(row["steps"], sort_keys=True): row["steps"] for row in found.values()}.values():
+        seconds = [row["returns"]["seconds"]["mean"] for row in found.values() if row["steps"] == steps]
+        text = f"{steps['policy']:,}, after at most {steps['model']:,} of the model and {steps['clone']:,} of the clone"
+        lines.append(_line(["adapted", text, f"{min(seconds):.0f} to {max(seconds):.0f}"]))
+    for arm, cost in costs.items():
+        lines.append(_line([LABELS[arm], f"{cost['steps']:,}", f"{cost['low']:.0f} to {cost['high']:.0f}, of the CPU"]))
     return lines
 
 
@@ -204,6 +231,18 @@ def _d3rlpy(folder: Path | None) -> dict[tuple[str, str], float]:
         job = json.loads(path.read_text("utf-8"))
         by_arm[f"{job['family']} {job['quality']}", job["algorithm"]][job["task"]] = _mean(_flat(job["returns"]))
     return {key: _mean(list(tasks.values())) for key, tasks in by_arm.items() if len(tasks) == 4}
+
+
+def _costs(folder: Path | None) -> dict[str, dict[str, float]]:
+    """Algorithm of d3rlpy -> its gradient steps, and the least and greatest CPU seconds per task that were measured."""
+    jobs = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))] if folder is not None else []
+    found = {}
+    for arm in D3RLPY:
+        own = [job for job in jobs if job["algorithm"] == arm and "cpu_seconds" in job]
+        if own:
+            seconds = [job["cpu_seconds"] for job in own]
+            found[arm] = {"steps": own[0]["gradient_steps"], "low": min(seconds), "high": max(seconds)}
+    return found
 
 
 def _mean(values: Sequence[float]) -> float:
