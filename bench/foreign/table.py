@@ -74,7 +74,7 @@ def main() -> None:
     missing = [] if found else [f"no finished run in {arguments.runs}"]
     costs = _costs(arguments.d3rlpy)
     page = "\n".join(markdown(found, costs)) + "\n"
-    stored = {"arguments": _recorded(arguments), "rows": found, "d3rlpy": costs}
+    stored = {"arguments": _recorded(arguments), "rows": found, **({"d3rlpy": costs} if costs else {})}
     files: dict[Path, Any] = {arguments.out / "foreign.json": stored}
     write_results("foreign/table", {**files, arguments.out / "foreign.md": page}, missing)
     print(page)

@@ -181,8 +181,8 @@ def test_methods_measure_themselves_where_it_is_asked_for(name: str) -> None:
     meta = method.fit(data, Context())
     asked, not_asked = (method.adapt(meta, data, Context(diagnose=diagnose)) for diagnose in (True, False))
     new = {"model_error", "model_error_worst", "model_worst_dim", "clone_gain", "q_mean", "q_floor", "q_ceiling",
-           "q_outside", "q_growth", "at_bounds", "pull_q", "pull_clone", "pull_meta", "unknown", "return_gap",
-           "return_gap_error"}  # fmt: skip
+           "q_outside", "q_growth", "at_bounds", "discount", "pull_q", "pull_clone", "pull_meta", "unknown",
+           "return_gap", "return_gap_error"}  # fmt: skip
     assert asked.scores.keys() - not_asked.scores.keys() == new
     assert all(value.shape == (2,) and bool(value.isfinite().all()) for value in asked.scores.values())
     for key, value in asked.policy.items():
@@ -196,7 +196,7 @@ def test_a_method_without_model_and_clone_has_the_other_figures() -> None:
                   alpha={"component": "fixed", "initial": 1.0}, meta_policy={"source": "none"})  # fmt: skip
     data = task_data(2)
     scores = method.adapt(method.fit(data, Context()), data, Context()).scores
-    assert set(scores) == {"q_mean", "q_floor", "q_ceiling", "q_outside", "q_growth", "at_bounds"}
+    assert set(scores) == {"q_mean", "q_floor", "q_ceiling", "q_outside", "q_growth", "at_bounds", "discount"}
 
 
 def test_saturated_actions_are_counted() -> None:

@@ -61,7 +61,9 @@ def test_the_table_has_the_differences_of_the_runs(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         tasks = [{"meta_policy": mode + 10.0, "adapted": mode + 30.0 + 10.0 * seed} for mode in modes[seed]]
         times = {"unseen-models": 4.0, "unseen-behavior": 2.0, "adapt": 6.0}
-        (folder / "report.json").write_text(json.dumps({"tasks": tasks, "timings": times}))
+        steps = {"adaptation": {"steps": 50}, "meta_model": {"adaptation_steps": 40}, "behavior": {"steps": 3000}}
+        report = {"tasks": tasks, "timings": times, "datasets": [{"sha256": "ab"}], "recipe": {"method": steps}}
+        (folder / "report.json").write_text(json.dumps(report))
     line: list[Any] = [sys.executable, ROOT / "bench" / "foreign" / "table.py"]
     line += ["--runs", tmp_path / "runs", "--out", tmp_path / "out"]
     subprocess.run(line, check=True, capture_output=True)
@@ -71,7 +73,10 @@ def test_the_table_has_the_differences_of_the_runs(tmp_path: Path) -> None:
     assert (found["low"], found["high"]) == pytest.approx((25.0 - 12.7062 * 5.0, 25.0 + 12.7062 * 5.0))
     assert row["returns"]["seconds"]["mean"] == pytest.approx(3.0)
     assert row["scores"]["behavior_mode"] == pytest.approx(0.0)
-    assert "| heating medium * | 2 |" in (tmp_path / "out" / "foreign.md").read_text("utf-8")
+    page = (tmp_path / "out" / "foreign.md").read_text("utf-8")
+    assert "| heating medium * | 2 |" in page
+    assert "All seeds of a row share one data set." in page
+    assert "| adapted | 50, after at most 40 of the model and 3,000 of the clone | 3 to 3 |" in page
 
 
 def test_without_runs_no_table_is_written(tmp_path: Path) -> None:
