@@ -94,6 +94,7 @@ def build_report_html(report: Report, drawn: Sequence[Picture] | None = None, fo
         notes=report.notes,
         cards=list(_cards(report)),
         means=_means(report),
+        measured="adapted" in report.summary.returns,
         health=_health(report),
         health_summary=health_summary(report.health),
         pictures=pictures(report) if drawn is None else drawn,

@@ -186,6 +186,14 @@ def test_the_verdict_and_the_page_say_what_the_intervals_cover() -> None:
     assert ">95 % interval<" in build_report_html(one_task)
 
 
+def test_the_page_of_logs_explains_no_numbers_that_it_does_not_have() -> None:
+    logs, measured = (build_report_html(one) for one in (bare(tasks=[{"index": 0, "behavior": -2.0}]), synthetic(2)))
+    for text in ("Differences are paired by task", "Gap closed is"):
+        assert text in measured
+        assert text not in logs
+    assert "for the return on a further task.</p>" in logs
+
+
 def test_a_report_is_finished_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object) -> str:
         raise KeyboardInterrupt
