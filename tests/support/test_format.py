@@ -57,7 +57,7 @@ def test_a_share(value: float, digits: int, text: str) -> None:
 def test_a_share_that_is_not_zero_is_not_printed_as_zero(value: float, digits: int) -> None:
     shown = float(share(value, digits).removesuffix("%")) / 100
     assert (shown == 0) == (value == 0)
-    assert shown == pytest.approx(value, rel=0.5)
+    assert shown == pytest.approx(value, rel=0.06, abs=0.501 * 10 ** -(digits + 2))  # half of the last digit
 
 
 def test_sizes() -> None:
