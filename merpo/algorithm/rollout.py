@@ -13,7 +13,16 @@ from merpo.nn.params import flat_index, take
 from merpo.nn.policy import act
 from merpo.types import Batch, Params, Spec, Units
 
-__all__ = ["ModelBuffer", "append", "clipped", "empty_buffer", "penalised_reward", "roll_out", "sample_buffer"]
+__all__ = [
+    "ModelBuffer",
+    "append",
+    "clipped",
+    "drawn_rows",
+    "empty_buffer",
+    "penalised_reward",
+    "roll_out",
+    "sample_buffer",
+]
 
 
 class ModelBuffer(NamedTuple):
@@ -44,9 +53,13 @@ def append(buffer: ModelBuffer, rows: torch.Tensor) -> ModelBuffer:
 
 def sample_buffer(buffer: ModelBuffer, noise: Streams, count: int, spec: Spec) -> Batch:
     """`count` written rows of each task, drawn uniformly: [T, B, ...]."""
-    filled = buffer.written.clamp(max=buffer.rows.shape[1])
-    index = (noise.uniform(count) * filled[:, None]).long()
+    index = drawn_rows(noise.uniform(count), buffer.written.clamp(max=buffer.rows.shape[1]))
     return from_rows(take(buffer.rows, index), spec)
+
+
+def drawn_rows(numbers: torch.Tensor, written: torch.Tensor) -> torch.Tensor:
+    """Rows 0 to `written` [T] − 1 of every task by uniform numbers [T, B] in [0, 1): [T, B]."""
+    return (numbers * written[:, None]).long()
 
 
 def penalised_reward(rewards: torch.Tensor, uncertainty: torch.Tensor, penalty: float) -> torch.Tensor:

@@ -95,13 +95,13 @@ class Row(BaseModel):
     @cached_property
     def mean_adapted_drawn(self) -> StoredInterval | None:
         """Mean return of the adapted policies by drawn actions, as the data's."""
-        return None if self.adapted_drawn is None else mean_score(self.adapted_drawn, self.covers)
+        return self._mean(self.adapted_drawn)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def mean_meta_policy_drawn(self) -> StoredInterval | None:
         """Mean return of the meta-policy by drawn actions."""
-        return None if self.meta_policy_drawn is None else mean_score(self.meta_policy_drawn, self.covers)
+        return self._mean(self.meta_policy_drawn)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -125,19 +125,19 @@ class Row(BaseModel):
     @cached_property
     def mean_clone_drawn(self) -> StoredInterval | None:
         """Mean return of the behaviour clones by drawn actions."""
-        return None if self.clone_drawn is None else mean_score(self.clone_drawn, self.covers)
+        return self._mean(self.clone_drawn)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def mean_meta_policy(self) -> StoredInterval | None:
         """Mean return of the meta-policy without adaptation."""
-        return None if self.meta_policy is None else mean_score(self.meta_policy, self.covers)
+        return self._mean(self.meta_policy)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def mean_clone(self) -> StoredInterval | None:
         """Mean return of the behaviour clones by their modes."""
-        return None if self.clone is None else mean_score(self.clone, self.covers)
+        return self._mean(self.clone)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -159,19 +159,19 @@ class Row(BaseModel):
     @cached_property
     def difference_to_meta_policy(self) -> StoredInterval | None:
         """Adapted minus the meta-policy, paired by seed; None without a meta-policy."""
-        return None if self.meta_policy is None else mean_score(self._minus(self.meta_policy), self.covers)
+        return self._difference(self.meta_policy)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference_to_behavior_mode(self) -> StoredInterval | None:
         """Adapted minus the behaviour policies' modes, paired by seed; None where these were not measured."""
-        return None if self.behavior_mode is None else mean_score(self._minus(self.behavior_mode), self.covers)
+        return self._difference(self.behavior_mode)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def difference_to_clone(self) -> StoredInterval | None:
         """Adapted minus the behaviour clones by their modes, paired by seed; None where these were not measured."""
-        return None if self.clone is None else mean_score(self._minus(self.clone), self.covers)
+        return self._difference(self.clone)
 
     @computed_field  # type: ignore[prop-decorator]
     @cached_property
@@ -204,6 +204,14 @@ class Row(BaseModel):
     def _behaviors(self) -> Returns:
         """The behaviour policies' returns, which are those of the data, once per seed."""
         return [self.behavior] * len(self.seeds)
+
+    def _mean(self, returns: Returns | None) -> StoredInterval | None:
+        """The mean return of a policy; None where it was not measured."""
+        return None if returns is None else mean_score(returns, self.covers)
+
+    def _difference(self, others: Returns | None) -> StoredInterval | None:
+        """Adapted minus another policy, paired by seed; None where that was not measured."""
+        return None if others is None else mean_score(self._minus(others), self.covers)
 
     def _minus(self, others: Returns) -> Returns:
         pairs = zip(self.adapted, others, strict=True)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small import SPEC, dynamics, generator, streams, task_data
 
-from merpo.algorithm.rollout import append, empty_buffer, roll_out, sample_buffer
+from merpo.algorithm.rollout import append, drawn_rows, empty_buffer, roll_out, sample_buffer
 from merpo.components.task_data import TaskData, from_rows
 from merpo.nn.params import expand
 from merpo.nn.policy import init_policy
@@ -49,7 +49,8 @@ def test_samples_are_written_rows_of_the_same_task(capacity: int, count: int) ->
 def test_no_uniform_number_times_the_rows_written_rounds_up_to_their_count() -> None:
     """The largest float32 below 1, which is the largest that is drawn, times any count that a buffer can have."""
     counts = torch.arange(1, 2**24 + 1, dtype=torch.int64)
-    assert bool(((torch.tensor(1 - 2**-24) * counts).long() < counts).all())
+    largest = torch.full((len(counts), 1), 1 - 2**-24)
+    assert bool((drawn_rows(largest, counts)[:, 0] < counts).all())
 
 
 def test_tasks_that_wrote_different_numbers_of_rows() -> None:
