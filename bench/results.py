@@ -1,4 +1,4 @@
-"""Experiments for the claims of Section 5.2: unseen tasks of Point-Robot-Wind, 4 seeds: `python bench/results.py`.
+"""Ablations of MerPO on Point-Robot-Wind with one goal, 4 seeds, unseen winds: `python bench/results.py`.
 
 Every arm is a recipe run by `merpo run` with one thread, two at a time. Finished runs are not repeated, so that the
 script can be interrupted and resumed. Arms marked `@` use the meta-artifact of MerPO-Adp and change only the
@@ -27,8 +27,8 @@ from _tiny import tiny_overrides
 ROOT = Path(__file__).resolve().parent.parent
 QUALITIES = ("medium", "random", "expert")
 MAIN = {  # arm -> recipe, on every quality
-    "MerPO-Adp": "merpo_adp",
-    "MerPO (α = 0.4)": "merpo",
+    "MerPO-Adp": "ablations/one_goal",
+    "MerPO (α = 0.4)": "ablations/alpha_fixed",
     "meta only (Eq. 5)": "ablations/alpha_0",
     "COMBO from scratch": "ablations/combo",
 }
@@ -40,7 +40,7 @@ READAPTED = {  # arm -> recipe whose adaptation is used, on every quality
     "@ no critic lead, rates of training": "ablations/no_critic_lead",
     "@ rates of a single new task (A.2.2)": "ablations/single_task_rates",
     "@ rows of ρ of the batch": "ablations/rho_of_batch",
-    "@ time-outs as terminations": "merpo_adp",
+    "@ time-outs as terminations": "ablations/one_goal",
 }
 CUT = "@ time-outs as terminations"  # the arm whose datasets record time-outs as terminations
 SEEDS = ("meta-training", "adaptation")  # what the seed of a run decides
@@ -59,7 +59,6 @@ ABLATIONS = (  # on medium data
     "reptile",
     "maml",
     "maml_second_order",
-    "semicircle",
     "reward_scale_1",
     "output_scale_1",
     "real_half",
@@ -138,9 +137,8 @@ def write_stored(arguments: argparse.Namespace) -> None:
 
 def run_all(plan: Plan, at_once: int) -> None:
     """Run all jobs without a report."""
-    first = [("merpo_adp", quality) for quality in plan.qualities]  # the data first: two runs must not collect the same
-    for recipe, quality in [*first, ("ablations/semicircle", "medium")]:
-        command(plan, "collect", recipe, quality)
+    for quality in plan.qualities:  # the data first: two runs must not collect the same
+        command(plan, "collect", MAIN["MerPO-Adp"], quality)
     with ThreadPoolExecutor(at_once) as pool:
         list(pool.map(lambda job: run(plan, *job), plan.jobs()))
 
@@ -206,7 +204,7 @@ def readapt(plan: Plan, recipe: str, quality: str, seed: int, cut: bool) -> list
     from merpo.lazy import torch
     from merpo.recipe.recipe import load_recipe
 
-    where = plan.folder("merpo_adp", quality, seed)
+    where = plan.folder(MAIN["MerPO-Adp"], quality, seed)
     loaded = load_recipe(ROOT / "recipes" / f"{recipe}.toml", plan.settings(quality))
     _, test = load_data(loaded, 2)
     if cut:
@@ -236,7 +234,7 @@ def readapt(plan: Plan, recipe: str, quality: str, seed: int, cut: bool) -> list
 def tables(arms: dict[str, dict[str, Arm]], ablations: dict[str, Arm]) -> list[str]:
     """The Markdown of all summaries."""
     lines = [
-        "# Point-Robot-Wind, unseen tasks",
+        "# Point-Robot-Wind with one goal, unseen winds",
         "",
         f"Made by `python bench/results.py`, on winds drawn with seed {WINDS}: no recipe was tuned on them.",
         "Brackets: 95 % intervals by Student's t, for gaps closed Fieller's. In the first table of each quality they",
@@ -363,7 +361,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     seeds, ablation_seeds = range(arguments.seeds), range(arguments.ablation_seeds)
     if arguments.tiny:
         runs = arguments.runs or arguments.out / "runs"
-        return Plan(runs, seeds, ablation_seeds, ("medium",), ("semicircle",), tiny_overrides())
+        return Plan(runs, seeds, ablation_seeds, ("medium",), ("persistent",), tiny_overrides())
     return Plan(arguments.runs or ROOT / "runs" / "results", seeds, ablation_seeds, QUALITIES, ABLATIONS, ())
 
 
