@@ -25,6 +25,7 @@ SCRIPTS = sorted(BENCH.glob("[!_]*.py"))
 NAMES = [script.stem for script in SCRIPTS]
 FILES = {  # the other scripts write <name>.json
     "goals": {"goals.md"},
+    "headline": {"headline.json", "headline.md"},
     "results": {"point_robot_wind.json", "point_robot_wind.md"},
     "where": {"where.json", "where.md"},
 }
@@ -198,7 +199,7 @@ def test_tables_of_runs_that_are_not_there_are_not_written(tmp_path: Path, call:
     with pytest.raises(IncompleteResultsError) as caught:
         call(results.main, "--tables", "--runs", tmp_path / "runs", "--out", tmp_path)
     assert str(caught.value).startswith("bench/results.py: no file was written\n")
-    for part in (tmp_path / "point_robot_wind.json", tmp_path / "point_robot_wind.md", tmp_path / "runs" / "merpo_adp"):
+    for part in (tmp_path / "point_robot_wind.json", tmp_path / "point_robot_wind.md", tmp_path / "runs" / "ablations-one_goal"):
         assert str(part) in str(caught.value)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(FILES["results"], "before")
 
