@@ -188,6 +188,7 @@ def _measure(claim: Claim) -> str:
     curve = "adaptation" if claim.curve == "adaptation" else "meta-training"
     return {
         "adapted": "return",
+        "adapted drawn": "return with drawn actions",
         "gap closed": "gap closed",
         "snapshot": f"return after {claim.step} steps",
         "early": f"return in the first third of {curve}",

@@ -12,10 +12,11 @@ __all__ = ["ID", "Claim", "Comparison", "Curve", "Measure"]
 
 ID = r"^[a-z0-9][a-z0-9_-]{0,39}$"  # of whatever a figure's file names
 
-Measure: TypeAlias = Literal["adapted", "gap closed", "snapshot", "early", "trend", "spread"]
+Measure: TypeAlias = Literal["adapted", "adapted drawn", "gap closed", "snapshot", "early", "trend", "spread"]
 Curve: TypeAlias = Literal["adaptation", "training"]
 Comparison: TypeAlias = Literal["greater", "less", "at least", "comparable", "stable"]
 
+RETURNS: tuple[Measure, ...] = ("adapted", "adapted drawn")  # by the modes of the policies, or by drawn actions
 WITH_MARGIN: tuple[Comparison, ...] = ("at least", "comparable", "stable")
 
 
@@ -74,8 +75,8 @@ class Claim(Settings):
             raise ValueError("average: true, expected it beside `second` only")
         if self.average != (self.names is not None):
             raise ValueError("names: expected what both averages are called, and only beside average = true")
-        if self.policy and self.measure != "adapted":
-            raise ValueError(f"measure: got {self.measure!r}, expected 'adapted' beside a policy")
+        if self.policy and self.measure not in RETURNS:
+            raise ValueError(f"measure: got {self.measure!r}, expected one of {list(RETURNS)} beside a policy")
 
     @property
     def margins(self) -> list[float]:

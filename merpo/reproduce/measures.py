@@ -19,6 +19,8 @@ def measured(report: Report, claim: Claim) -> float | None:
     match claim.measure:
         case "adapted":
             return policy_return(report, "adapted")
+        case "adapted drawn":
+            return policy_return(report, "adapted_drawn")
         case "gap closed":
             earned = [policy_return(report, policy) for policy in ("adapted", "behavior", "oracle")]
             return gap_closed(*known) if len(known := _known(earned)) == len(earned) else None

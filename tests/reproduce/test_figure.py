@@ -40,6 +40,7 @@ def changed(place: str, index: int, **values: Any) -> dict[str, Any]:
         (changed("claims", 0, first=["hihg"]), r"claims\.better on winds: got 'hihg' \(did you mean 'high'\?\)"),
         (changed("claims", 0, first=[]), r"claims\[0\]: first: missing, expected ids of arms"),
         (changed("claims", 0, policy="behavior"), r"got 2 of second, policy and number, expected one of them"),
+        (changed("claims", 0, second=[], policy="behavior", measure="gap closed"), "expected one of .*drawn.* beside"),
         (changed("claims", 0, second=[]), "got 0 of second, policy and number"),
         (
             changed("claims", 0, comparison="grater"),

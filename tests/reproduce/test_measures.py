@@ -26,6 +26,9 @@ def test_returns_are_means_over_the_unseen_tasks() -> None:
     expected = sum(task.returns["adapted"] for task in report.tasks) / 4
     assert measured(report, claim("adapted")) == pytest.approx(expected)
     assert policy_return(report, "nobody") is None
+    tasks = [{"index": i, "behavior": -2.0, "adapted": -1.0, "adapted_drawn": -1.5 - i} for i in (0, 1)]
+    assert measured(bare(tasks=tasks), claim("adapted drawn")) == pytest.approx(-2.0)
+    assert measured(bare(), claim("adapted drawn")) is None, "it was not measured"
     snapshot = sum(task.snapshots[25] for task in report.tasks) / 4
     assert measured(report, claim("snapshot", step=25)) == pytest.approx(snapshot)
     assert measured(report, claim("snapshot", step=26)) is None
