@@ -79,7 +79,7 @@ def _shares(axis: Axes, group: Group, shown: Sequence[Setting], steps: Sequence[
                 percent,
                 color=color, marker=marker, linestyle=dashes, markersize=4, linewidth=1.4, label=setting.label,
             )  # fmt: skip
-    axis.set_ylim(bottom=0.0)
+    axis.set_ylim(-4.0, 104.0)
     _step_ticks(axis, steps)
 
 
