@@ -255,8 +255,11 @@ def _against_the_clone(figures: Figures) -> Iterator[Check]:
     if (meta := figures.returns.get("meta_policy")) is not None:
         difference = paired(meta, clone, ("tasks",)).interval
         status: Status = "warning" if difference.mean < 0 else "pass"
-        advice = "imitating a task's data is better than what was learned from all tasks: see the checks above, then "
-        advice += "raise method.meta_policy.iterations"
+        advice = "imitating a task's data is better than what was learned from all tasks. Where tasks need different "
+        advice += (
+            "actions in the same states, as with goals that are not observed, no policy does well on all of them, "
+        )
+        advice += "and the next check decides; else see the checks above, then raise method.meta_policy.iterations"
         yield _compared("meta-policy against the clone", status, difference, meta, clone, advice)
     if (adapted := figures.returns.get("adapted")) is not None:
         difference = paired(adapted, clone, ("tasks",)).interval
