@@ -256,9 +256,7 @@ def _against_the_clone(figures: Figures) -> Iterator[Check]:
         difference = paired(meta, clone, ("tasks",)).interval
         status: Status = "warning" if difference.mean < 0 else "pass"
         advice = "imitating a task's data is better than what was learned from all tasks. Where tasks need different "
-        advice += (
-            "actions in the same states, as with goals that are not observed, no policy does well on all, "
-        )
+        advice += "actions in the same states, as with goals that are not observed, no policy does well on all, "
         advice += "and the next check decides; else see the checks above, then raise method.meta_policy.iterations"
         yield _compared("meta-policy against the clone", status, difference, meta, clone, advice)
     if (adapted := figures.returns.get("adapted")) is not None:
