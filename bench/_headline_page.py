@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 
+from merpo.support.format import interval_text
 from merpo.support.statistics.crossed import crossed, gap_interval
 from merpo.support.statistics.estimate import paired
 from merpo.support.statistics.holm import holm
-from merpo.support.statistics.interval import Interval, Source, judged
+from merpo.support.statistics.interval import Source, judged
+from merpo.support.tables import markdown_table
 
-__all__ = ["Cells", "Returns", "ours", "page", "worse_than_both"]
+__all__ = ["Cells", "page"]
+
+DASH = "–"
 
 Returns = list[list[float]]  # [seed][task]
 Cells = dict[str, Returns]  # policy -> returns
@@ -42,58 +47,51 @@ def page(qualities: Mapping[str, Cells]) -> str:
     for quality, cells in qualities.items():
         first = next(iter(cells.values()))
         seeds = f"{len(first)} seed{'s' if len(first) > 1 else ''}"
-        lines += [f"## {quality} data, {seeds}, {len(first[0])} tasks", "", *_table(cells), "", *_harm(cells), ""]
-    return "\n".join(lines[:-1]) + "\n"
+        lines += [f"## {quality} data, {seeds}, {len(first[0])} tasks", "", _table(cells), _harm(cells)]
+    return "\n".join(lines)
 
 
-def ours(cells: Cells) -> str:
+def _table(cells: Cells) -> str:
+    head = ["policy", "MerPO-Adp is better", "p", "return", "gap closed", "MerPO-Adp − it", "on new tasks, too"]
+    own = cells[_ours(cells)]
+    others = {name: rows for name, rows in cells.items() if name not in (_ours(cells), "oracle")}
+    found = {name: paired(_means(own), _means(rows), SEEDS) for name, rows in others.items()}
+    corrected = dict(zip(found, holm([one.p_value() for one in found.values()]), strict=True))
+    lines = []
+    for name, rows in cells.items():
+        gap = gap_interval(rows, cells["behavior"], cells["oracle"], SEEDS)
+        earned = [interval_text(crossed(rows, SEEDS)), DASH if gap is None else interval_text(gap)]
+        line = [LABELS.get(name, name), DASH, DASH, *earned, DASH, DASH]
+        if name in found:
+            difference, p = found[name].interval, corrected[name]
+            both = crossed([[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(own, rows, strict=True)], SEEDS)
+            verdict = [judged(difference, corrected=p), DASH if p is None else f"{p:.2g}"]
+            line = [line[0], *verdict, *earned, interval_text(difference), interval_text(both)]
+        lines.append(line)
+    return markdown_table(head, lines, 2)
+
+
+def _harm(cells: Cells) -> str:
+    own, modes = cells[_ours(cells)], cells["behavior_mode"]
+    pairs = len(own) * len(own[0])
+    floor = [[max(b, c) for b, c in zip(*rows, strict=True)] for rows in zip(modes, cells["meta_policy"], strict=True)]
+    text = (
+        f"MerPO-Adp is worse than the data in {_below(own, cells['behavior'])} of {pairs} pairs of seed and task, and "
+        "worse than the behaviour policy's mode or the meta-policy, whichever is better there, in "
+        f"{_below(own, floor)}."
+    )
+    return textwrap.fill(text, 120) + "\n"
+
+
+def _ours(cells: Cells) -> str:
     """The name of MerPO-Adp's policies after its last step."""
     return [name for name in cells if name.startswith("MerPO-Adp") and not name.endswith("drawn")][-1]
 
 
-def worse_than_both(cells: Cells) -> int:
-    """Pairs of seed and task in which MerPO-Adp is worse than its task's behaviour mode or the meta-policy."""
-    rows = zip(cells[ours(cells)], cells["behavior_mode"], cells["meta_policy"], strict=True)
-    return sum(j < max(b, c) for row in rows for j, b, c in zip(*row, strict=True))
-
-
-def _table(cells: Cells) -> Iterator[str]:
-    head = ["policy", "return", "gap closed", "MerPO-Adp − it", "p", "MerPO-Adp is better", "on new tasks, too"]
-    yield f"| {' | '.join(head)} |"
-    yield "|---" * len(head) + "|"
-    own = cells[ours(cells)]
-    others = {name: rows for name, rows in cells.items() if name not in (ours(cells), "oracle")}
-    found = {name: paired(_means(own), _means(rows), SEEDS) for name, rows in others.items()}
-    corrected = dict(zip(found, holm([one.p_value() for one in found.values()]), strict=True))
-    for name, rows in cells.items():
-        gap = gap_interval(rows, cells["behavior"], cells["oracle"], SEEDS)
-        line = [LABELS.get(name, name), _i(crossed(rows, SEEDS)), "–" if gap is None else _i(gap)]
-        if name in found:
-            difference, p = found[name].interval, corrected[name]
-            both = crossed([[a - b for a, b in zip(x, y, strict=True)] for x, y in zip(own, rows, strict=True)], SEEDS)
-            line += [_i(difference), "–" if p is None else f"{p:.2g}", judged(difference, corrected=p), _ends(both)]
-        else:
-            line += ["–"] * 4
-        yield f"| {' | '.join(line)} |"
-
-
-def _harm(cells: Cells) -> Iterator[str]:
-    own = cells[ours(cells)]
-    pairs = len(own) * len(own[0])
-    worse = sum(j < b for row in zip(own, cells["behavior"], strict=True) for j, b in zip(*row, strict=True))
-    yield (
-        f"MerPO-Adp is worse than the data in {worse} of {pairs} pairs of seed and task, and worse than the behaviour\n"
-        f"policy's mode or the meta-policy, whichever is better there, in {worse_than_both(cells)}."
-    )
+def _below(first: Returns, second: Returns) -> int:
+    """Pairs of seed and task in which the first return is lower."""
+    return sum(a < b for rows in zip(first, second, strict=True) for a, b in zip(*rows, strict=True))
 
 
 def _means(rows: Sequence[Sequence[float]]) -> list[float]:
     return [sum(row) / len(row) for row in rows]
-
-
-def _i(interval: Interval) -> str:
-    return f"{interval.mean:.2f}" if interval.low is None else f"{interval.mean:.2f} {_ends(interval)}"
-
-
-def _ends(interval: Interval) -> str:
-    return "–" if interval.low is None else f"[{interval.low:.2f}, {interval.high:.2f}]"

@@ -13,7 +13,7 @@ from merpo.evaluation.evaluate import starts
 from merpo.recipe.recipe import Recipe
 from merpo.types import Task
 
-__all__ = ["blind_returns", "pooled_clone_returns"]
+__all__ = ["blind_returns", "controlled", "pooled_clone_returns"]
 
 GAINS = (0.5, 1.0, 2.0, 4.0, 8.0, 18.0)
 ACROSS = [i / 5 - 1 for i in range(11)]  # places of g, which the semicircle and its inside have
@@ -42,11 +42,12 @@ def blind_returns(recipe: Recipe) -> tuple[list[float], str]:
     """Returns [task] on the unseen tasks of clip(k (g − s)) with the g and k best on the training tasks, and these."""
     train, test = recipe.tasks.tasks(recipe.data.train_tasks, recipe.data.test_tasks)
     choices = [(x, y, k) for x in ACROSS for y in UPWARDS for k in GAINS]
-    best = max(choices, key=lambda choice: sum(_controlled(recipe, train, *choice)))
-    return _controlled(recipe, test, *best), f"g = ({best[0]:g}, {best[1]:g}), k = {best[2]:g}"
+    best = max(choices, key=lambda choice: sum(controlled(recipe, train, *choice)))
+    return controlled(recipe, test, *best), f"g = ({best[0]:g}, {best[1]:g}), k = {best[2]:g}"
 
 
-def _controlled(recipe: Recipe, tasks: list[Task], x: float, y: float, gain: float) -> list[float]:
+def controlled(recipe: Recipe, tasks: list[Task], x: float, y: float, gain: float) -> list[float]:
+    """Returns [task] of clip(gain · ((x, y) − s))."""
     goal = torch.tensor([x, y])
     found = evaluate(recipe.tasks, tasks, lambda s: (gain * (goal - s)).clamp(-1, 1), recipe.evaluate.episodes, 0)
     return [float(value) for value in found.returns.mean(1)]

@@ -92,6 +92,42 @@ def test_claims_that_stand_in_the_text_are_those_of_the_page() -> None:
         assert any(form in page for form in forms), forms
 
 
+def test_a_controller_that_is_blind_to_the_wind_earns_what_departures_say() -> None:
+    """clip(18 (goal − s)) on the unseen winds of the ablations, beside the oracle."""
+    from _headline_references import controlled
+
+    from merpo.evaluation.evaluate import oracle_evaluation
+    from merpo.recipe.recipe import load_recipe
+
+    recipe = load_recipe(ROOT / "recipes" / "ablations" / "one_goal.toml", ["tasks.seed=2026"])
+    tasks = recipe.tasks.tasks(40, 10)[1]
+    earned, oracle = controlled(recipe, tasks, 1.0, 0.0, 18.0), oracle_evaluation(recipe.tasks, tasks, 1, 0)
+    assert oracle is not None
+    numbers = (
+        f"earns −{-sum(earned) / 10:.2f} on these unseen winds, where the oracle earns −{-oracle.returns.mean():.2f}"
+    )
+    assert numbers in " ".join((ROOT / "docs" / "departures.md").read_text("utf-8").split())
+
+
+def test_the_page_of_the_headline_tells_what_is_better_from_what_cannot_be_told() -> None:
+    from _headline_page import page
+
+    own = [[-5.0, -6.0], [-5.2, -6.1], [-5.1, -5.9]]
+    worse = [[x - 4 for x in row] for row in own]
+    cells = {
+        "behavior": worse, "behavior_mode": [[-4.0, -9.0]] * 3, "meta_policy": worse, "better": [[-1.0, -1.0]] * 3,
+        "equal": [[-5.1, -6.0], [-5.1, -6.0], [-5.1, -6.0]], "MerPO-Adp, 5 steps": own, "oracle": [[-0.5, -0.5]] * 3,
+    }  # fmt: skip
+    text = page({"medium": cells})
+    verdicts = {row.split(" | ")[0].removeprefix("| "): row.split(" | ")[1] for row in text.splitlines() if "| " in row}
+    assert verdicts["behaviour policies, drawn (the data)"] == "holds"
+    assert verdicts["better"] == "does not hold"
+    assert verdicts["equal"] == "cannot be told"
+    said = " ".join(text.split())
+    assert "worse than the data in 0 of 6 pairs" in said
+    assert "whichever is better there, in 3." in said, "the mode of the first task is better"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
 def test_a_script_runs_at_its_smallest_size(script: Path, tmp_path: Path) -> None:

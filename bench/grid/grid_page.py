@@ -21,7 +21,6 @@ __all__ = ["page"]
 
 PAYS: dict[Verdict, str] = {"holds": "pays", "does not hold": "costs", "cannot be told": "cannot be told"}
 MOVES: dict[Verdict, str] = {"holds": "rises", "does not hold": "falls", "cannot be told": "cannot be told"}
-MOVED = 2  # settings whose share of tasks made worse is followed over the steps: the usual one, and λ = 0
 
 HEAD = """# Where each regularizer pays
 
@@ -50,7 +49,7 @@ def page(content: Mapping[str, Any]) -> str:
         settings = sorted({one for group in groups.values() for one in group.cells}, key=lambda one: one.place)
         for question in questions(usual, settings):
             parts.append(_question(question, answers(question, groups, steps), steps))
-        parts.append(_moves(moves(groups, [usual, Setting(0.0)][:MOVED], steps), steps))
+        parts.append(_moves(moves(groups, [usual, Setting(0.0)], steps), steps))
         parts += [f"### {group_name.label}\n\n{_group(group, steps)}" for group_name, group in groups.items()]
         parts.append(_alphas(groups, steps))
     return "\n".join(part for part in parts if part)

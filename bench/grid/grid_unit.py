@@ -162,9 +162,8 @@ class Unseen:
         meta, normalization = split_normalization(run.groups(META), sections.normalize_observations, job.run)
         loaded = load_data(run.recipe, 2)[1]
         whole, indices = tuple(data for data, _ in loaded), tuple(manifest.task_index for _, manifest in loaded)
-        seeds = [
-            derive_seed(run.seed, "grid-episodes", index) for index in indices
-        ]  # each seed has episodes of its own
+        # each seed has episodes of its own
+        seeds = [derive_seed(run.seed, "grid-episodes", index) for index in indices]
         parts = [some_episodes(each, unit.episodes, seed) for each, seed in zip(whole, seeds, strict=True)]
         data = stack_tasks(parts, run.recipe.tasks.spec(), run.seed, "cpu", sections.largest_action)
         if normalization is not None:
