@@ -29,7 +29,7 @@ ALLOWED = {
     ("merpo/support/files.py", "Path(temporary)"): "its own",
     ("merpo/support/read.py", "path.parent.glob(f'*{path.suffix}')"): "lists names for a hint",
     ("merpo/artifacts/run_folder.py", "self.path / name"): "names written there",
-    ("merpo/artifacts/run_folder.py", "path / name"): "one of two constants",
+    ("merpo/artifacts/finished_run.py", "path / name"): "one of two constants",
     ("merpo/artifacts/run_manifest.py", "folder / name"): "a file's name that its callers have written",
     ("merpo/artifacts/run_manifest.py", "folder / one"): "names written there",
     ("merpo/support/machine.py", "Path(path)"): "one of two constants",

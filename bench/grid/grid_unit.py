@@ -18,7 +18,8 @@ from grid_plan import Cell, Job, Unit
 from merpo import Adapted, Context, Normalization, Params, TaskData, TaskDataset, normalize_tasks, stack_tasks
 from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.differences import differences
-from merpo.artifacts.run_folder import META, FinishedRun, open_run
+from merpo.artifacts.finished_run import FinishedRun, open_run
+from merpo.artifacts.run_folder import META
 from merpo.data.needed import behavior_policy, load_data
 from merpo.data.normalize import split_normalization
 from merpo.errors import MerpoError

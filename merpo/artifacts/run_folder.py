@@ -1,4 +1,4 @@
-"""The run folder: layout, writer and reader."""
+"""The folder of a run: its layout, and its writer."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
 from merpo.artifacts.artifact import load_artifact, save_artifact
 from merpo.artifacts.differences import differences, recipe_there
-from merpo.artifacts.run_manifest import MANIFEST, check_content, check_file, read_manifest, write_manifest
+from merpo.artifacts.run_manifest import MANIFEST, check_file, read_manifest, write_manifest
 from merpo.artifacts.versions import versions
-from merpo.errors import ArtifactError, MerpoError, PluginError, nearest
+from merpo.errors import ArtifactError, MerpoError, PluginError
 from merpo.nn.params import ordinary, to_device, tree_map
-from merpo.recipe.recipe import Recipe, from_tables, resolved, to_toml
-from merpo.recipe.text import parse, recipe_text
+from merpo.recipe.recipe import Recipe, resolved, to_toml
 from merpo.support.files import atomic_write_json, atomic_write_text, fingerprint, plain
 from merpo.support.lock import is_lock
 from merpo.support.paths import inside
@@ -34,14 +33,11 @@ __all__ = [
     "META",
     "OUTPUTS",
     "REFERENCE",
-    "FinishedRun",
     "RunFolder",
-    "find_runs",
-    "is_run",
+    "artifact_path",
+    "group_names",
     "mean_return",
-    "open_run",
     "refuse_foreign",
-    "require_there",
     "run_folders",
 ]
 
@@ -150,7 +146,7 @@ class RunFolder:
 
     def artifact(self, name: str) -> Path:
         """The path of an artifact; `name` is that of a stage, which a method may choose."""
-        return _artifact(self.path, name, PluginError)
+        return artifact_path(self.path, name, PluginError)
 
     def recorded(self) -> list[str]:
         """The artifacts in the manifest, in the order of writing."""
@@ -239,7 +235,7 @@ class RunFolder:
         return bool(manifest.get("artifacts")) or any(path.exists() and path.stat().st_size for path in written)
 
 
-def _artifact(folder: Path, name: str, error: type[MerpoError]) -> Path:
+def artifact_path(folder: Path, name: str, error: type[MerpoError]) -> Path:
     """The path of an artifact."""
     return inside(folder / "artifacts", f"{name}.safetensors", what=f"{folder}: the file of a stage", error=error)
 
@@ -255,10 +251,10 @@ def _load(path: Path, sha256: str) -> tuple[dict[str, Params], dict[str, str]]:
         groups, header = load_artifact(path, sha256)
     except ArtifactError as error:
         raise ArtifactError(f"{error}; delete it to recompute the stage") from None
-    return {name: groups.get(name, {}) for name in _group_names(path, header)}, header
+    return {name: groups.get(name, {}) for name in group_names(path, header)}, header
 
 
-def _group_names(path: Path, header: Mapping[str, str]) -> list[str]:
+def group_names(path: Path, header: Mapping[str, str]) -> list[str]:
     """The groups that a stage's artifact has, empty ones included; raises `ArtifactError` for an odd header."""
     return FileKind("the names of groups").parse_model(header.get("groups", "[]"), f"{path}: groups", list[str])
 
@@ -302,103 +298,3 @@ def _names(path: Path) -> list[str]:
         return []
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be a run folder ({error.strerror or error}); give another --out") from None
-
-
-_DEPTH = 3  # levels of a sweep's folder: sweep/variant/seed
-
-
-class FinishedRun(NamedTuple):
-    """A folder of `merpo run` or `merpo adapt`, for reading: its recipe, seed and manifest."""
-
-    path: Path
-    recipe: Recipe
-    seed: int
-    manifest: dict[str, Any]
-    trust: bool = False  # whether files are read that are not those of the manifest
-
-    def artifact(self, name: str) -> Path:
-        """The path of an artifact; `ArtifactError` if the run has not finished it."""
-        known = self.manifest["artifacts"]
-        if name not in known:
-            raise ArtifactError(
-                f"{self.path}: has no artifact {name!r}{nearest(name, known)}; it has: {', '.join(known) or 'none'}. "
-                f"Run its recipe again with --out {self.path} to compute what is missing"
-            )
-        return _artifact(self.path, name, ArtifactError)
-
-    def digest(self, name: str) -> str | None:
-        """The sha256 that the file of an artifact must have; None if it is trusted whatever it is."""
-        return None if self.trust else str(self.manifest["artifacts"][name])
-
-    def groups(self, name: str) -> dict[str, Params]:
-        """The groups of an artifact, empty ones included, checked against the digest in the manifest."""
-        path = self.artifact(name)
-        groups, header = load_artifact(path, self.digest(name))
-        return {group: groups.get(group, {}) for group in _group_names(path, header) or groups}
-
-
-def is_run(path: Path) -> bool:
-    """Whether a folder is the run folder of one run."""
-    return (path / MANIFEST).is_file() and (path / RECIPE).is_file()
-
-
-def require_there(path: Path) -> None:
-    """Raise `ArtifactError` for a path that does not exist, with the nearest name beside it."""
-    if path.exists():
-        return
-    try:
-        beside = [other.name for other in path.parent.iterdir()]
-    except OSError:
-        beside = []
-    raise ArtifactError(f"{path}: no such file or folder{nearest(path.name, beside)}, expected a run's folder")
-
-
-def open_run(path: Path, trust: bool = False) -> FinishedRun:
-    """The run in a folder; raises `ArtifactError` if there is none, listing runs in subfolders.
-
-    Its recipe must be the one that the run wrote, as the manifest says, and so must artifacts when they are read,
-    unless `trust`.
-    """
-    require_there(path)
-    if not is_run(path):
-        below = [str(run) for run in _runs_below(path, MANIFEST)]
-        hint = f"; it has runs in subfolders, give one of them: {', '.join(below[:4])}" if below else ""
-        raise ArtifactError(f"{path}: is not a run folder (expected {MANIFEST} and {RECIPE} in it){hint}")
-    manifest = read_manifest(path, trust)
-    text = recipe_text(path / RECIPE)
-    if not trust:
-        check_content(path, manifest, RECIPE, text.encode())
-    recipe = from_tables(parse(text, path / RECIPE), str(path / RECIPE))
-    return FinishedRun(path, recipe, manifest["seed"], manifest, trust)
-
-
-def find_runs(paths: Sequence[Path]) -> list[Path]:
-    """The folders of finished runs (those with a report) in `paths` and their subfolders, each once, in order.
-
-    Raises `ArtifactError` for a path without any.
-    """
-    found: dict[Path, None] = {}
-    for path in paths:
-        require_there(path)
-        runs = _runs_below(path, REPORT)
-        if not runs:
-            raise ArtifactError(f"{path}: has no finished run (expected a {REPORT} in it or in its subfolders)")
-        found |= dict.fromkeys(runs)
-    return list(found)
-
-
-def _runs_below(path: Path, name: str, depth: int = _DEPTH) -> list[Path]:
-    """The run folders with a file `name` among `path` and its subfolders."""
-    if is_run(path):
-        return [path] if (path / name).is_file() else []
-    if depth == 0 or not path.is_dir():
-        return []
-    folders = sorted((p for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_by_number)
-    return [run for folder in folders for run in _runs_below(folder, name, depth - 1)]
-
-
-def _by_number(path: Path) -> tuple[str, int, str]:
-    """Sort key for natural order: `seed-2` before `seed-10`."""
-    stem = path.name.rstrip("0123456789")
-    digits = path.name[len(stem) :]
-    return stem, int(digits or 0), path.name

@@ -139,7 +139,8 @@ def report(
     runs: RunPaths, out: ComparisonFolder = Path("comparison"), score: Score = "auto", trust: Trust = False
 ) -> None:
     """Rebuild the page and pictures of runs; for several runs, also a page that compares them."""
-    from merpo.artifacts.run_folder import LOCK, find_runs
+    from merpo.artifacts.finished_run import find_runs
+    from merpo.artifacts.run_folder import LOCK
     from merpo.report.html import write_report
     from merpo.report.report import report_of
     from merpo.support.lock import folder_lock

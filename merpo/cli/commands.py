@@ -81,7 +81,7 @@ def run(
 
 def _require_folder(out: Path | None) -> None:
     """Refuse to resume what is not there."""
-    from merpo.artifacts.run_folder import require_there
+    from merpo.artifacts.finished_run import require_there
 
     expected = "expected the folder of the run that is to go on"
     if out is None:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from merpo.artifacts.run_folder import find_runs
+from merpo.artifacts.finished_run import find_runs
 from merpo.errors import MerpoError
 from merpo.report.report import Report, report_of
 

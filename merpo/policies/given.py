@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from merpo.algorithm.settings import GivenPolicySettings
-from merpo.artifacts.run_folder import open_run
+from merpo.artifacts.finished_run import open_run
 from merpo.components.context import Context
 from merpo.data.catalog import find
 from merpo.data.normalize import split_normalization

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from merpo.artifacts.run_folder import ADAPTED_WAY, META, REFERENCE, FinishedRun, open_run
+from merpo.artifacts.finished_run import FinishedRun, open_run
+from merpo.artifacts.run_folder import ADAPTED_WAY, META, REFERENCE
 from merpo.data.catalog import DatasetEntry, collections, entries
 from merpo.data.reference_scores import ReferenceScores, stored_reference
 from merpo.errors import DatasetError

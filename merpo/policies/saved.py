@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from merpo.artifacts.artifact import load_artifact
-from merpo.artifacts.run_folder import ADAPTED, BEST, META, is_run, open_run, require_there
+from merpo.artifacts.finished_run import is_run, open_run, require_there
+from merpo.artifacts.run_folder import ADAPTED, BEST, META
 from merpo.components.component import dump_component
 from merpo.components.interfaces import Method
 from merpo.data.needed import needed

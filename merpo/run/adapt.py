@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from merpo.artifacts.finished_run import FinishedRun, open_run
 from merpo.artifacts.keeper import CHECKPOINTS, Keeper
-from merpo.artifacts.run_folder import BEST, LOCK, META, FinishedRun, RunFolder, open_run
+from merpo.artifacts.run_folder import BEST, LOCK, META, RunFolder
 from merpo.artifacts.run_manifest import write_last
 from merpo.components.context import Adapted, Context
 from merpo.data.dataset import TaskDataset, stack_tasks

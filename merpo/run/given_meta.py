@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from merpo.artifacts.differences import differences
-from merpo.artifacts.run_folder import META, open_run
+from merpo.artifacts.finished_run import open_run
+from merpo.artifacts.run_folder import META
 from merpo.data.normalize import split_normalization
 from merpo.errors import RecipeError
 from merpo.nn.params import to_device

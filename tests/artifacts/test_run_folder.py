@@ -9,7 +9,8 @@ import torch
 from tiny import tiny_recipe
 
 from merpo.artifacts.artifact import save_artifact
-from merpo.artifacts.run_folder import FinishedRun, RunFolder
+from merpo.artifacts.finished_run import FinishedRun
+from merpo.artifacts.run_folder import RunFolder
 from merpo.errors import ArtifactError, PluginError
 
 HOSTILE = ("../x", "../../x", "/tmp/x", "a/b", "", ".", "..", "a\0b", "a b", "\x1b[2J", "x" * 200)

@@ -18,7 +18,7 @@ from tiny import tiny_recipe
 
 import merpo
 from merpo.artifacts.artifact import load_artifact, save_artifact
-from merpo.artifacts.run_folder import open_run
+from merpo.artifacts.finished_run import open_run
 from merpo.artifacts.run_manifest import check_content, check_file, read_manifest, write_last, write_manifest
 from merpo.compare.comparison import compare_runs
 from merpo.compare.results import results_of

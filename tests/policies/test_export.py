@@ -17,7 +17,7 @@ from finished import finished_run
 import merpo
 from merpo import load_policy
 from merpo.artifacts.artifact import load_artifact, save_artifact
-from merpo.artifacts.run_folder import find_runs, open_run
+from merpo.artifacts.finished_run import find_runs, open_run
 from merpo.errors import ArtifactError, MerpoError, RecipeError
 from merpo.policies import export
 from merpo.policies import onnx as onnx_policy

@@ -11,7 +11,7 @@ from finished import finished_run
 from tiny import tiny_recipe
 
 from merpo.artifacts.artifact import load_artifact
-from merpo.artifacts.run_folder import open_run
+from merpo.artifacts.finished_run import open_run
 from merpo.errors import RecipeError
 from merpo.recipe.recipe import from_tables, resolved
 from merpo.recipe.text import apply_overrides

@@ -11,7 +11,7 @@ from logs import write_machines
 from logs_recipes import logs_tables
 
 from merpo import load_policy
-from merpo.artifacts.run_folder import open_run
+from merpo.artifacts.finished_run import open_run
 from merpo.artifacts.run_manifest import read_manifest, write_manifest
 from merpo.data.import_any import import_any
 from merpo.errors import DatasetError
