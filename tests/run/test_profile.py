@@ -43,7 +43,7 @@ def plain(store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rows(printed: str) -> dict[str, list[str]]:
     """The table's rows by stage: time, share, most of it."""
-    table = printed[printed.index("Where ") :]
+    table = printed[printed.index("\nWhere ") :]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
     return {stage: rest for stage, *rest in cells[1:]}
 
@@ -80,7 +80,7 @@ def test_a_profile_changes_no_number_and_tells_every_stage(
     ]
 
     assert not (one / "profile").exists()
-    assert answer.out.index("report: ") < answer.out.index("Where ")
+    assert answer.out.index("report: ") < answer.out.index("\nWhere ")
     table = rows(answer.out)
     assert set(table) == COMPUTED | ALWAYS | {PROFILING}
     assert sum(float(share.rstrip("%")) for _, share, _ in table.values()) == pytest.approx(100, abs=len(table))
